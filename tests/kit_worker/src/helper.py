@@ -1,0 +1,7 @@
+calls = 0
+
+
+def count() -> int:
+    global calls
+    calls += 1
+    return calls
