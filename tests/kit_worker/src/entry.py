@@ -7,7 +7,7 @@ import logging
 import time
 
 import helper
-from js import Array, Object, crypto, setTimeout
+from js import AbortSignal, Array, Object, crypto, setTimeout
 from pyodide.ffi import create_once_callable, jsnull, run_sync, to_js
 from workers import Request, Response, WorkerEntrypoint, fetch, import_from_javascript, wait_until
 from workers import env as module_env
@@ -123,6 +123,18 @@ async def on_get(self, request, query):
     return Response.json([answer.status, await answer.text(), answer.url])
 
 
+async def on_timeout(self, request, query):
+    way, _, url = query.partition("=")
+    try:
+        if way == "signal":
+            await fetch(url, signal=AbortSignal.timeout(100))
+        else:
+            async with asyncio.timeout(0.1):
+                await fetch(url)
+    except (TimeoutError, OSError):
+        return Response("gave up")
+
+
 async def on_manual(self, request, query):
     answer = await fetch(query, redirect="manual")
     return Response.json([answer.status, answer.headers["location"]])
@@ -132,13 +144,22 @@ async def on_private(self, request, query):
     """Forward to the private upstream: streams in both directions."""
     own = request.js_object
     url = "http://any-host.internal/base/" + query
-    options = {"method": own.method, "headers": own.headers, "redirect": "manual"}
+    options = {"method": own.method, "redirect": "manual"}
+    if query != "bare":
+        options["headers"] = own.headers
     if own.body is not jsnull and own.body is not None:
         options["body"] = own.body
     try:
         return await self.env.PRIVATE_API.fetch(Request(url, **options))
     except OSError:
         return Response("unreachable", status=502)
+
+
+async def on_first_chunk(self, request, query):
+    """Answers with the first piece while the upstream still holds the rest back."""
+    answer = await self.env.PRIVATE_API.fetch("http://any-host.internal" + query)
+    piece = await answer.js_object.body.getReader().read()
+    return Response(piece.value.to_bytes())
 
 
 async def on_immutable(self, request, query):
@@ -183,6 +204,7 @@ async def on_keep(self, request, query):
     kept["event"] = asyncio.Event()
     kept["promise"] = self.ctx.promise = slow_promise()
     async with lock:
+        kept["state"] = "keeping"
         await kept["task"]
     kept["future"].set_result(None)
     kept["event"].set()
@@ -283,11 +305,10 @@ class Internal(WorkerEntrypoint):
         return getattr(self.ctx.props, "caller", None)
 
     def same(self, value):
-        kept["received"] = type(value).__name__
         return value
 
-    def received(self):
-        return kept["received"]
+    def received_type(self, value):
+        return type(value).__name__
 
     def fail(self):
         raise KeyError("inside")

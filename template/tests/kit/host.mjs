@@ -1,0 +1,738 @@
+// Managed by the private-worker template: do not edit, an update replaces it.
+//
+// Runs a Worker's real Python code in Pyodide, the way workerd does, for the tests.
+// runtime.py starts this file once per test run. One JSON object per line on stdin is a
+// request {"id", "op", ...}; one JSON object per line on stdout is its answer {"id", "ok"} or
+// {"id", "error"}. Many requests can be in flight at once. Nothing else may write to stdout.
+//
+// Node is more lenient than workerd in places where a Worker really breaks. Each "guard" below
+// makes Node refuse what workerd refuses, so that a test fails here and not after a deploy.
+// Not modelled: CPU and memory limits, the clock that stands still between I/O, caches,
+// HTMLRewriter, WebSocketPair, and decompression of fetched bodies.
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import nodeCrypto from "node:crypto";
+import fs from "node:fs";
+import http from "node:http";
+import https from "node:https";
+import path from "node:path";
+import readline from "node:readline";
+import { Readable } from "node:stream";
+import { pathToFileURL } from "node:url";
+import util from "node:util";
+import v8 from "node:v8";
+
+const METADATA = "/session/metadata"; // where workerd puts the Worker's own files
+const PACKAGES = `${METADATA}/python_modules`; // and its dependencies
+const NULL_BODY = new Set([101, 103, 204, 205, 304]);
+const BODY_METHODS = ["arrayBuffer", "blob", "bytes", "clone", "formData", "json", "text"];
+
+// ---------------------------------------------------------------- one event, one context
+
+const storage = new AsyncLocalStorage();
+const IMPORTING = { importing: true }; // the store while the Worker's modules are imported
+const contexts = new Map(); // id -> Context of every event that is running
+let lastId = 0;
+
+const current = () => storage.getStore();
+const currentId = () => current()?.id ?? 0;
+
+/** What one event (a request or an RPC call) owns; workerd calls it IoContext. */
+class Context {
+  id = ++lastId;
+  timers = new Set();
+  sockets = new Set();
+  waiting = [];
+  end() {
+    // As in workerd, what still runs when an event is over simply never continues.
+    for (const timer of this.timers) clearTimeout(timer);
+    for (const socket of this.sockets) socket.destroy();
+    contexts.delete(this.id);
+    this.ended = true;
+  }
+}
+
+/** The `ctx` a Worker gets. `access` is undefined unless Cloudflare Access let the caller in. */
+class ExecutionContext {
+  access = undefined;
+  props = {};
+  #context;
+  constructor(context) {
+    this.#context = context;
+  }
+  get [Symbol.toStringTag]() {
+    return "ExecutionContext";
+  }
+  waitUntil(promise) {
+    // A Python coroutine arrives as a proxy that dies with the call, so it is copied.
+    const own = typeof promise?.copy === "function" ? promise.copy() : promise;
+    const done = (async () => {
+      try {
+        await own;
+      } catch (error) {
+        log(`Uncaught (in waitUntil) ${text(error)}`);
+      } finally {
+        own?.destroy?.();
+      }
+    })();
+    this.#context.waiting.push(done);
+  }
+  passThroughOnException() {}
+}
+
+class Stopped extends Error {
+  constructor(kind, message) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+let dead = null; // why the isolate is gone; only `load` brings a new one
+
+function die(reason) {
+  dead = reason;
+  log(`Python worker fatal error: ${reason}`);
+  for (const context of contexts.values()) context.fail(new Stopped("died", reason));
+}
+
+/** Runs `work(context)` as an event of its own; `key` is the protocol id, to cancel it by. */
+function enter(key, work) {
+  if (dead) return Promise.reject(new Stopped("died", dead));
+  const context = new Context();
+  context.key = key;
+  contexts.set(context.id, context);
+  return new Promise((resolve, reject) => {
+    context.fail = (error) => {
+      context.end();
+      reject(error);
+    };
+    // Not Promise.race: that would call the guarded `then` from the caller's context.
+    const outcome = storage.run(context, async () => {
+      try {
+        return await work(context);
+      } finally {
+        // Waiting here makes logs and outbound requests of background work complete.
+        for (let i = 0; i < context.waiting.length; i++) await context.waiting[i];
+      }
+    });
+    realThen.call(
+      outcome,
+      (value) => (context.end(), resolve(value)),
+      (error) => (context.end(), reject(error)),
+    );
+  });
+}
+
+// ---------------------------------------------------------------- clock and logs
+
+const realNow = Date.now.bind(Date);
+const realPerformanceNow = performance.now.bind(performance);
+const RealDate = Date;
+let offset = 0; // ms that `advance` added
+
+// During import workerd's clock stands at 1970.
+RealDate.now = () => (current()?.importing ? 0 : realNow() + offset);
+performance.now = () => realPerformanceNow() + offset;
+globalThis.Date = new Proxy(RealDate, {
+  construct: (target, args, newTarget) =>
+    Reflect.construct(target, args.length ? args : [RealDate.now()], newTarget),
+});
+
+let logs = [];
+let outbound = [];
+
+function log(...values) {
+  const shown = values.map((value) => (isPython(value) ? String(value) : value));
+  logs.push(...util.format(...shown).split("\n"));
+}
+for (const level of ["debug", "error", "info", "log", "trace", "warn"]) console[level] = log;
+
+const text = (error) => String(error?.name === "PythonError" ? error.message : error?.stack ?? error);
+
+// ---------------------------------------------------------------- guards
+
+let pyodide;
+let PyProxy = class {}; // Pyodide's, once it is there
+const isPython = (value) => value instanceof PyProxy;
+
+function refuseAtImport(what) {
+  if (current()?.importing) {
+    throw new Error(
+      `Disallowed operation called within global scope: ${what}. Asynchronous I/O, timeouts and ` +
+        "random values are not allowed while the Worker is imported; do it within a handler.",
+    );
+  }
+}
+
+// Guard: an I/O object belongs to the event that made it.
+const owners = new WeakMap();
+
+function refuseForeign(object, what) {
+  const owner = owners.get(object);
+  const now = currentId();
+  if (owner && now && owner !== now) {
+    throw new Error(
+      "Cannot perform I/O on behalf of a different request. I/O objects created in the context " +
+        `of one request handler cannot be accessed from a different request's handler. (${what})`,
+    );
+  }
+}
+
+function own(object) {
+  if (currentId()) owners.set(object, currentId());
+  return object;
+}
+
+// Guard: waiting for something that only another event can finish. workerd answers the waiting
+// event with 500 at once ("code had hung") and no try in the Worker can prevent it.
+function hung(id, why) {
+  const message =
+    `The Worker's code had hung: it waited for ${why} of another request. workerd cancels such a ` +
+    "request with 500; a shared asyncio.Lock then blocks every later request as well.";
+  log(message);
+  contexts.get(id)?.fail(Object.assign(new Error(message), { name: "HungError" }));
+  return new Error(message);
+}
+
+const realThen = Promise.prototype.then;
+const promiseOwners = new WeakMap(); // only promises that are still pending
+v8.promiseHooks.createHook({
+  init(promise) {
+    if (currentId()) promiseOwners.set(promise, currentId());
+  },
+  settled(promise) {
+    promiseOwners.delete(promise);
+  },
+});
+Promise.prototype.then = function then(...callbacks) {
+  const owner = promiseOwners.get(this);
+  const now = currentId();
+  if (owner && now && owner !== now) throw hung(now, "a pending promise");
+  return realThen.apply(this, callbacks);
+};
+
+// Guard: WebCrypto takes JavaScript arrays and buffers, not Python lists and bytes.
+for (const name of ["decrypt", "deriveBits", "digest", "encrypt", "generateKey", "importKey", "sign", "verify"]) {
+  const real = SubtleCrypto.prototype[name];
+  SubtleCrypto.prototype[name] = function (...args) {
+    const wrong = args.findIndex(isPython);
+    if (wrong >= 0) {
+      throw new TypeError(
+        `Failed to execute '${name}' on 'SubtleCrypto': parameter ${wrong + 1} is a Python object; ` +
+          "use to_js(...), for a dict with dict_converter=Object.fromEntries.",
+      );
+    }
+    return real.apply(this, args);
+  };
+}
+SubtleCrypto.prototype.timingSafeEqual = (a, b) => {
+  const bytes = (value) => (ArrayBuffer.isView(value) ? value : new Uint8Array(value));
+  return nodeCrypto.timingSafeEqual(bytes(a), bytes(b));
+};
+const realRandomValues = crypto.getRandomValues.bind(crypto);
+crypto.getRandomValues = (array) => {
+  refuseAtImport("crypto.getRandomValues");
+  return realRandomValues(array);
+};
+
+for (const name of ["setTimeout", "setInterval"]) {
+  const real = globalThis[name];
+  globalThis[name] = (callback, delay, ...args) => {
+    refuseAtImport(name);
+    const timer = real(callback, delay, ...args);
+    if (current()?.ended) clearTimeout(timer);
+    current()?.timers?.add(timer);
+    return timer;
+  };
+}
+
+// Request and Response: a construct trap instead of a subclass, because the SDK looks at
+// `constructor.name`. Lengths of bodies that are not streams are kept for Content-Length.
+const lengths = new WeakMap();
+
+function bodyLength(body) {
+  if (typeof body === "string") return Buffer.byteLength(body);
+  if (body instanceof URLSearchParams) return Buffer.byteLength(String(body));
+  return body?.byteLength ?? body?.size ?? lengths.get(body);
+}
+
+const RealRequest = Request;
+const RealResponse = Response;
+globalThis.Request = new Proxy(RealRequest, {
+  construct(target, [input, init], newTarget) {
+    if (init?.redirect === "error") {
+      throw new TypeError('Invalid redirect value, must be one of "follow" or "manual".');
+    }
+    if (input instanceof RealRequest) refuseForeign(input, "Request");
+    const streams = init?.body instanceof ReadableStream || (input instanceof RealRequest && input.body);
+    const options = streams ? { ...init, duplex: "half" } : init;
+    const request = Reflect.construct(target, options ? [input, options] : [input], newTarget);
+    lengths.set(request, init?.body != null ? bodyLength(init.body) : lengths.get(input));
+    return own(request);
+  },
+});
+globalThis.Response = new Proxy(RealResponse, {
+  construct(target, args, newTarget) {
+    refuseAtImport("new Response");
+    return own(Reflect.construct(target, args, newTarget));
+  },
+});
+for (const name of ["error", "json", "redirect"]) {
+  const real = RealResponse[name];
+  RealResponse[name] = (...args) => (refuseAtImport(`Response.${name}`), own(real.apply(RealResponse, args)));
+}
+for (const Class of [RealRequest, RealResponse]) {
+  for (const name of BODY_METHODS) {
+    const real = Class.prototype[name];
+    if (!real) continue; // older Node
+    Class.prototype[name] = function (...args) {
+      refuseForeign(this, `${Class.name}.${name}`);
+      const result = real.apply(this, args);
+      return name === "clone" ? own(result) : result;
+    };
+  }
+  const { get } = Object.getOwnPropertyDescriptor(Class.prototype, "body");
+  Object.defineProperty(Class.prototype, "body", {
+    configurable: true,
+    enumerable: true,
+    get() {
+      refuseForeign(this, `${Class.name}.body`);
+      const stream = get.call(this);
+      if (stream) lengths.set(stream, lengths.get(this)); // handed on, it keeps its length
+      return stream;
+    },
+  });
+}
+Object.defineProperty(RealRequest.prototype, "cf", { value: undefined, writable: true });
+
+/** Headers of something received are read-only in workerd. */
+function freezeHeaders(object) {
+  for (const name of ["append", "delete", "set"]) {
+    object.headers[name] = () => {
+      throw new TypeError("Can't modify immutable headers.");
+    };
+  }
+  return object;
+}
+
+// ---------------------------------------------------------------- outbound HTTP
+
+let routes = {}; // origin -> origin of a local server
+
+function routed(url) {
+  const target = routes[url.origin];
+  if (target === undefined) {
+    const message = `no route for ${url.origin}: tests have no network, give worker.load(routes={...}) one`;
+    log(message);
+    throw new Error(message);
+  }
+  return target;
+}
+
+/** A real HTTP request. `target` maps the URL the Worker asked for to a server's origin. */
+async function send(request, target) {
+  refuseAtImport("fetch");
+  let url = new URL(request.url);
+  let { method, body } = request;
+  for (let hops = 0; hops < 20; hops++) {
+    outbound.push({ method, url: url.href, headers: [...request.headers] });
+    const response = await exchange(url, target(url), method, request, body);
+    const location = response.headers.get("location");
+    const moved = [301, 302, 303, 307, 308].includes(response.status) && location !== null;
+    if (!moved || request.redirect === "manual") {
+      Object.defineProperty(response, "url", { value: url.href });
+      Object.defineProperty(response, "redirected", { value: hops > 0 });
+      return freezeHeaders(response);
+    }
+    await response.body?.cancel();
+    url = new URL(location, url);
+    if (response.status === 303 || (response.status < 303 && method === "POST")) method = "GET";
+    if (method === "GET") body = null;
+    else if (body) throw new TypeError("A request with a streamed body cannot follow a redirect.");
+  }
+  throw new TypeError("Too many redirects");
+}
+
+function exchange(url, target, method, request, body) {
+  const context = current();
+  return new Promise((resolve, reject) => {
+    const headers = Object.fromEntries(request.headers);
+    // Belong to one connection, not to the message; Node writes its own.
+    for (const name of ["connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"]) {
+      delete headers[name];
+    }
+    if (body) {
+      const length = lengths.get(request) ?? request.headers.get("content-length");
+      if (length != null) headers["content-length"] = String(length);
+    }
+    const to = new URL(target);
+    const message = (to.protocol === "https:" ? https : http).request({
+      host: to.hostname.replace(/^\[|\]$/g, ""),
+      port: to.port,
+      path: url.pathname + url.search,
+      method,
+      headers: { ...headers, host: url.host },
+      agent: false, // no kept connection can outlive the server of a test
+    });
+    const abort = () => {
+      reject(request.signal.reason);
+      message.destroy();
+    };
+    if (request.signal.aborted) return abort();
+    request.signal.addEventListener("abort", abort);
+    context?.sockets?.add(message);
+    message.on("error", () => {
+      // workerd's words, whatever the reason. An ended event never hears of it.
+      if (!context?.ended) reject(new Error("Network connection lost."));
+    });
+    message.on("response", (incoming) => {
+      const received = new Headers();
+      for (let i = 0; i < incoming.rawHeaders.length; i += 2) {
+        received.append(incoming.rawHeaders[i], incoming.rawHeaders[i + 1]);
+      }
+      const empty = NULL_BODY.has(incoming.statusCode) || method === "HEAD";
+      if (empty) incoming.resume();
+      try {
+        resolve(
+          new Response(empty ? null : Readable.toWeb(incoming), {
+            status: incoming.statusCode,
+            statusText: incoming.statusMessage,
+            headers: received,
+          }),
+        );
+      } catch (error) {
+        reject(error);
+      }
+    });
+    if (body) {
+      const source = Readable.fromWeb(body);
+      source.on("error", (error) => message.destroy(error));
+      source.pipe(message);
+    } else {
+      message.end();
+    }
+  });
+}
+
+globalThis.fetch = async (input, init) => send(new Request(input, init), routed);
+
+// ---------------------------------------------------------------- values that cross a border
+
+function cloneError(value) {
+  const type = isPython(value) ? "PyProxy" : typeof value;
+  const message = `Could not serialize object of type "${type}". This type does not support serialization.`;
+  return new DOMException(message, "DataCloneError");
+}
+
+/** A value as JSON; what JSON lacks becomes {"$kit": type, ...}. Throws DataCloneError. */
+async function toWire(value) {
+  if (value === undefined) return { $kit: "undefined" };
+  if (value === null || typeof value === "boolean" || typeof value === "string") return value;
+  if (typeof value === "number") return Number.isFinite(value) ? value : { $kit: "float", value: String(value) };
+  if (typeof value === "bigint") return { $kit: "int", value: String(value) };
+  if (typeof value !== "object") throw cloneError(value);
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
+    const bytes = ArrayBuffer.isView(value)
+      ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+      : Buffer.from(value);
+    return { $kit: "bytes", value: bytes.toString("base64") };
+  }
+  if (value instanceof RealDate) return { $kit: "date", value: value.getTime() };
+  if (value instanceof Error) return { $kit: "error", value: value.message };
+  if (value instanceof RealResponse) {
+    return { $kit: "response", status: value.status, headers: [...value.headers], body: await readBody(value) };
+  }
+  if (value instanceof RealRequest) {
+    const { method, url, redirect } = value;
+    const body = value.body ? await readBody(value) : null;
+    return { $kit: "request", method, url, redirect, headers: [...value.headers], body };
+  }
+  const list = (values) => Promise.all(Array.from(values, toWire));
+  if (Array.isArray(value)) return list(value);
+  if (value instanceof Set) return { $kit: "set", value: await list(value) };
+  if (value instanceof Map) return { $kit: "map", value: await list(Array.from(value, (pair) => pair)) };
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== null && prototype !== Object.prototype) throw cloneError(value);
+  const pairs = await Promise.all(Object.entries(value).map(async ([k, v]) => [k, await toWire(v)]));
+  return Object.fromEntries(pairs);
+}
+
+function fromWire(wire) {
+  if (Array.isArray(wire)) return wire.map(fromWire);
+  if (wire === null || typeof wire !== "object") return wire;
+  const bytes = () => (wire.body === null ? null : new Uint8Array(Buffer.from(wire.body, "base64")));
+  switch (wire.$kit) {
+    case undefined:
+      return Object.fromEntries(Object.entries(wire).map(([k, v]) => [k, fromWire(v)]));
+    case "undefined":
+      return undefined;
+    case "float":
+      return Number(wire.value);
+    case "int":
+      return BigInt(wire.value);
+    case "bytes":
+      return new Uint8Array(Buffer.from(wire.value, "base64"));
+    case "date":
+      return new Date(wire.value);
+    case "error":
+      return new Error(wire.value);
+    case "set":
+      return new Set(wire.value.map(fromWire));
+    case "map":
+      return new Map(wire.value.map(fromWire));
+    case "response":
+      return new Response(NULL_BODY.has(wire.status) ? null : bytes(), wire);
+    case "request":
+      return new Request(wire.url, { ...wire, body: bytes() });
+  }
+  throw new Error(`unknown type ${wire.$kit}`);
+}
+
+async function readBody(object) {
+  return Buffer.from(await object.arrayBuffer()).toString("base64");
+}
+
+// ---------------------------------------------------------------- the Worker
+
+let inside; // functions of inside.py
+let env = {};
+const jspi = typeof WebAssembly.Suspending === "function";
+
+function invoke(callable, ...args) {
+  // "promising" is what lets Python's run_sync wait; Node before 24 cannot.
+  return jspi ? callable.callWithOptions({ promising: true }, ...args) : callable(...args);
+}
+
+/** One event on a new instance of an entrypoint class, as workerd does it. */
+async function dispatch(context, { entrypoint, props, access }, method, args) {
+  const execution = new ExecutionContext(context);
+  execution.props = props ?? {};
+  if (access) {
+    const identity = access.identity ?? undefined;
+    execution.access = { aud: access.aud, getIdentity: async () => structuredClone(identity) };
+  }
+  context.execution = execution;
+  const instance = await invoke(inside.entrypoint(entrypoint), execution, env);
+  try {
+    if (typeof instance[method] !== "function") throw new TypeError(`Method ${method} does not exist`);
+    return await invoke(inside.answer, method === "fetch", instance, method, ...args);
+  } finally {
+    instance.destroy();
+  }
+}
+
+async function answerFetch(context, target, request) {
+  const response = await dispatch(context, target, "fetch", [request]);
+  if (!(response instanceof RealResponse)) {
+    throw new TypeError("Incorrect type for Promise: the Promise did not resolve to 'Response'.");
+  }
+  const wire = await toWire(response);
+  // HTTP has no body here, whatever the Worker returned.
+  return request.method === "HEAD" || NULL_BODY.has(response.status) ? { ...wire, body: "" } : wire;
+}
+
+/** A binding in `env`. Its constructor's name is how the SDK recognises it. */
+class Fetcher {}
+
+/** Service binding to this Worker's own entrypoint: values are copied, as over real RPC. */
+function selfBinding(entrypoint, props) {
+  const call = async (method, ...args) => {
+    const wires = await Promise.all(args.map(toWire));
+    let wire;
+    try {
+      wire = await enter(null, async (context) => {
+        const values = wires.map(fromWire);
+        const target = { entrypoint, props };
+        if (method === "fetch") return answerFetch(context, target, freezeHeaders(values[0]));
+        return toWire(await dispatch(context, target, method, values));
+      });
+    } catch (error) {
+      // The caller gets a copy: of a Python exception the name, the type and the traceback.
+      const { name, type } = error;
+      throw Object.assign(new Error(error.message), { name }, type ? { type } : {});
+    }
+    return fromWire(wire);
+  };
+  return new Proxy(new Fetcher(), {
+    get(target, name) {
+      if (name === "fetch") return (input, init) => call("fetch", new Request(input, init));
+      if (typeof name !== "string" || name === "then" || name in target) return target[name];
+      return (...args) => call(name, ...args);
+    },
+  });
+}
+
+/** Binding to a private origin, such as a VPC service: whatever the host, it goes there. */
+function remoteBinding(origin) {
+  const binding = new Fetcher();
+  binding.fetch = async (input, init) => send(new Request(input, init), () => origin);
+  return binding;
+}
+
+function binding(value) {
+  if (value?.$entrypoint) return selfBinding(value.$entrypoint, value.props);
+  if (value?.$fetcher) return remoteBinding(value.$fetcher);
+  return value;
+}
+
+// ---------------------------------------------------------------- files
+
+const copied = new Map(); // path in Pyodide -> content, of the Worker's own files
+
+let writes = 0;
+
+function write(name, content) {
+  pyodide.FS.mkdirTree(path.posix.dirname(name));
+  pyodide.FS.writeFile(name, content);
+  // Python tells by this time whether its cached bytecode is still right; seconds are too coarse.
+  const time = ++writes * 1000;
+  pyodide.FS.utime(name, time, time);
+}
+
+function copySources(root) {
+  const wanted = new Set();
+  for (const entry of fs.readdirSync(root, { recursive: true, withFileTypes: true })) {
+    const file = path.join(entry.parentPath, entry.name);
+    if (!entry.isFile() || file.includes("__pycache__")) continue;
+    const name = path.posix.join(METADATA, ...path.relative(root, file).split(path.sep));
+    const content = fs.readFileSync(file);
+    wanted.add(name);
+    if (!copied.get(name)?.equals(content)) write(name, content);
+    copied.set(name, content);
+  }
+  for (const name of copied.keys()) {
+    if (!wanted.has(name) && copied.delete(name)) pyodide.FS.unlink(name);
+  }
+}
+
+// ---------------------------------------------------------------- operations
+
+const operations = {
+  /** Starts Pyodide; `packages` maps a name under python_modules to a file on disk. */
+  async start(message) {
+    const { loadPyodide } = await import(pathToFileURL(path.join(message.pyodide, "pyodide.mjs")));
+    pyodide = await loadPyodide({ stdout: log, stderr: log });
+    PyProxy = pyodide.ffi.PyProxy;
+    pyodide.registerJsModule("_cloudflare_compat_flags", {
+      python_request_headers_preserve_commas: true,
+      python_workflows_implicit_dependencies: true,
+    });
+    class DurableObject {}
+    class WorkerEntrypoint {}
+    class WorkflowEntrypoint {}
+    const workersModule = {
+      DurableObject,
+      WorkerEntrypoint,
+      WorkflowEntrypoint,
+      waitUntil: (promise) => current().execution.waitUntil(promise),
+      get env() {
+        return env;
+      },
+    };
+    pyodide.registerJsModule("_pyodide_entrypoint_helper", {
+      doAnImport: (name) => import(name),
+      cloudflareWorkersModule: workersModule,
+      cloudflareSocketsModule: {},
+      workerEntrypoint: WorkerEntrypoint,
+      patchWaitUntil() {}, // ExecutionContext above already copies coroutines
+    });
+    pyodide.registerJsModule("_kit_host", { current: currentId, die, hung, importing: () => Boolean(current()?.importing) });
+    pyodide.FS.mkdirTree(PACKAGES);
+    for (const [name, file] of Object.entries(message.packages)) {
+      write(path.posix.join(PACKAGES, name), fs.readFileSync(file));
+    }
+    const globals = pyodide.toPy({ __name__: "kit_inside" });
+    const source = fs.readFileSync(new URL("inside.py", import.meta.url), "utf8");
+    pyodide.runPython(source, { globals, filename: "kit/inside.py" });
+    inside = Object.fromEntries(
+      ["answer", "entrypoint", "import_worker", "prepare"].map((name) => [name, globals.get(name)]),
+    );
+    inside.prepare(METADATA, PACKAGES);
+    return { python: pyodide.runPython("import sys; sys.version.split()[0]"), jspi };
+  },
+
+  /** A new isolate: the Worker's own modules are imported again, vendored packages stay. */
+  async load(message) {
+    for (const context of contexts.values()) context.fail(new Stopped("cancelled", "the Worker was reloaded"));
+    dead = null;
+    logs = [];
+    outbound = [];
+    offset = 0;
+    routes = Object.fromEntries(Object.entries(message.routes).map(([from, to]) => [new URL(from).origin, to]));
+    env = Object.fromEntries(Object.entries(message.env).map(([name, value]) => [name, binding(value)]));
+    copySources(message.source);
+    await storage.run(IMPORTING, () => invoke(inside.import_worker, message.module));
+    return null;
+  },
+
+  fetch(message) {
+    const { method, url, headers } = message;
+    const body = message.body === null ? null : Buffer.from(message.body, "base64");
+    return enter(message.id, (context) => {
+      let request;
+      try {
+        request = freezeHeaders(new Request(url, { method, headers, body, redirect: "manual" }));
+      } catch (error) {
+        throw new Stopped("usage", `no such HTTP request: ${error.message}`);
+      }
+      return answerFetch(context, message, request);
+    });
+  },
+
+  call(message) {
+    return enter(message.id, async (context) =>
+      toWire(await dispatch(context, message, message.method, message.args.map(fromWire))),
+    );
+  },
+
+  /** The client goes away: workerd stops the event where it is, nothing in it runs any more. */
+  cancel(message) {
+    for (const context of contexts.values()) {
+      if (context.key === message.target) context.fail(new Stopped("cancelled", "the client went away"));
+    }
+    return null;
+  },
+
+  advance(message) {
+    offset += message.milliseconds;
+    return null;
+  },
+
+  logs: () => logs,
+  outbound: () => outbound,
+};
+
+const writeOut = process.stdout.write.bind(process.stdout);
+const reply = (message) => writeOut(JSON.stringify(message) + "\n");
+process.stdout.write = (chunk) => (log(String(chunk).trimEnd()), true); // console.table and others
+
+async function handle(message) {
+  try {
+    reply({ id: message.id, ok: (await operations[message.op](message)) ?? null });
+  } catch (error) {
+    if (error?.pyodide_fatal_error) crash(error);
+    const kind = error.kind ?? "worker";
+    if (kind === "worker") log(`Uncaught ${text(error)}`);
+    const { name = "Error", type = null } = error;
+    reply({ id: message.id, error: { kind, name, type, message: error.message ?? String(error) } });
+  }
+}
+
+/** Pyodide itself broke: this process is of no use any more, runtime.py starts another one. */
+function crash(error) {
+  process.stderr.write(`Pyodide broke: ${error}\n`);
+  process.exit(70);
+}
+
+// Without these an exception in a timer would end Node and print its whole source.
+for (const event of ["uncaughtException", "unhandledRejection"]) {
+  process.on(event, (error) => {
+    if (error?.pyodide_fatal_error) crash(error);
+    log(`Uncaught ${text(error)}`);
+  });
+}
+
+readline
+  .createInterface({ input: process.stdin })
+  .on("line", (line) => handle(JSON.parse(line)))
+  .on("close", () => process.exit(0));

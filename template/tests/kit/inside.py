@@ -1,0 +1,198 @@
+# Managed by the private-worker template: do not edit, an update replaces it.
+"""The part of the host that is Python and runs inside Pyodide, next to the Worker.
+
+host.mjs runs this file; pytest never imports it. It does what workerd's own Python does around
+a Worker (imports it, makes instances, converts arguments and results) and holds the guards that
+have to be in Python.
+"""
+
+import asyncio
+import importlib
+import json
+import os
+import random
+import re
+import site
+import sys
+from collections.abc import Coroutine
+from inspect import isawaitable, isclass
+
+import _kit_host as host  # host.mjs: current(), die(reason), hung(id, why), importing()
+from pyodide.code import relaxed_call
+
+# In workerd json.loads survives 5 647 levels of {"a": and 6 593 of [, and a few levels more end
+# the isolate for everybody: a stack overflow in WebAssembly, which no `try` can catch. In Node
+# the same happens somewhere between 4 900 levels and many more, by version and by what else is
+# on the stack, and takes all of Pyodide along. So it is played out here, a little earlier.
+DEEPEST_JSON = 4_000
+
+_metadata = ""
+_packages = ""
+
+
+def prepare(metadata: str, packages: str) -> None:
+    """Put the Worker's folder and its packages on sys.path and install the guards."""
+    global _metadata, _packages
+    _metadata, _packages = metadata, packages
+    at = next(i for i, entry in enumerate(sys.path) if "site-packages" in entry)
+    sys.path[at:at] = [metadata, packages]
+    site.addsitedir(packages)  # runs the packages' .pth files, as workerd does
+    _guard_tasks()
+    _guard_json()
+    _guard_randomness()
+
+
+def import_worker(module: str) -> None:
+    """Import the Worker afresh; raises whatever its modules raise."""
+    for name, loaded in list(sys.modules.items()):
+        if _is_worker_file(getattr(loaded, "__file__", None) or _folder(loaded)):
+            del sys.modules[name]
+    importlib.invalidate_caches()
+    global _main
+    _main = None
+    sys.dont_write_bytecode = False  # compiling is most of the time that a load takes
+    try:
+        _main = importlib.import_module(module)
+    finally:
+        sys.dont_write_bytecode = True
+
+
+_main = None
+
+
+def _folder(module) -> str:
+    # A package without __init__.py has no file, only a path.
+    return next(iter(getattr(module, "__path__", ())), "")
+
+
+def _is_worker_file(name: str) -> bool:
+    return name.startswith(_metadata + "/") and not name.startswith(_packages + "/")
+
+
+def entrypoint(name: str):
+    """The entrypoint class `name` of the main module; TypeError if there is none."""
+    from workers import WorkerEntrypoint
+
+    found = getattr(_main, name, None)
+    if not (isclass(found) and issubclass(found, WorkerEntrypoint)) or name.startswith("_"):
+        raise TypeError(f"There is no '{name}' class defined in the Python Worker's main module")
+    return found
+
+
+async def answer(relaxed: bool, instance, name: str, *args):
+    """Call a method as workerd does: values converted both ways, fetch with fewer arguments."""
+    from workers import python_from_rpc, python_to_rpc
+
+    method = getattr(instance, name)
+    converted = [python_from_rpc(arg) for arg in args]
+    try:
+        result = relaxed_call(method, *converted) if relaxed else method(*converted)
+        if isawaitable(result):
+            result = await result
+    except SystemExit as error:
+        host.die(f"SystemExit: {error}")
+        raise
+    return python_to_rpc(result)
+
+
+class _Bound(Coroutine):
+    """A task's coroutine that may only be resumed by the request that started the task.
+
+    A Lock, Event, Task or Future kept in a module global is finished by another request, and
+    workerd never runs the waiting one again. RuntimeError here, 500 for the client.
+    """
+
+    def __init__(self, coroutine) -> None:
+        self._coroutine = coroutine
+        self._owner = host.current()
+
+    def send(self, value):
+        now = host.current()
+        if now and now != self._owner:
+            host.hung(self._owner, "a lock, event, task or future")
+            return self.throw(RuntimeError("resumed on behalf of a different request"))
+        return self._coroutine.send(value)
+
+    def throw(self, *error):
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self):
+        return self._coroutine.__await__()
+
+    def __getattr__(self, name: str):
+        return getattr(self._coroutine, name)  # cr_frame, cr_running ... for inspect and anyio
+
+
+def _guard_tasks() -> None:
+    loop = asyncio.get_event_loop()
+    plain = loop.create_task
+
+    def create_task(coroutine, **options):
+        task = plain(_Bound(coroutine) if host.current() else coroutine, **options)
+        # A task that ends with its request is normal here and no reason for a log line.
+        task._log_destroy_pending = False
+        return task
+
+    loop.create_task = create_task
+
+
+class _IsolateGone(BaseException):
+    """Not an Exception: no `except Exception` of the Worker may carry on after it."""
+
+
+def _nesting(text: str) -> int:
+    """How deep the brackets outside strings nest, up to just above the limit."""
+    if text.count("[") + text.count("{") <= DEEPEST_JSON:
+        return 0
+    depth = deepest = 0
+    for token in re.finditer(r'"(?:[^"\\]|\\.)*"|[][{}]', text, re.DOTALL):
+        if token[0] in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token[0] in "]}":
+            depth -= 1
+    return deepest
+
+
+def _guard_json() -> None:
+    plain = json.JSONDecoder.raw_decode
+
+    def raw_decode(self, s, idx=0):
+        if _nesting(s) > DEEPEST_JSON:
+            host.die("RangeError: Maximum call stack size exceeded (deeply nested JSON)")
+            raise _IsolateGone
+        return plain(self, s, idx)
+
+    json.JSONDecoder.raw_decode = raw_decode
+
+
+def _asked_by_worker() -> bool:
+    """Whether the Worker's own code, maybe through the standard library, is the caller."""
+    frame = sys._getframe(2)
+    while frame and frame.f_code.co_filename.startswith("/lib/python"):
+        frame = frame.f_back
+    return frame is not None and _is_worker_file(frame.f_code.co_filename)
+
+
+def _guard_randomness() -> None:
+    """There are no random numbers at import: every copy of a snapshot would share them.
+
+    Packages are let through, because workerd patches those that need it.
+    """
+
+    def guarded(function, error, *details):
+        def call(*args, **options):
+            if host.importing() and _asked_by_worker():
+                raise error(*details)
+            return function(*args, **options)
+
+        return call
+
+    os.urandom = random._urandom = guarded(os.urandom, OSError, 29, "I/O error")
+    refusal = "Cannot use random numbers while the Worker is imported"
+    for name in random.__all__:
+        if not isclass(getattr(random, name)):
+            setattr(random, name, guarded(getattr(random, name), RuntimeError, refusal))

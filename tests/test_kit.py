@@ -1,0 +1,877 @@
+"""Tests of the test kit that every rendered project gets (template/tests/kit).
+
+They run the sample Worker in tests/kit_worker in real Pyodide. The npm package pyodide comes from
+the node_modules folder named by PRIVATE_WORKER_NODE_MODULES, else from the repository's own.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+KIT = HERE.parent / "template" / "tests"
+NODE_MODULES = Path(os.environ.get("PRIVATE_WORKER_NODE_MODULES", HERE.parent / "node_modules"))
+
+sys.path.insert(0, str(KIT))
+
+from cryptography.hazmat.primitives.asymmetric import padding  # noqa: E402
+from cryptography.hazmat.primitives.hashes import SHA256  # noqa: E402
+from kit import project  # noqa: E402
+from kit.access import b64url  # noqa: E402
+from kit.project import SetupError, find_node, find_pyodide, read_jsonc  # noqa: E402
+from kit.runtime import Cancelled, RpcError, WorkerDied, WorkerError  # noqa: E402
+
+pytest_plugins = ["kit.plugin"]
+
+
+# Not files, or pytest would collect them here as well.
+SAMPLE_CONFTEST = 'pytest_plugins = ["kit.plugin"]\n'
+SAMPLE_TESTS = '''
+def test_plain():
+    """Needs no Node: must pass even when the kit cannot start."""
+
+
+def test_answers(worker, access):
+    headers = access.person("person@example.com")
+    seen = worker.fetch("/echo", headers=headers).json()
+    assert seen["token"] == headers["Cf-Access-Jwt-Assertion"]
+    assert worker.env["POLICY_AUD"] == access.aud
+
+
+def test_reloaded(worker):
+    assert worker.fetch("/count").text == "1"
+'''
+
+
+def sample(folder: Path, *, node_modules: bool = True) -> Path:
+    """A copy of the sample project, as Copier would render it: with the kit in tests/kit."""
+    shutil.copytree(HERE / "kit_worker", folder, dirs_exist_ok=True)
+    shutil.copytree(KIT / "kit", folder / "tests" / "kit", dirs_exist_ok=True)
+    (folder / "tests" / "conftest.py").write_text(SAMPLE_CONFTEST)
+    (folder / "tests" / "test_sample.py").write_text(SAMPLE_TESTS)
+    if node_modules:
+        (folder / "node_modules").symlink_to(NODE_MODULES, target_is_directory=True)
+    return folder
+
+
+def run_pytest(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return subprocess.run(
+        command, cwd=folder, env=clean, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture(scope="session")
+def project_root(tmp_path_factory):
+    return sample(tmp_path_factory.mktemp("kit") / "project")
+
+
+@pytest.fixture
+def variant(worker, kit_runtime, tmp_path, monkeypatch):
+    """Loads other source text instead of the sample's."""
+
+    def load(text: str):
+        (tmp_path / "entry.py").write_text(text)
+        monkeypatch.setattr(kit_runtime.project, "source", tmp_path)
+        worker.load()
+        return worker
+
+    return load
+
+
+@pytest.fixture
+def upstream():
+    """A private HTTP server that records what reaches it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self):
+            length = int(self.headers.get("content-length") or 0)
+            body = self.rfile.read(length)
+            server.seen.append((self.command, self.path, self.headers, body))
+            if "slow" in self.path:
+                self.send_response(200)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                self.wfile.write(b"5\r\nfirst\r\n")
+                server.release.wait(20)
+                self.wfile.write(b"4\r\nlast\r\n0\r\n\r\n")
+                return
+            status, headers, answer = server.answer
+            self.send_response(status)
+            for name, value in [*headers, ("Content-Length", str(len(answer or body)))]:
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer or body)
+
+        do_GET = do_POST = do_PUT = do_PURGE = handle_any
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.seen, server.release, server.answer = [], threading.Event(), (200, [], b"")
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
+    yield server
+    server.release.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def stack_switching():
+    """run_sync needs it; workerd has it, Node before 24 does not."""
+    version = subprocess.run([find_node()[0], "--version"], capture_output=True, text=True).stdout
+    if int(version.removeprefix("v").partition(".")[0]) < 24:
+        pytest.skip(f"no stack switching in Node {version.strip()}")
+
+
+def until(condition, timeout=10.0):
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.005)
+
+
+# -- HTTP requests
+
+
+def test_fetch_passes_method_url_headers_and_body(worker):
+    headers = [("X-A", "1"), ("X-A", "2"), ("Cookie", "c=1")]
+    seen = worker.fetch("/echo?q=1", method="PURGE", headers=headers, body=b"\x00\xff").json()
+    assert seen["method"] == "PURGE"
+    assert seen["url"] == "https://worker.example.com/echo?q=1"
+    assert sorted(seen["headers"]) == [["content-length", "2"], ["cookie", "c=1"], ["x-a", "1, 2"]]
+    assert seen["body"] == "\x00\xff"
+    assert seen["token"] == "jsnull"
+    assert seen["cf"] is None
+    assert worker.fetch("https://other.example/echo").json()["url"] == "https://other.example/echo"
+
+
+def test_fetch_returns_status_headers_and_bytes(worker):
+    response = worker.fetch("/bytes")
+    assert response.status == 201
+    assert response.body == bytes(range(256))
+    assert response.headers["x-ONE"] == "1, 2"
+    assert response.headers.get_all("Set-Cookie") == ["a=1", "b=2, c"]
+    assert "missing" not in response.headers
+    assert response.error is None
+    assert worker.fetch("/bytes", method="HEAD").body == b""
+
+
+def test_exception_is_a_bare_500(worker):
+    response = worker.fetch("/raise")
+    assert (response.status, response.body) == (500, b"Internal Server Error")
+    assert response.error.name == "PythonError"
+    assert response.error.type == "LookupError"
+    assert "a secret of the inside" in response.error.message
+    assert any("on_raise" in line for line in worker.logs)
+    assert worker.fetch("/nothing").error.name == "TypeError"
+
+
+def test_a_request_that_cannot_be_made_is_the_tests_fault(worker):
+    with pytest.raises(ValueError, match="no such HTTP request"):
+        worker.fetch("/", headers={"X-Bad": "a\nb"})
+
+
+def test_run_sync_and_node_modules(worker, stack_switching):
+    import hashlib
+
+    assert worker.fetch("/run-sync").text == hashlib.sha256(b"x").hexdigest() + "7"
+
+
+# -- env, props and ctx.access
+
+
+def test_env_holds_json_values(worker):
+    seen = worker.fetch("/env").json()
+    assert seen["settings"] == "JsProxy"
+    assert seen["list"] == [1, "two", "jsnull"]
+    assert seen["nothing"] == "jsnull"
+    assert seen["missing"] == "no such variable"
+    assert seen["aud"] == seen["module"] == worker.env["POLICY_AUD"]
+
+
+def test_only_variables_of_the_project_are_set(worker):
+    assert set(worker.env) == {"TEAM_DOMAIN", "POLICY_AUD", "SETTINGS"}
+
+
+def test_load_takes_another_env(worker):
+    worker.load(env={**worker.env, "POLICY_AUD": ""})
+    assert worker.fetch("/env").json()["aud"] == worker.fetch("/env").json()["module"] == ""
+
+
+def test_props_and_access_absent(worker):
+    assert worker.fetch("/context").json() == {"props": {}, "aud": None, "identity": None}
+
+
+def test_props_and_access_present(worker):
+    identity = {"email": "person@example.com", "groups": [{"id": "1"}]}
+    seen = worker.fetch(
+        "/context", props={"caller": "me"}, access={"aud": "tag", "identity": identity}
+    ).json()
+    assert seen == {"props": {"caller": "me"}, "aud": "tag", "identity": str(identity)}
+
+
+def test_access_without_identity(worker):
+    seen = worker.fetch("/context", access={"aud": "tag", "identity": None}).json()
+    assert (seen["aud"], seen["identity"]) == ("tag", None)
+
+
+# -- RPC
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        7,
+        1.5,
+        -(2**60),
+        "text ü",
+        [1, [2, None]],
+        {"a": {"b": [1, None]}},
+        b"\x00\xff",
+        {1, 2},
+    ],
+    ids=str,
+)
+def test_call_carries_values_both_ways(worker, value):
+    if isinstance(value, bytes):  # arrives as memoryview, as in workerd
+        assert worker.call("received_type", value) == "memoryview"
+        assert worker.call("make", "bytes") == value
+    else:
+        assert worker.call("same", value) == value
+
+
+def test_call_converts_results(worker):
+    assert worker.call("make", "set") == {1, 2}
+    assert worker.call("make", "big") == 2**60
+    assert worker.call("make", "date").timestamp() == 1_700_000_000
+    assert worker.call("make", "nested") == {"a": [1, None, {"b": True}], "f": 1.5}
+    response = worker.call("make", "response")
+    assert (response.status, response.text) == (202, "r")
+
+
+@pytest.mark.parametrize("what, name", [("object", "DataCloneError"), ("tuple", "PythonError")])
+def test_call_refuses_what_cannot_cross(worker, what, name):
+    with pytest.raises(RpcError) as caught:
+        worker.call("make", what)
+    assert caught.value.name == name
+
+
+def test_call_reaches_every_callable_attribute(worker):
+    assert worker.call("_private") == "private"
+    assert worker.call("__init__", {}, {}) is None
+    assert worker.call("hidden", entrypoint="Default") == "Default.hidden"
+    assert "add" in worker.call("__dir__")
+
+
+@pytest.mark.parametrize("method", ["nope", "env", "ctx", "hidden"])
+def test_call_reaches_nothing_else(worker, method):
+    with pytest.raises(RpcError, match="does not exist"):
+        worker.call(method)
+
+
+@pytest.mark.parametrize("entrypoint", ["Nope", "WorkerEntrypoint2", "helper", "_private"])
+def test_call_needs_an_entrypoint(worker, entrypoint):
+    with pytest.raises(RpcError, match="There is no"):
+        worker.call("add", 1, 2, entrypoint=entrypoint)
+
+
+def test_call_props(worker):
+    assert worker.call("who") is None
+    assert worker.call("who", props={"caller": "me"}) == "me"
+
+
+def test_call_exception_shows_the_traceback(worker):
+    with pytest.raises(RpcError) as caught:
+        worker.call("fail")
+    assert (caught.value.name, caught.value.type) == ("PythonError", "KeyError")
+    assert '/session/metadata/entry.py"' in caught.value.message
+
+
+def test_binding_to_itself(worker):
+    marker = {"$entrypoint": "Internal", "props": {"caller": "me"}}
+    worker.load(env={**worker.env, "INTERNAL": marker})
+    value, who, text, kind, name, message = worker.fetch(
+        "/self", access={"aud": "tag", "identity": None}
+    ).json()
+    assert (value, who, text) == (5, "me", "Internal.fetch https://internal/path")
+    assert (kind, name) == ("JsException", "PythonError")
+    assert "KeyError: 'inside'" in message
+    assert worker.call("access") is True  # ctx.access does not cross a binding
+
+
+# -- outbound requests
+
+
+def test_outbound_goes_through_a_route(worker, access):
+    keys = access.team_domain + "/cdn-cgi/access/certs"
+    status, body, url = worker.fetch(f"/get?{keys}").json()
+    assert (status, json.loads(body), url) == (200, {"keys": access.keys}, keys)
+    assert [(sent["method"], sent["url"]) for sent in worker.outbound] == [("GET", keys)]
+    assert access.requests == 1
+    worker.load()
+    assert worker.outbound == []
+
+
+def test_outbound_without_a_route_fails(worker):
+    response = worker.fetch("/get?https://example.org/")
+    assert response.status == 502
+    assert response.text.startswith("AbortError")
+    assert "no route for https://example.org" in "\n".join(worker.logs)
+
+
+def test_redirects_are_followed_by_route_only(worker, access, upstream):
+    origin = "https://api.example.org"
+    keys = f"{origin}/cdn-cgi/access/certs"
+    worker.load(routes={**worker.routes, origin: access.url})
+    access.answer(302, headers={"Location": f"{upstream.url}/stolen"})
+    assert worker.fetch(f"/get?{keys}").status == 502
+    assert upstream.seen == []
+    assert worker.fetch(f"/manual?{keys}").json() == [302, f"{upstream.url}/stolen"]
+    worker.load(routes={**worker.routes, upstream.url: upstream.url})
+    upstream.answer = (200, [], b"moved")
+    assert worker.fetch(f"/get?{keys}").json() == [200, "moved", f"{upstream.url}/stolen"]
+
+
+@pytest.mark.parametrize("way", ["asyncio", "signal"])
+def test_a_slow_answer_can_be_given_up(worker, access, way):
+    access.answer(delay=1)
+    keys = access.team_domain + "/cdn-cgi/access/certs"
+    start = time.monotonic()
+    assert worker.fetch(f"/timeout?{way}={keys}").text == "gave up"
+    assert time.monotonic() - start < 0.9
+
+
+def test_received_headers_are_immutable(worker, access):
+    assert "immutable" in worker.fetch("/immutable?request").error.message
+    keys = access.team_domain + "/cdn-cgi/access/certs"
+    assert "immutable" in worker.fetch(f"/immutable?{keys}").error.message
+
+
+def test_remote_binding_is_real_http(worker, upstream):
+    worker.load(env={**worker.env, "PRIVATE_API": {"$fetcher": upstream.url}})
+    upstream.answer = (418, [("X-Up", "1"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")], b"tea")
+    response = worker.fetch("/private?x", method="PUT", body="data", headers={"X-Down": "2"})
+    assert (response.status, response.text, response.headers["x-up"]) == (418, "tea", "1")
+    assert response.headers.get_all("set-cookie") == ["a=1", "b=2"]
+    [(method, path, headers, body)] = upstream.seen
+    assert (method, path, headers["x-down"], body) == ("PUT", "/base/x", "2", b"data")
+    assert headers["host"] == "any-host.internal"
+    assert worker.outbound[0]["url"] == "http://any-host.internal/base/x"
+
+
+def test_remote_binding_leaves_redirects_alone(worker, upstream):
+    worker.load(env={**worker.env, "PRIVATE_API": {"$fetcher": upstream.url}})
+    upstream.answer = (302, [("Location", "/elsewhere")], b"")
+    response = worker.fetch("/private?x")
+    assert (response.status, response.headers["location"]) == (302, "/elsewhere")
+
+
+def test_remote_binding_carries_large_bodies(worker, upstream):
+    worker.load(env={**worker.env, "PRIVATE_API": {"$fetcher": upstream.url}})
+    body = os.urandom(1 << 21)
+    assert worker.fetch("/private?x", method="POST", body=body).body == body
+
+
+def test_remote_binding_keeps_the_length_of_a_body(worker, upstream):
+    worker.load(env={**worker.env, "PRIVATE_API": {"$fetcher": upstream.url}})
+    assert worker.fetch("/private?bare", method="POST", body=b"data").body == b"data"
+    assert upstream.seen[0][2]["content-length"] == "4"
+    assert "x-down" not in upstream.seen[0][2]
+
+
+def test_remote_binding_streams(worker, upstream):
+    worker.load(env={**worker.env, "PRIVATE_API": {"$fetcher": upstream.url}})
+    assert worker.fetch("/first-chunk?/slow", timeout=10).text == "first"
+    assert not upstream.release.is_set()
+
+
+def test_remote_binding_unreachable(worker, unused_port):
+    worker.load(env={**worker.env, "PRIVATE_API": {"$fetcher": f"http://127.0.0.1:{unused_port}"}})
+    assert worker.fetch("/private?x").status == 502
+
+
+@pytest.fixture
+def unused_port():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    port = server.server_port
+    server.server_close()
+    return port
+
+
+# -- logs, clock, state
+
+
+def test_logs_hold_print_logging_and_background_work(worker):
+    worker.fetch("/log?wait")
+    assert worker.logs == ["printed", "and more", "a warning", "in the background"]
+    worker.load()
+    assert worker.logs == []
+    worker.fetch("/log?module")
+    assert worker.logs[-1] == "in the background"
+
+
+def test_console_does_not_disturb_the_protocol(variant):
+    text = "import js\nfrom workers import Response, WorkerEntrypoint\n"
+    text += "class Default(WorkerEntrypoint):\n    async def fetch(self):\n"
+    text += "        js.console.dir('a dir')\n        js.console.log('a', 1)\n"
+    text += "        return Response('ok')\n"
+    worker = variant(text)
+    assert worker.fetch().text == "ok"
+    assert worker.logs == ["'a dir'", "a 1"]
+
+
+def test_advance_moves_every_clock(worker):
+    before = worker.fetch("/time").json()
+    assert abs(before[0] - time.time()) < 60
+    worker.advance(86_400)
+    after = worker.fetch("/time").json()
+    assert all(86_400 <= b - a < 86_460 for a, b in zip(before[:3], after[:3], strict=True))
+    worker.load()
+    assert abs(worker.fetch("/time").json()[0] - time.time()) < 60
+
+
+def test_clock_stands_at_1970_during_import(worker):
+    assert worker.fetch("/time").json()[3] == 0
+
+
+def test_load_gives_fresh_state(worker):
+    assert [worker.fetch("/count").text for _ in range(3)] == ["1", "2", "3"]
+    worker.load()
+    assert worker.fetch("/count").text == "1"
+
+
+def test_load_reads_changed_sources(variant):
+    text = "from workers import Response, WorkerEntrypoint\n"
+    text += "class Default(WorkerEntrypoint):\n    async def fetch(self):\n"
+    text += "        return Response('{}')\n"
+    assert variant(text.format("one")).fetch().text == "one"
+    assert variant(text.format("two")).fetch().text == "two"  # same size, same second
+    with pytest.raises(RpcError, match="There is no"):
+        variant(text).call("add", 1, 2)
+
+
+def test_load_reports_what_the_import_raises(variant):
+    with pytest.raises(WorkerError) as caught:
+        variant("import nothing_like_this")
+    assert caught.value.type == "ModuleNotFoundError"
+
+
+# -- many at once, and hanging up
+
+
+def test_fetch_all_runs_at_once(worker):
+    start = time.monotonic()
+    responses = worker.fetch_all([{"path_or_url": "/wait"} for _ in range(20)])
+    assert [response.text for response in responses] == ["waited"] * 20
+    assert time.monotonic() - start < 20 * 0.3 / 2
+
+
+def test_cancelled_request_never_continues(worker, access):
+    access.answer(delay=0.5)
+    pending = worker.start(f"/wait?{access.team_domain}/cdn-cgi/access/certs")
+    until(lambda: access.requests)
+    pending.cancel()
+    with pytest.raises(Cancelled):
+        pending.result()
+    time.sleep(0.7)
+    assert worker.fetch("/state").text == "waiting"
+
+
+def test_cancel_stops_timers(worker):
+    pending = worker.start("/wait")
+    assert worker.fetch("/state").text == "waiting"
+    pending.cancel()
+    time.sleep(0.5)
+    assert worker.fetch("/state").text == "waiting"
+
+
+def test_load_ends_what_still_runs(worker):
+    pending = worker.start("/wait")
+    worker.load()
+    with pytest.raises(Cancelled):
+        pending.result()
+
+
+def test_a_hanging_request_times_out(variant):
+    text = "import asyncio\nfrom workers import WorkerEntrypoint\n"
+    text += "class Default(WorkerEntrypoint):\n    async def fetch(self):\n"
+    text += "        await asyncio.Event().wait()\n"
+    with pytest.raises(TimeoutError, match="did not answer within"):
+        variant(text).fetch(timeout=0.3)
+
+
+# -- guards: what workerd refuses
+
+
+@pytest.mark.parametrize(
+    "what", ["lock", "task", "shield", "future", "event", "promise", "swallow"]
+)
+def test_waiting_for_another_request_is_refused(worker, what):
+    first = worker.start("/keep")
+    until(lambda: worker.fetch("/state").text == "keeping")
+    second = worker.fetch("/use?" + what)
+    assert second.status == 500
+    assert "code had hung" in second.error.message
+    assert first.result().text == "kept"
+
+
+@pytest.mark.parametrize("what", ["request", "response", "clone"])
+def test_bodies_belong_to_their_request(worker, what):
+    worker.fetch("/keep", method="POST", body="body")
+    second = worker.fetch("/use?" + what)
+    assert second.status == 500
+    assert "on behalf of a different request" in second.error.message
+
+
+@pytest.mark.parametrize("what", ["done", "plain", "lock", "task"])
+def test_what_is_finished_may_be_shared(worker, what):
+    worker.fetch("/keep")
+    assert worker.fetch("/use?" + what).text == "used"
+
+
+@pytest.mark.parametrize("what", ["list", "bytes", "dict"])
+def test_webcrypto_refuses_python_objects(worker, what):
+    assert "TypeError" in worker.fetch("/subtle?" + what).error.message
+    assert worker.fetch("/subtle").text == "True"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "js.setTimeout(print, 1)",
+        "js.crypto.getRandomValues(js.Uint8Array.new(4))",
+        "workers.Response('x')",
+        "js.Response.new('x')",
+        "workers.Response.json({})",
+        "random.random()",
+        "random.SystemRandom().random()",
+        "secrets.token_hex()",
+        "uuid.uuid4()",
+        "os.urandom(4)",
+    ],
+)
+def test_import_refuses(variant, line):
+    names = "asyncio, js, os, random, secrets, uuid, workers"
+    with pytest.raises(WorkerError) as caught:
+        variant(f"import {names}\n{line}\n")
+    assert caught.value.type in {"JsException", "RuntimeError", "OSError"}
+
+
+def test_import_refuses_fetch(variant):
+    text = "import js\njs.fetch('https://team-under-test.cloudflareaccess.com/')\n"
+    worker = variant(text)
+    assert worker.outbound == []
+    until(lambda: "global scope" in "\n".join(worker.logs))
+
+
+def test_import_allows(variant, stack_switching):
+    text = """
+import asyncio, js, random, secrets, tempfile, time, uuid, workers
+from pyodide.ffi import run_sync, to_js
+lock = asyncio.Lock()
+js.Request.new("https://example.org")
+js.Math.random()
+tempfile.mktemp()
+digest = run_sync(js.crypto.subtle.digest("SHA-256", to_js(b"x"))).to_bytes()
+class Default(workers.WorkerEntrypoint):
+    async def fetch(self):
+        secrets.token_hex(), uuid.uuid4(), random.random()
+        js.crypto.getRandomValues(js.Uint8Array.new(4))
+        return workers.Response(digest)
+"""
+    import hashlib
+
+    response = variant(text).fetch()
+    assert response.error is None
+    assert response.body == hashlib.sha256(b"x").digest()
+
+
+def test_import_lets_packages_have_random_numbers(variant):
+    """workerd patches the packages that need them, so only the Worker's own code is refused."""
+    text = "package = '/session/metadata/python_modules/lucky.py'\n"
+    text += "open(package, 'w').write('import random; number = random.random()')\n"
+    text += "import lucky\nfrom workers import Response, WorkerEntrypoint\n"
+    text += "class Default(WorkerEntrypoint):\n    async def fetch(self):\n"
+    text += "        return Response(str(lucky.number))\n"
+    assert 0 <= float(variant(text).fetch().text) < 1
+
+
+@pytest.mark.parametrize("what", ["list*6700", "dict*6700", "list*200000"])
+def test_deeply_nested_json_ends_the_isolate(worker, what):
+    other = worker.start("/wait")
+    with pytest.raises(WorkerDied):
+        worker.fetch("/json?" + what)
+    with pytest.raises(WorkerDied):  # everybody else on it is cut off
+        other.result()
+    with pytest.raises(WorkerDied):
+        worker.fetch("/count")
+    worker.load()
+    assert worker.fetch("/count").text == "1"
+
+
+@pytest.mark.parametrize("what", ["list*3900", "dict*3900", "string*1"])
+def test_json_that_workerd_survives(worker, what):
+    assert worker.fetch("/json?" + what).text in {"not JSON", "parsed"}
+    assert worker.fetch("/count").text == "1"
+
+
+def test_exit_ends_the_isolate(worker):
+    with pytest.raises(WorkerDied, match="SystemExit"):
+        worker.fetch("/exit")
+
+
+def test_a_broken_pyodide_is_replaced(worker, variant):
+    text = "import js\nfrom workers import Response, WorkerEntrypoint\n"
+    text += "class Default(WorkerEntrypoint):\n    async def fetch(self):\n"
+    text += "        js.process.exit(1)\n"
+    broken = variant(text)
+    with pytest.raises(WorkerDied):
+        broken.fetch()
+    with pytest.raises(WorkerDied):
+        broken.fetch()
+    variant(text.replace("js.process.exit(1)", "return Response('again')"))
+    assert broken.fetch().text == "again"
+
+
+@pytest.mark.slow
+def test_an_endless_loop_does_not_hold_up_the_next_test(variant, monkeypatch):
+    from kit import runtime
+
+    text = "from workers import Response, WorkerEntrypoint\n"
+    text += "class Default(WorkerEntrypoint):\n    async def fetch(self):\n"
+    text += "        while True:\n            pass\n"
+    with pytest.raises(TimeoutError):
+        variant(text).fetch(timeout=0.5)
+    monkeypatch.setattr(runtime, "ANSWER_TIMEOUT", 3)
+    assert variant(text.replace("pass", "return Response('next')")).fetch().text == "next"
+
+
+# -- Access
+
+
+def decode(headers):
+    header, payload, signature = headers["Cf-Access-Jwt-Assertion"].split(".")
+    import base64
+
+    pad = [base64.urlsafe_b64decode(part + "==") for part in (header, payload, signature)]
+    return json.loads(pad[0]), json.loads(pad[1]), pad[2]
+
+
+def verify(headers, key):
+    signed, _, signature = headers["Cf-Access-Jwt-Assertion"].rpartition(".")
+    assert b64url(decode(headers)[2]) == signature
+    public = key.private.public_key()
+    public.verify(decode(headers)[2], signed.encode(), padding.PKCS1v15(), SHA256())
+
+
+def test_token_of_a_person(access):
+    headers = access.person("a@example.com", country="DE", drop=("nbf",))
+    header, claims, _ = decode(headers)
+    verify(headers, access.signer)
+    assert header == {"alg": "RS256", "kid": access.keys[0]["kid"], "typ": "JWT"}
+    assert claims["aud"] == [access.aud] and len(access.aud) == 64
+    assert (claims["email"], claims["country"], claims["type"]) == ("a@example.com", "DE", "app")
+    assert claims["iss"] == access.team_domain
+    assert claims["iat"] <= time.time() < claims["exp"]
+    assert "nbf" not in claims and "common_name" not in claims
+
+
+def test_token_of_a_machine(access):
+    headers = access.machine(iss=None)
+    claims = decode(headers)[1]
+    assert claims["common_name"].endswith(".access") and claims["sub"] == ""
+    assert claims["iss"] is None
+    assert not {"email", "nbf", "identity_nonce"} & set(claims)
+
+
+def test_raw_tokens(access):
+    token = access.token(b"not json", header=b"\xff")
+    assert token.startswith(b64url(b"\xff") + "." + b64url(b"not json") + ".")
+
+
+def test_keys_rotate(access):
+    old = access.signer
+    new = access.rotate()
+    assert new is access.signer is not old
+    assert [key["kid"] for key in access.keys] == [new.kid, old.kid]
+    verify(access.person(), new)
+    verify(access.person(key=old), old)
+    assert access.stranger.kid not in {new.kid, old.kid}
+
+
+def test_keys_start_anew_with_every_test(access):
+    assert len(access.keys) == 1 and access.requests == 0
+
+
+def test_issuer_misbehaves_on_demand(worker, access):
+    keys = f"/get?{access.team_domain}/cdn-cgi/access/certs"
+    access.answer(503, b"raw", delay=0.2)
+    start = time.monotonic()
+    assert worker.fetch(keys).json()[:2] == [503, "raw"]
+    assert time.monotonic() - start >= 0.2
+    access.answer()
+    access.keys.clear()
+    assert worker.fetch(keys).json()[1] == '{"keys": []}'
+    assert access.requests == 2
+    assert worker.fetch(keys.replace("certs", "other")).json()[0] == 404
+    assert access.requests == 2
+
+
+# -- what is needed, and messages when it is missing
+
+
+def test_read_jsonc(tmp_path):
+    file = tmp_path / "a.jsonc"
+    file.write_text('{"a": "// no /* comment, }", /* x, */ "b": [1, 2, // c\n], }\n')
+    assert read_jsonc(file) == {"a": "// no /* comment, }", "b": [1, 2]}
+    file.write_text("{")
+    with pytest.raises(SetupError, match="a.jsonc is not valid JSON"):
+        read_jsonc(file)
+
+
+def test_node_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(project.sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(SetupError, match="^Node 22.12 or later is missing: .*$"):
+        find_node()
+
+
+@pytest.mark.parametrize("version, flags", [("v22.12.0", 0), ("v24.1.0", 1), ("v26.0.0", 0)])
+def test_node_flags(monkeypatch, tmp_path, version, flags):
+    fake_node(monkeypatch, tmp_path, version)
+    assert len(find_node()) == 1 + flags
+
+
+@pytest.mark.parametrize("version", ["v20.19.0", "v22.11.0"])
+def test_node_too_old(monkeypatch, tmp_path, version):
+    fake_node(monkeypatch, tmp_path, version)
+    with pytest.raises(SetupError, match=f"is {version}"):
+        find_node()
+
+
+def fake_node(monkeypatch, folder, version):
+    node = folder / "node"
+    node.write_text(f"#!/bin/sh\necho {version}\n")
+    node.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(project.sys, "executable", str(folder / "python"))
+
+
+def test_pyodide_missing_or_other(tmp_path):
+    with pytest.raises(SetupError, match="is missing: run `npm install`"):
+        find_pyodide(tmp_path)
+    package = tmp_path / "node_modules" / "pyodide" / "package.json"
+    package.parent.mkdir(parents=True)
+    package.write_text('{"version": "314.0.7"}')
+    with pytest.raises(SetupError, match="is 314.0.7, the tests need 314.0.6"):
+        find_pyodide(tmp_path)
+
+
+def test_sdk_missing(monkeypatch, project_root, tmp_path):
+    monkeypatch.setattr(project, "SDK", "no-such-sdk")
+    with pytest.raises(SetupError, match="no-such-sdk is missing: run `uv sync`"):
+        project.Project(project_root).packages(tmp_path)
+
+
+# -- in a rendered project
+
+
+def test_sample_project_passes(tmp_path):
+    result = run_pytest(sample(tmp_path))
+    assert "3 passed" in result.stdout, result.stdout + result.stderr
+
+
+def test_missing_pyodide_fails_with_one_line(tmp_path):
+    result = run_pytest(sample(tmp_path, node_modules=False))
+    assert result.returncode == 1
+    assert "npm package pyodide 314.0.6 is missing: run `npm install`" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
+    assert "1 passed" in result.stdout and "2 errors" in result.stdout
+
+
+def test_nothing_is_left_running(tmp_path):
+    run_pytest(sample(tmp_path), "-k", "reloaded")
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert str(tmp_path) not in listed
+
+
+@pytest.mark.slow
+def test_under_xdist(tmp_path):
+    pytest.importorskip("xdist")
+    result = run_pytest(sample(tmp_path), "-n", "2")
+    assert "3 passed" in result.stdout, result.stdout + result.stderr
+
+
+FASTAPI = """
+from fastapi import FastAPI, Request
+from workers import WorkerEntrypoint, asgi
+
+app = FastAPI()
+
+
+@app.post("/items/{name}")
+async def item(name: str, count: int, request: Request):
+    return {"name": name, "count": count, "body": (await request.body()).decode()}
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return await asgi.fetch(app, request.js_object, self.env)
+"""
+
+
+@pytest.mark.slow
+def test_fastapi(tmp_path, pytestconfig):
+    """Wheels for Pyodide, pydantic's native one included, are installed from PyPI once."""
+    from kit.runtime import Runtime, Worker
+
+    root = sample(tmp_path)
+    (root / "src" / "entry.py").write_text(FASTAPI)
+    text = (root / "pyproject.toml").read_text()
+    wanted = 'dependencies = ["fastapi==0.165.0", "colorama; sys_platform == \'win32\'"]'
+    (root / "pyproject.toml").write_text(text.replace("dependencies = []", wanted))
+    cache = getattr(pytestconfig, "cache", None)
+    folder = Path(cache.mkdir("kit-packages")) if cache else tmp_path / "packages"
+    runtime = Runtime(project.Project(root), folder)
+    runtime.start()
+    try:
+        fastapi = Worker(runtime, {}, {})
+        good = fastapi.fetch("/items/a?count=2", method="POST", body="hello")
+        assert good.error is None
+        assert good.json() == {"name": "a", "count": 2, "body": "hello"}
+        assert fastapi.fetch("/items/a?count=x", method="POST").status == 422
+    finally:
+        runtime.stop()
+
+
+def test_python_modules_are_used_if_they_fit(tmp_path):
+    root = sample(tmp_path)
+    vendored = root / "python_modules"
+    (vendored / "own_package-1.0.dist-info").mkdir(parents=True)
+    (vendored / "own_package-1.0.dist-info" / "METADATA").write_text(
+        "Name: own-package\nVersion: 1.0\n"
+    )
+    assert "workers/__init__.py" in project.Project(root).packages(tmp_path)  # no SDK: not used
+    (vendored / "workers_runtime_sdk-1.9.5.dist-info").mkdir()
+    (vendored / "workers_runtime_sdk-1.9.5.dist-info" / "METADATA").write_text(
+        "Name: workers-runtime-sdk\nVersion: 1.9.5\n"
+    )
+    files = project.Project(root).packages(tmp_path)
+    assert "own_package-1.0.dist-info/METADATA" in files and "workers/__init__.py" not in files
