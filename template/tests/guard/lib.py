@@ -1,0 +1,41 @@
+# Managed by the private-worker template: do not edit, an update replaces it.
+"""Short words for what the guard's tests ask over and over."""
+
+import json
+from typing import Any
+
+from kit.runtime import Response, Worker
+
+PROOF = "Cf-Access-Jwt-Assertion"
+FORBIDDEN = {"error": "forbidden"}
+NOT_CONFIGURED = {"error": "not_configured"}
+
+
+def decisions(worker: Worker) -> list[dict[str, Any]]:
+    """The guard's log lines, oldest first."""
+    lines = [json.loads(line) for line in worker.logs if line.startswith("{")]
+    return [line for line in lines if line["event"] == "guard"]
+
+
+def let_in(worker: Worker, headers: Any = None, **request: Any) -> Any:
+    """Send a request, which must reach the API; returns the identity that the API was given."""
+    response = worker.fetch("/", headers=headers, **request)
+    assert response.status == 200, decisions(worker)[-1]
+    return response.json()["identity"]
+
+
+def refused(worker: Worker, reason: str, headers: Any = None, **request: Any) -> Response:
+    """Send a request, which must get the one 403, and for this reason only."""
+    response = worker.fetch("/", headers=headers, **request)
+    assert (response.status, response.json()) == (403, FORBIDDEN)
+    assert decisions(worker)[-1]["reason"] == reason
+    return response
+
+
+def not_configured(worker: Worker, setting: str, headers: Any = None, **request: Any) -> None:
+    """Send a request, which must get the one 500; the log must name the setting."""
+    response = worker.fetch("/", headers=headers, **request)
+    assert (response.status, response.json()) == (500, NOT_CONFIGURED)
+    line = decisions(worker)[-1]
+    assert (line["decision"], line["setting"]) == ("not_configured", setting)
+    assert worker.outbound == []

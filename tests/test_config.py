@@ -1,0 +1,256 @@
+"""Issue 2: the configuration of every shape: each way in is explicit, everything is pinned.
+
+H1 (exposure keys), W2 (previews repeat the settings), W3 (no entrypoint "default"), P3 (pins),
+P4 (one Python everywhere), and threat 24 (no secrets).
+"""
+
+import json
+import re
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+import shapes
+from conftest import Render
+from files import all_files, read_jsonc, texts
+from shapes import BINDING, HUMAN, MACHINE
+
+EXACT = re.compile(r"\d+\.\d+\.\d+")
+PYTHON_314 = date(2026, 9, 8)  # the first compatibility date with Python 3.14
+
+
+@pytest.fixture(params=shapes.selection(), ids=shapes.name_of)
+def shape(request: pytest.FixtureRequest) -> shapes.Shape:
+    found: shapes.Shape = request.param
+    return found
+
+
+@pytest.fixture
+def project(shape: shapes.Shape, rendered: Render) -> Path:
+    return rendered(**shapes.answers(shape))
+
+
+@pytest.fixture
+def wrangler(project: Path) -> dict[str, Any]:
+    found: dict[str, Any] = read_jsonc(project / "wrangler.jsonc")
+    return found
+
+
+@pytest.fixture
+def pyproject(project: Path) -> dict[str, Any]:
+    return tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def package(project: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((project / "package.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(scope="session")
+def validator(node_modules: Path) -> jsonschema.Draft7Validator:
+    schema = json.loads((node_modules / "wrangler" / "config-schema.json").read_text())
+    return jsonschema.Draft7Validator(schema)
+
+
+def expected_vars(shape: shapes.Shape) -> dict[str, Any]:
+    """The settings the guard needs, and no other."""
+    filled = shape["filled"]
+    found: dict[str, Any] = {}
+    if shape["exposure"] != "none":
+        team = f"https://{shapes.TEAM}.cloudflareaccess.com"
+        found["TEAM_DOMAIN"] = team if filled else "REPLACE_WITH_TEAM_DOMAIN"
+        found["POLICY_AUD"] = shapes.AUD if filled else "REPLACE_WITH_AUD_TAG"
+    for caller, name, values, placeholder in (
+        (HUMAN, "ALLOWED_EMAILS", shapes.EMAILS, "REPLACE_WITH_YOUR_EMAIL"),
+        (MACHINE, "ALLOWED_SERVICE_TOKENS", shapes.CLIENT_IDS, "REPLACE_WITH_CLIENT_ID"),
+        (BINDING, "ALLOWED_WORKERS", shapes.CALLING_WORKERS, "REPLACE_WITH_CALLING_WORKER"),
+    ):
+        if caller in shape["callers"]:
+            found[name] = list(values) if filled else [placeholder]
+    return found
+
+
+def expected_services(shape: shapes.Shape) -> list[dict[str, Any]]:
+    service_id = shapes.SERVICE_ID if shape["filled"] else "REPLACE_WITH_VPC_SERVICE_ID"
+    names = [name.upper().replace("-", "_") for name in shapes.UPSTREAMS[: shape["upstreams"]]]
+    return [{"binding": name, "service_id": service_id, "remote": True} for name in names]
+
+
+def test_wrangler_knows_every_key(
+    wrangler: dict[str, Any], validator: jsonschema.Draft7Validator
+) -> None:
+    """Wrangler's own schema, which refuses unknown keys."""
+    assert [error.message for error in validator.iter_errors(wrangler)] == []
+
+
+def test_schema_refuses_unknown_keys(validator: jsonschema.Draft7Validator) -> None:
+    """So that the test before this one means something."""
+    assert list(validator.iter_errors({"name": "x", "no_such_key": 1}))
+
+
+def test_each_way_in_is_explicit(wrangler: dict[str, Any], shape: shapes.Shape) -> None:
+    """H1: left out, each of these follows a default that has changed before."""
+    exposure, previews = shape["exposure"], bool(shape["preview_urls"])
+    assert wrangler["workers_dev"] is (exposure == "workers_dev")
+    assert wrangler["preview_urls"] is previews
+    filled = shape["filled"]
+    hostname = "invoices.example.net" if filled else "my-api.example.com"
+    pattern = "www.example.net/invoices/*" if filled else "api.example.com/*"
+    zone = "example.net" if filled else "example.com"
+    assert wrangler["routes"] == {
+        "custom_domain": [
+            {
+                "pattern": hostname,
+                "custom_domain": True,
+                "enabled": True,
+                "previews_enabled": False,
+            }
+        ],
+        "route": [{"pattern": pattern, "zone_name": zone}],
+    }.get(exposure, [])
+    # An environment would inherit neither vars nor services (W2), so there is none.
+    assert "env" not in wrangler and "route" not in wrangler
+
+
+def test_settings_and_services(wrangler: dict[str, Any], shape: shapes.Shape) -> None:
+    """Every var the guard reads is there, and nothing else; likewise the private services."""
+    assert wrangler["vars"] == expected_vars(shape)
+    assert wrangler.get("vpc_services", []) == expected_services(shape)
+
+
+def test_previews_repeat_the_settings(wrangler: dict[str, Any], shape: shapes.Shape) -> None:
+    """W2: `wrangler preview` inherits nothing; without its own settings a preview is shut."""
+    if shape["preview_urls"]:
+        expected: dict[str, Any] = {"vars": wrangler["vars"]}
+        if shape["upstreams"]:
+            expected["vpc_services"] = wrangler["vpc_services"]
+        assert wrangler["previews"] == expected
+    else:
+        assert "previews" not in wrangler
+
+
+def test_no_entrypoint_is_named_default(project: Path) -> None:
+    """W3: binding to an entrypoint "default" breaks development."""
+    for name, text in texts(project).items():
+        assert not re.search(r"entrypoint[\"']?\s*[:=]\s*[\"']default[\"']", text), name
+
+
+def test_local_identity_stays_local(wrangler: dict[str, Any], shape: shapes.Shape) -> None:
+    """`access.dev` exists for a Worker with an address, and no real tag is in it."""
+    if shape["exposure"] == "none":
+        assert "access" not in wrangler
+        return
+    assert set(wrangler["access"]) == {"dev"}
+    assert wrangler["access"]["dev"]["aud"] == "local"
+    assert ("identity" in wrangler["access"]["dev"]) == (HUMAN in shape["callers"])
+
+
+def test_logs_hold_no_request(wrangler: dict[str, Any]) -> None:
+    """Observability is on; Cloudflare's own line with headers and query strings is off."""
+    assert wrangler["observability"]["enabled"] is True
+    assert wrangler["observability"]["redact_query_string"] is True
+    assert wrangler["observability"]["logs"]["invocation_logs"] is False
+
+
+def test_one_python(
+    project: Path, wrangler: dict[str, Any], pyproject: dict[str, Any], package: dict[str, Any]
+) -> None:
+    """P4: compatibility date, requires-python, .python-version and the kit's Pyodide agree."""
+    assert date.fromisoformat(wrangler["compatibility_date"]) >= PYTHON_314
+    assert wrangler["compatibility_flags"] == ["python_workers"]
+    assert wrangler["main"] == "src/entry.py" and (project / wrangler["main"]).is_file()
+    supported = SpecifierSet(pyproject["project"]["requires-python"])
+    assert supported.contains("3.14.2") and supported.contains("3.11.0")
+    pinned = project / ".python-version"
+    assert not pinned.exists() or supported.contains(pinned.read_text().strip())
+    kit = (project / "tests" / "kit" / "project.py").read_text(encoding="utf-8")
+    assert f'PYODIDE = "{package["devDependencies"]["pyodide"]}"' in kit
+    assert 'PYTHON = "3.14"' in kit
+
+
+def test_versions_are_pinned(pyproject: dict[str, Any], package: dict[str, Any]) -> None:
+    """P3: what is deployed and what deploys is exact, and Node is new enough for wrangler."""
+    assert set(package["devDependencies"]) == {"pyodide", "wrangler"}
+    assert "dependencies" not in package
+    assert all(EXACT.fullmatch(version) for version in package["devDependencies"].values())
+    assert package["engines"] == {"node": ">=22.12"}
+    tools = {need.name: need for need in map(Requirement, pyproject["dependency-groups"]["dev"])}
+    exact = [tools["workers-py"], tools["workers-runtime-sdk"]]
+    exact += map(Requirement, pyproject["project"]["dependencies"])
+    for need in exact:
+        assert re.fullmatch(r"==\d+\.\d+\.\d+", str(need.specifier)), need
+
+
+def test_runtime_dependencies(pyproject: dict[str, Any], shape: shapes.Shape) -> None:
+    """None but FastAPI, when it was chosen."""
+    names = [Requirement(line).name for line in pyproject["project"]["dependencies"]]
+    assert names == (["fastapi"] if shape["framework"] == "fastapi" else [])
+
+
+def test_scripts_of_package_json(package: dict[str, Any]) -> None:
+    """C3's names, and deploys go through pywrangler, which vendors the SDK (P1)."""
+    scripts = package["scripts"]
+    assert {"dev", "deploy", "test"} <= set(scripts)
+    assert scripts["dev"] == "uv run pywrangler dev"
+    assert scripts["deploy"] == "uv run pywrangler deploy"
+    assert scripts["test"] == "uv run pytest"
+
+
+def test_names_agree(
+    wrangler: dict[str, Any], pyproject: dict[str, Any], package: dict[str, Any]
+) -> None:
+    assert package["name"] == wrangler["name"] == "my-api"
+    assert pyproject["project"]["name"].startswith(wrangler["name"])
+    assert package["private"] is True
+
+
+def test_workflow(project: Path, shape: shapes.Shape) -> None:
+    """CI of the chosen kind, and of no other; it tests, and deploys through pywrangler."""
+    github, gitlab = project / ".github", project / ".gitlab-ci.yml"
+    assert github.exists() == (shape["ci"] == "github")
+    assert gitlab.exists() == (shape["ci"] == "gitlab")
+    files = list(github.rglob("*.yml")) if shape["ci"] == "github" else [gitlab]
+    if shape["ci"] == "none":
+        return
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    assert "uv run pywrangler deploy" in text and re.search("npm test|uv run pytest", text)
+    for path in files:
+        assert yaml.safe_load(path.read_text(encoding="utf-8"))
+    for used in re.findall(r"uses: (\S+)", text):
+        assert re.search(r"@([0-9a-f]{40}|v\d+(\.\d+)*)$", used), used
+
+
+def test_nothing_that_another_tool_makes(project: Path) -> None:
+    """P3, P8: a requirements.txt stops pywrangler, a second wrangler file wins over the first, lock
+    files conflict on the first update, and a rendered .dev.vars would be overwritten by it."""
+    names = {path.name for _, path in all_files(project)}
+    unwanted = {
+        "requirements.txt",
+        "wrangler.toml",
+        "wrangler.json",
+        "uv.lock",
+        "package-lock.json",
+        "pylock.toml",
+        ".dev.vars",
+        ".env",
+    }
+    assert not names & unwanted
+
+
+def test_no_secrets(project: Path) -> None:
+    """Threat 24: no key, no token, no unexplained long hexadecimal, in any file."""
+    for name, text in texts(project).items():
+        assert not re.search(r"-----BEGIN|cfast_[A-Za-z0-9]{20}|eyJ[\w-]{20,}\.", text), name
+        known = {shapes.AUD}
+        assert set(re.findall(r"\b[0-9a-f]{64}\b", text)) <= known, name
+        assert not re.search(r"(?i)(api_token|client_secret)[\"']?\s*[:=]\s*[\"']?\w{20}", text), (
+            name
+        )

@@ -1,0 +1,428 @@
+"""Issue 2: hostile answers are refused by one line, or come back exactly from every file.
+
+C6 (quotes and backslashes), C7 (derived defaults), W1 (Worker names), J11-J13 (team domains), P8.
+"""
+
+import json
+import subprocess
+import sys
+import tomllib
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conftest import Render
+from files import headings, markdown, read_jsonc, texts
+from hostile import HOSTILE
+from interview import FREE_TEXT, QUESTIONS, complaint, fill
+from shapes import AUD, CLIENT_IDS, SERVICE_ID
+
+# Answers that validators look at besides their own.
+CONTEXT = {"worker_name": "my-api", "zone_name": "example.com", "profile": "custom"}
+# The questions that take any text of one line. All others take names of a known form.
+PROSE = ("project_name", "description")
+ACCEPTED = [
+    label
+    for label, text in HOSTILE.items()
+    if not complaint("project_name", text) and not complaint("description", text)
+]
+
+
+def all_questions() -> dict[str, Any]:
+    """A shape in which every free-text question has a meaning, but for zone and route."""
+    return {
+        "profile": "custom",
+        "callers": ["human", "machine", "binding"],
+        "exposure": "custom_domain",
+        "binding_style": "both",
+        "worker_name": "my-api",
+        "upstreams": "billing",
+        "ci": "github",
+    }
+
+
+def is_our_line(message: str) -> bool:
+    return (
+        message.startswith("Type ")
+        and len(message.splitlines()) == 1
+        and message == message.strip()
+        and 30 <= len(message) <= 250
+    )
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+@pytest.mark.parametrize("question", FREE_TEXT)
+def test_accepted_or_refused_by_one_line(question: str, label: str) -> None:
+    """The message is one line that says what to type, and does not repeat the answer's junk."""
+    message = complaint(question, HOSTILE[label], **CONTEXT)
+    assert message == "" or is_our_line(message), message
+
+
+def test_prose_takes_what_fits_on_a_line() -> None:
+    """Quotes, braces, emoji and other scripts are normal in a title."""
+    assert len(ACCEPTED) >= 35
+    refused = {label for label in HOSTILE if label not in ACCEPTED}
+    assert {"line feed", "nul", "delete", "next line", "line separator", "blank"} <= refused
+    assert {"right-to-left override", "lone surrogate", "very long"} <= refused
+
+
+@pytest.mark.parametrize("question", [name for name in FREE_TEXT if name not in PROSE])
+def test_names_take_nothing_that_needs_quoting(question: str) -> None:
+    """What is accepted needs no escaping anywhere, whatever it is rendered into."""
+    for label, text in HOSTILE.items():
+        if not complaint(question, text, **CONTEXT):
+            assert not set(text) & set("\"'\\{}$`<>|;&#"), (label, text)
+
+
+GOOD = {
+    "project_name": ["Invoice API", "x", "日本語"],
+    "worker_name": ["my-api", "a", "0", "a--b", "9lives", "a" * 54, "true", "default", "con"],
+    "description": ["Invoices for the billing team"],
+    "hostname": ["api.example.com", "a.b.c.example.co", "xn--bcher-kva.example", "example.com"],
+    "zone_name": ["example.com", "xn--bcher-kva.example"],
+    "route_pattern": [
+        "api.example.com/*",
+        "*.example.com/*",
+        "example.com/a/b-c/*",
+        "api.example.com/v1.0/~me/*",
+    ],
+    "allowed_emails": ["", "ann@example.com", "ann@example.com, bob+tag@sub.example.org", "*"],
+    "allowed_service_tokens": ["", CLIENT_IDS[0], f"{CLIENT_IDS[0]}, {CLIENT_IDS[0]}", "*"],
+    "team_domain": ["", "acme"],
+    "policy_aud": ["", AUD, AUD.upper(), f"{AUD},{'0' * 64}"],
+    "calling_workers": ["", "gateway", "gateway, nightly-job"],
+    "upstreams": ["", "billing", "a, b2, c-d", f"billing={SERVICE_ID}", "class, import"],
+}
+
+BAD = {
+    "project_name": ["", " ", "a" * 61, "two\nlines"],
+    "worker_name": ["", "My_App", "café", "-x", "x-", "a" * 55, 'a"b', "{{x}}", "🔐", "a.b", "a\n"],
+    "description": ["", "a" * 201, "two\nlines", "a\u0085b"],
+    "hostname": [
+        "",
+        "localhost",
+        "https://api.example.com",
+        "api.example.com/",
+        "api.example.com:443",
+        "*.example.com",
+        "API.example.com",
+        "api..example.com",
+        "-a.example.com",
+        "a_b.example.com",
+        "192.0.2.1",
+        "my-api.acme.workers.dev",
+        "my-api.pages.dev",
+        "acme.cloudflareaccess.com",
+        "api.example.com\n",
+        f"{'a' * 64}.example.com",
+        f"{'a.' * 130}example.com",
+    ],
+    "zone_name": ["", "com", "*.example.com", "example.com/", "workers.dev"],
+    "route_pattern": [
+        "",
+        "api.example.com",
+        "api.example.com/",
+        "api.example.com/x",
+        "api.example.com/x*",
+        "api.example.com*",
+        "https://api.example.com/*",
+        "api.example.org/*",
+        "notexample.com/*",
+        "a.*.example.com/*",
+        "*/*",
+        "*example.com/*",
+        "api.example.com/a*b/*",
+        "api.example.com/../*/*",
+        "api.example.com/?q=/*",
+        "api.example.com//*",
+        "api.example.com/*\n",
+    ],
+    "allowed_emails": [
+        "ann",
+        "ann@",
+        "@example.com",
+        "ann@example",
+        "ann@example.com;bob@example.com",
+        "ann@example.com bob@example.com",
+        "Ann <ann@example.com>",
+        "ann@@example.com",
+        "ann@example..com",
+        "ann@example.com,",
+        "ann\u200b@example.com",
+        'a"b@example.com',
+        "*@example.com",
+        "ann\udcff@example.com",
+        "ann@example.com\n",
+    ],
+    "allowed_service_tokens": [
+        "abc.access",
+        CLIENT_IDS[0].upper(),
+        CLIENT_IDS[0].removesuffix(".access"),
+        "cfast_" + "a" * 48,
+        "0" * 64,
+        f"{CLIENT_IDS[0]};{CLIENT_IDS[0]}",
+        f"{CLIENT_IDS[0]}\n",
+    ],
+    "team_domain": ["acme.example.com", "http://acme.cloudflareaccess.com"],
+    "policy_aud": ["abc", AUD[:-1], AUD + "0", "g" * 64, f"{AUD};{AUD}", f"{AUD},", f"{AUD}\n"],
+    "calling_workers": ["my-api", "Gateway", "a b", "gateway,,x", "gateway\n"],
+    "upstreams": [
+        "Billing",
+        "9lives",
+        "a_b",
+        "-a",
+        "a-",
+        "a" * 33,
+        "billing, billing",
+        "policy-aud",
+        "billing=abc",
+        f"billing={SERVICE_ID[:-1]}",
+        "billing,",
+        "../x",
+        "billing\n",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"), [(name, answer) for name in GOOD for answer in GOOD[name]]
+)
+def test_good_answer(question: str, answer: str) -> None:
+    assert complaint(question, answer, **CONTEXT) == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"), [(name, answer) for name in BAD for answer in BAD[name]]
+)
+def test_bad_answer(question: str, answer: str) -> None:
+    assert is_our_line(complaint(question, answer, **CONTEXT))
+
+
+def test_every_free_text_question_is_here() -> None:
+    assert set(GOOD) == set(BAD) == set(FREE_TEXT)
+
+
+@pytest.mark.parametrize("question", BAD)
+def test_copier_refuses(render: Render, tmp_path: Path, question: str) -> None:
+    """The same line from Copier itself; nothing is written, not even the folder."""
+    exposure = "route" if question in ("zone_name", "route_pattern") else "custom_domain"
+    answers = {**all_questions(), "exposure": exposure, question: BAD[question][-1]}
+    with pytest.raises(ValueError) as refusal:
+        render(tmp_path / "out", **answers)
+    message = complaint(question, BAD[question][-1], **CONTEXT)
+    assert str(refusal.value) == f"Validation error for question '{question}': {message}"
+    assert not (tmp_path / "out").exists()
+
+
+def test_command_line_ends_with_the_message(template: Path, tmp_path: Path) -> None:
+    """What a person reads last is what to type."""
+    command = [sys.executable, "-m", "copier", "copy", "--defaults", "--data", "worker_name=-x"]
+    done = subprocess.run(
+        [*command, str(template), str(tmp_path / "out")], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.endswith(complaint("worker_name", "-x")) and "worker_name" in last
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def plain(rendered: Render) -> dict[str, str]:
+    """The files of a project with harmless answers."""
+    return texts(rendered(**all_questions(), project_name="Plain", description="Plain"))
+
+
+def check_prose(project: Path, name: str, description: str, plain: dict[str, str]) -> None:
+    """Name and description, read back from every file that has them; no other file differs."""
+    package = json.loads((project / "package.json").read_text(encoding="utf-8"))
+    pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    stored = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    assert package["description"] == pyproject["project"]["description"] == description
+    assert stored["project_name"] == name and stored["description"] == description
+    assert headings(readme)[0] == name
+    paragraphs = [token for token in markdown(readme) if token.type == "inline"]
+    said = ["".join(t.content for t in p.children or []) for p in paragraphs]
+    assert description in said
+    assert b"\\ud" not in (project / "pyproject.toml").read_bytes().lower()
+    now = texts(project)
+    assert set(now) == set(plain)
+    different = {file for file in now if now[file] != plain[file]}
+    expected = {"README.md", "package.json", "pyproject.toml", ".copier-answers.yml"}
+    assert different <= expected
+
+
+@pytest.mark.parametrize("label", ACCEPTED)
+def test_prose_comes_back_exactly(rendered: Render, plain: dict[str, str], label: str) -> None:
+    text = HOSTILE[label]
+    project = rendered(**all_questions(), project_name=text, description=text)
+    check_prose(project, text, text, plain)
+
+
+@settings(
+    max_examples=20,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
+@given(name=st.text(min_size=1, max_size=60), description=st.text(min_size=1, max_size=200))
+def test_any_prose_comes_back_exactly(
+    rendered: Render, plain: dict[str, str], name: str, description: str
+) -> None:
+    """Whatever the validators let through."""
+    name = name if not complaint("project_name", name) else "Plain"
+    description = description if not complaint("description", description) else "Plain"
+    project = rendered(**all_questions(), project_name=name, description=description)
+    check_prose(project, name, description, plain)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@given(question=st.sampled_from(FREE_TEXT), text=st.text(max_size=300))
+def test_any_text_is_accepted_or_refused_by_one_line(question: str, text: str) -> None:
+    message = complaint(question, text, **CONTEXT)
+    assert message == "" or is_our_line(message)
+    if message == "":
+        assert len(text.splitlines()) <= 1, text
+        assert not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text.strip())
+
+
+@pytest.mark.parametrize("name", GOOD["worker_name"])
+def test_worker_name_comes_back_exactly(rendered: Render, name: str) -> None:
+    """W1: the same name in every file, a string also where it looks like something else."""
+    project = rendered(profile="custom", worker_name=name)
+    assert read_jsonc(project / "wrangler.jsonc")["name"] == name
+    assert json.loads((project / "package.json").read_text())["name"] == name
+    pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert pyproject["project"]["name"] == f"{name}-worker"
+    stored = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
+    assert stored["worker_name"] == name
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("My API!!", "my-api"),
+        ("x", "x"),
+        ("日本語", "private-worker"),
+        ("-- 9 Lives --", "9-lives"),
+        ("🔐", "private-worker"),
+        ("Ünïcödé", "n-c-d"),
+        ("a" * 60, "a" * 54),
+        ("a" * 53 + "!!" + "b" * 5, "a" * 53),
+        ("İstanbul", "i-stanbul"),
+    ],
+)
+def test_name_from_a_title(title: str, name: str) -> None:
+    """C7: a derived default passes its own validator, whatever the title."""
+    derived = fill(QUESTIONS["worker_name"]["default"], {"project_name": title})
+    assert derived == name
+    assert complaint("worker_name", derived) == ""
+
+
+def test_lists_come_back_exactly(rendered: Render) -> None:
+    """Several of everything, with the spaces people type."""
+    project = rendered(
+        **{
+            **all_questions(),
+            "allowed_emails": " ann@example.com ,BOB@Example.org,ünï@bücher.example",
+            "allowed_service_tokens": f"{CLIENT_IDS[0]} , {'f' * 32}.access",
+            "policy_aud": f"{AUD.upper()} , {'0' * 64}",
+            "calling_workers": "gateway ,true,9lives",
+            "upstreams": f"a, {'x' * 32} ,class={SERVICE_ID.upper()}, null",
+            "hostname": "xn--bcher-kva.example",
+        }
+    )
+    config = read_jsonc(project / "wrangler.jsonc")
+    assert config["vars"] == {
+        "TEAM_DOMAIN": "REPLACE_WITH_TEAM_DOMAIN",
+        "POLICY_AUD": [AUD, "0" * 64],
+        "ALLOWED_EMAILS": ["ann@example.com", "BOB@Example.org", "ünï@bücher.example"],
+        "ALLOWED_SERVICE_TOKENS": [CLIENT_IDS[0], f"{'f' * 32}.access"],
+        "ALLOWED_WORKERS": ["gateway", "true", "9lives"],
+    }
+    bindings = {service["binding"]: service["service_id"] for service in config["vpc_services"]}
+    unknown = "REPLACE_WITH_VPC_SERVICE_ID"
+    assert bindings == {"A": unknown, "X" * 32: unknown, "CLASS": SERVICE_ID, "NULL": unknown}
+    assert config["routes"][0]["pattern"] == "xn--bcher-kva.example"
+    assert (project / "wrangler.jsonc").read_bytes().isascii()
+    for command in (["check"], ["format", "--check"]):
+        ruff = ["ruff", *command, "--no-cache", str(project)]
+        done = subprocess.run(ruff, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+
+def test_route_comes_back_exactly(rendered: Render) -> None:
+    project = rendered(
+        profile="custom",
+        exposure="route",
+        zone_name="xn--bcher-kva.example",
+        route_pattern="*.xn--bcher-kva.example/v1.0/~me/*",
+    )
+    assert read_jsonc(project / "wrangler.jsonc")["routes"] == [
+        {
+            "pattern": "*.xn--bcher-kva.example/v1.0/~me/*",
+            "zone_name": "xn--bcher-kva.example",
+        }
+    ]
+
+
+ISSUER = "https://acme.cloudflareaccess.com"
+SPELLINGS: dict[str, str | None] = {
+    # J13: the bare name, and every spelling that people copy from the dashboard
+    "acme": ISSUER,
+    "ACME": ISSUER,
+    " acme ": ISSUER,
+    "acme\n": ISSUER,
+    "acme/": ISSUER,
+    "acme.cloudflareaccess.com": ISSUER,
+    "Acme.CloudflareAccess.com": ISSUER,
+    "https://acme.cloudflareaccess.com": ISSUER,
+    # J12: slashes at the end
+    "https://acme.cloudflareaccess.com/": ISSUER,
+    "https://acme.cloudflareaccess.com///": ISSUER,
+    # J11: upper case is normalised, a path is refused
+    "HTTPS://ACME.cloudflareaccess.com": ISSUER,
+    "https://ACME.cloudflareaccess.com/foo": None,
+    "https://acme.cloudflareaccess.com/cdn-cgi/access/certs": None,
+    "https://acme.cloudflareaccess.com?x=1": None,
+    "https://acme.cloudflareaccess.com#x": None,
+    "https://acme.cloudflareaccess.com:443": None,
+    "https://user@acme.cloudflareaccess.com": None,
+    "http://acme.cloudflareaccess.com": None,
+    "https://acme.example.com": None,
+    "https://acme.cloudflareaccess.com.example.com": None,
+    "https://a.b.cloudflareaccess.com": None,
+    "cloudflareaccess.com": None,
+    "https://cloudflareaccess.com": None,
+    "-acme": None,
+    "acme-": None,
+    "ac me": None,
+    "a" * 64: None,
+    "\u212aelvin": None,  # lower() would make it kelvin
+    "//acme": None,
+    "your-team": None,
+    "https://your-team.cloudflareaccess.com/": None,
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_team_domain_spelling(spelling: str) -> None:
+    """J11-J13: one canonical issuer, or a line that says what to type."""
+    message = complaint("team_domain", spelling)
+    if SPELLINGS[spelling] is None:
+        assert is_our_line(message)
+    else:
+        assert message == ""
+        context = {"pw_edge": True, "team_domain": spelling}
+        assert fill(QUESTIONS["pw_team"]["default"], context) == SPELLINGS[spelling]
+
+
+def test_team_domain_in_the_configuration(rendered: Render) -> None:
+    project = rendered(profile="production", team_domain=" HTTPS://Acme.cloudflareaccess.com// ")
+    assert read_jsonc(project / "wrangler.jsonc")["vars"]["TEAM_DOMAIN"] == ISSUER

@@ -1,0 +1,151 @@
+"""Issue 2: a project mentions nothing that belongs to another shape.
+
+One table of words for each part of a shape. Where the part is absent, so are its words, in every
+text file. The exemptions say why.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import shapes
+from conftest import Render
+from files import texts
+from shapes import BINDING, HUMAN, MACHINE, Shape
+
+# The guard's own code knows people and programs in every shape with an address, because it has to
+# refuse the kind that is not wanted. Its tests show that.
+GUARD = ("src/guard/", "tests/guard/")
+# The test kit is one for all projects.
+EVERYWHERE = ("tests/kit/",)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Words that only a shape for which `present` holds may use."""
+
+    name: str
+    present: Callable[[Shape], bool]
+    words: str
+    exempt: tuple[str, ...] = field(default=())
+
+
+def edge(shape: Shape) -> bool:
+    return bool(shape["exposure"] != "none")
+
+
+PARTS = (
+    Part("public address", edge, r"TEAM_DOMAIN|POLICY_AUD|cloudflareaccess|Jwt-Assertion|\bAUD\b"),
+    Part("public address (guard)", edge, r"\bHuman\b|\bMachine\b|guard/gate|access\.dev"),
+    Part(
+        "people",
+        lambda shape: HUMAN in shape["callers"],
+        r"ALLOWED_EMAILS|(?i:e-?mail address|one-time PIN|cloudflared access)",
+        GUARD,
+    ),
+    Part(
+        "programs",
+        lambda shape: MACHINE in shape["callers"],
+        r"ALLOWED_SERVICE_TOKENS|CF-Access-Client|(?i:service token|client secret)",
+        GUARD,
+    ),
+    Part(
+        "other Workers",
+        lambda shape: BINDING in shape["callers"],
+        r"ALLOWED_WORKERS|BoundWorker|\bInternal\b|internal\.py|\bprops\b|(?i:service binding)",
+    ),
+    Part(
+        "RPC",
+        lambda shape: shape["binding_style"] in ("rpc", "both"),
+        r"\bRPC\b|METHODS|internal\.py",
+    ),
+    Part("upstreams", lambda shape: shape["upstreams"] > 0, r"(?i:upstream|vpc)"),
+    Part("FastAPI", lambda shape: shape["framework"] == "fastapi", r"(?i:fastapi|starlette|asgi)"),
+    Part(
+        "previews",
+        lambda shape: bool(shape["preview_urls"]),
+        r"wrangler preview|\"previews\"|pywrangler preview",
+    ),
+    Part(
+        "custom domain",
+        lambda shape: shape["exposure"] == "custom_domain",
+        r"\"custom_domain\"|(?i:custom domain)",
+    ),
+    Part("route", lambda shape: shape["exposure"] == "route", r"zone_name|(?i:route pattern)"),
+    Part("GitHub", lambda shape: shape["ci"] == "github", r"GitHub Actions|\.github/"),
+    Part("GitLab", lambda shape: shape["ci"] == "gitlab", r"(?i:gitlab)"),
+    Part(
+        "one-time PIN",
+        lambda shape: shape["identity_provider"] == "otp",
+        r"(?i:one-time pin|onetimepin)",
+    ),
+)
+
+
+Texts = list[tuple[Shape, dict[str, str]]]
+
+
+@pytest.fixture(scope="module")
+def projects(rendered: Render) -> Texts:
+    """Each shape of the selection with its files, those apart that every shape has."""
+    return [
+        (
+            shape,
+            {
+                name: text
+                for name, text in texts(rendered(**shapes.answers(shape))).items()
+                if name != ".copier-answers.yml" and not name.startswith(EVERYWHERE)
+            },
+        )
+        for shape in shapes.selection()
+    ]
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_nothing_of_another_shape(part: Part, projects: Texts) -> None:
+    words = re.compile(part.words)
+    for shape, files in projects:
+        if part.present(shape):
+            continue
+        for name, text in files.items():
+            if name.startswith(part.exempt):
+                continue
+            lines = [line for line in text.splitlines() if words.search(line)]
+            assert not lines, f"{shapes.name_of(shape)}: {name}: {lines[0]}"
+            assert not words.search(name), name
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_words_are_in_use(part: Part, projects: Texts) -> None:
+    """So that the table cannot go stale: where the part is present, its words are."""
+    files = next(files for shape, files in projects if part.present(shape))
+    assert re.search(part.words, "\n".join(files.values()))
+
+
+def test_files_of_a_shape(rendered: Render) -> None:
+    """Design, section 5: which files exist decides which doors exist."""
+    for shape in shapes.selection():
+        folder: Path = rendered(**shapes.answers(shape))
+        public, binding = edge(shape), BINDING in shape["callers"]
+        rpc = shape["binding_style"] in ("rpc", "both")
+        serves = public or shape["binding_style"] in ("fetch", "both")
+        expected = {
+            "src/api.py": serves,
+            "src/internal.py": rpc,
+            "src/upstream.py": shape["upstreams"] > 0,
+            "src/bridge.py": shape["framework"] == "fastapi",
+            "src/guard/bound.py": binding,
+            "src/guard/edge.py": public,
+            "src/guard/token.py": public,
+            "tests/test_api.py": serves,
+            "tests/test_internal.py": rpc,
+            ".dev.vars.example": public,
+        }
+        there = {name: (folder / name).exists() for name in expected}
+        assert there == expected, shapes.name_of(shape)
+        entry = (folder / "src" / "entry.py").read_text(encoding="utf-8")
+        assert "class Default(" in entry
+        assert ("class Internal(" in entry) == binding

