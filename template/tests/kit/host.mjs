@@ -375,7 +375,7 @@ function exchange(url, target, method, request, body) {
       agent: false, // no kept connection can outlive the server of a test
     });
     const abort = () => {
-      reject(request.signal.reason);
+      if (!context?.ended) reject(request.signal.reason); // an ended event never hears of it
       message.destroy();
     };
     if (request.signal.aborted) return abort();
