@@ -92,7 +92,7 @@ def test_names_are_unique() -> None:
     assert sorted(names) == sorted(set(names))
 
 
-@pytest.mark.parametrize(("shape", "mutation"), cases())
+@pytest.mark.parametrize(("shape", "mutation"), list(cases()))
 def test_guard(shape: str, mutation: Mutation | None, project: Callable[[str], Project]) -> None:
     there = project(shape)
     if mutation is None:  # otherwise the mutations would show nothing
