@@ -15,7 +15,8 @@ import pytest
 
 from mutations import MUTATIONS, SHAPES, Mutation
 
-pytestmark = pytest.mark.slow
+# One process for all: a project and a Node for each shape would be made again in every other.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mutations")]
 
 RUNNER = Path(__file__).with_name("mutation_runner.py")
 
