@@ -62,7 +62,7 @@ def test_own_tests_pass(
 def test_own_tests_pass_with_hostile_names(
     profile: str, copier: CopierFixture, node_modules: Path, tmp_path: Path
 ) -> None:
-    answers = {**HOSTILE, "profile": profile, "worker_name": "true", "upstreams": "class, echo"}
+    answers = {**HOSTILE, "profile": profile, "worker_name": "true", "upstreams": "class, import"}
     project = ready(copier, tmp_path, node_modules, **answers)
     # The guard's own tests have no name in them.
     assert " passed" in project.run("uv run pytest -q --ignore=tests/guard")
