@@ -215,7 +215,8 @@ def test_readme_renders_from_a_clean_clone(
     tools = tmp_path / "bin"  # python, pip and git; uv comes from the command itself
     tools.mkdir()
     (tools / "python3.11").symlink_to(Path(sys.executable).resolve())
-    for name in ("git", "sh", "bash", "env", "uname"):
+    # git's own scripts need the last ones
+    for name in ("git", "sh", "bash", "env", "uname", "basename", "dirname", "sed", "cat", "rm"):
         if found := shutil.which(name):
             (tools / name).symlink_to(found)
     clean["PATH"] = os.pathsep.join([str(tmp_path / "venv" / "bin"), str(tools)])
