@@ -1080,12 +1080,6 @@ BOUND = _of(
         "test_bound_fetch.py::test_another_caller",
     ),
     (
-        "hidden names",
-        'if name.startswith("_") and name not in ("__class__", "__dict__"):',
-        "if False:",
-        "test_bound_rpc.py::test_nothing_else_can_be_called",
-    ),
-    (
         "reserved names",
         " or method.__name__ in RESERVED",
         "",
@@ -1236,6 +1230,22 @@ ANSWERS = [
             "if data is None:\n        raise",
             "if data is None:\n        return b'[]'\n        raise",
             "test_api_border.py::test_longest_body",
+        ),
+    ),
+    *_of(
+        "entrypoint.py",
+        (
+            "hidden names on Internal",
+            'if name.startswith("_") and name not in ("__class__", "__dict__"):',
+            "if False:",
+            "test_bound_rpc.py::test_nothing_else_can_be_called",
+        ),
+        (
+            "hidden names on Default",
+            'if name.startswith("_") and name not in ("__class__", "__dict__"):',
+            "if False:",
+            "test_doors.py",
+            "people",
         ),
     ),
     *_of(
