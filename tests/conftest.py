@@ -22,6 +22,8 @@ import pytest
 from copier import run_copy
 from filelock import FileLock
 
+import shapes
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "my-api"  # the folder's name is the project's default name
 
@@ -140,6 +142,19 @@ def rendered(tmp_path_factory: pytest.TempPathFactory, render: Render, worker_id
         return shared / key / FOLDER
 
     return rendered
+
+
+@pytest.fixture(params=shapes.selection(), ids=shapes.name_of)
+def shape(request: pytest.FixtureRequest) -> shapes.Shape:
+    """Each shape of the selection that covers every pair of answers."""
+    found: shapes.Shape = request.param
+    return found
+
+
+@pytest.fixture
+def project(shape: shapes.Shape, rendered: Render) -> Path:
+    """The shape, rendered. Do not change it."""
+    return rendered(**shapes.answers(shape))
 
 
 @pytest.fixture(scope="session")

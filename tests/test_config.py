@@ -18,23 +18,11 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import shapes
-from conftest import Render
 from files import all_files, read_jsonc, texts
 from shapes import BINDING, HUMAN, MACHINE
 
 EXACT = re.compile(r"\d+\.\d+\.\d+")
 PYTHON_314 = date(2026, 9, 8)  # the first compatibility date with Python 3.14
-
-
-@pytest.fixture(params=shapes.selection(), ids=shapes.name_of)
-def shape(request: pytest.FixtureRequest) -> shapes.Shape:
-    found: shapes.Shape = request.param
-    return found
-
-
-@pytest.fixture
-def project(shape: shapes.Shape, rendered: Render) -> Path:
-    return rendered(**shapes.answers(shape))
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import tomllib
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import pytest
 import yaml
 
 import shapes
@@ -20,17 +19,6 @@ from files import all_files, anchors, links, read_jsonc, texts
 from interview import ASKED, COMPUTED
 
 EXPRESSION = re.compile(r"\$\{\{ [\w.\-' |&=!()/]+ \}\}")
-
-
-@pytest.fixture(params=shapes.selection(), ids=shapes.name_of)
-def shape(request: pytest.FixtureRequest) -> shapes.Shape:
-    found: shapes.Shape = request.param
-    return found
-
-
-@pytest.fixture
-def project(shape: shapes.Shape, rendered: Render) -> Path:
-    return rendered(**shapes.answers(shape))
 
 
 def test_every_file_parses(project: Path) -> None:

@@ -1,4 +1,6 @@
-"""The forwarder of a rendered project against a real local service (facts U1-U3, threats 15-19)."""
+"""In a rendered project: the forwarder against a real local service (facts U1-U3, threats 15-19),
+and the local settings.
+"""
 
 import shutil
 import sysconfig
@@ -13,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("framework", ["plain", "fastapi"])
-def test_forwarder(
+def test_in_project(
     framework: str,
     copier: CopierFixture,
     node: Path,
@@ -32,6 +34,8 @@ def test_forwarder(
     assert source.count(line) == 1
     wider = source.replace(line, f'{line} methods=("GET", "HEAD", "POST"),')
     api.write_text(wider, encoding="utf-8")
-    shutil.copy(ROOT / "tests" / "in_project" / "test_forwarder.py", project.path / "tests")
+    for name in ("test_forwarder.py", "test_local_settings.py"):
+        shutil.copy(ROOT / "tests" / "in_project" / name, project.path / "tests")
     project.run("uv sync --quiet")
-    assert " passed" in project.run("uv run pytest -q tests/test_forwarder.py")
+    for name in ("test_forwarder.py", "test_local_settings.py"):
+        assert " passed" in project.run(f"uv run pytest -q tests/{name}")

@@ -1,0 +1,20 @@
+"""Runs inside a rendered project: what `npm run dev` has, from .dev.vars.example and `access.dev`."""
+
+import tomllib
+
+from kit.project import read_jsonc
+
+
+def test_the_simulated_person_gets_in(worker, project_root):
+    settings = tomllib.loads((project_root / ".dev.vars.example").read_text(encoding="utf-8"))
+    simulated = read_jsonc(project_root / "wrangler.jsonc")["access"]["dev"]
+    worker.load(env={**worker.env, **settings})
+    response = worker.fetch("/", access=simulated)
+    assert response.status == 200
+    assert response.json()["identity"]["email"] == simulated["identity"]["email"]
+    assert worker.fetch("/").status == 403
+
+
+def test_deployed_settings_do_not_believe_it(worker, project_root):
+    simulated = read_jsonc(project_root / "wrangler.jsonc")["access"]["dev"]
+    assert worker.fetch("/", access=simulated).status == 403
