@@ -1,4 +1,4 @@
-"""Runs inside a rendered project whose upstream `billing` also takes POST: see test_in_project.py."""
+"""Runs inside a rendered project, where `billing` also takes POST: see test_in_project.py."""
 
 import http.server
 import threading

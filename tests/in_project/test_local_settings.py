@@ -1,4 +1,4 @@
-"""Runs inside a rendered project: what `npm run dev` has, from .dev.vars.example and `access.dev`."""
+"""Runs inside a rendered project: `npm run dev` with .dev.vars.example and `access.dev`."""
 
 import tomllib
 
