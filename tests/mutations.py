@@ -488,9 +488,33 @@ KEYS = _of(
     ),
     (
         "cooldown",
-        "if due and now >= self._next_attempt:",
-        "if due:",
+        "if now < self._next_attempt:",
+        "if False:",
         "test_keys.py::test_flood_of_unknown_key_ids",
+    ),
+    (
+        "refresh goes on without its caller",
+        "await platform.finish(ctx, self._refresh(now))",
+        "await self._refresh(now)",
+        "test_keys.py::test_cancelled_refresh_goes_on",
+    ),
+    (
+        "ceiling of cold attempts",
+        "return self._cold_attempts <= COLD_ATTEMPTS",
+        "return True",
+        "test_keys.py::test_most_cold_requests_at_once",
+    ),
+    (
+        "many cold attempts",
+        "COLD_ATTEMPTS = 50",
+        "COLD_ATTEMPTS = 19",
+        "test_keys.py::test_cold_requests_at_once",
+    ),
+    (
+        "old cold attempts are forgotten",
+        "if now - self._cold_since > COOLDOWN:",
+        "if False:",
+        "test_keys.py::test_failed_cold_requests_are_forgotten",
     ),
     (
         "length of the cooldown",
@@ -512,8 +536,8 @@ KEYS = _of(
     ),
     (
         "cooldown begins with the attempt",
-        "self._next_attempt = now + COOLDOWN\n",
-        "pass\n",
+        "self._next_attempt = now + COOLDOWN\n            return True",
+        "return True",
         "test_keys.py::test_flood_of_unknown_key_ids",
     ),
     (

@@ -502,6 +502,17 @@ def test_cancel_stops_timers(worker):
     assert worker.fetch("/state").text == "waiting"
 
 
+def test_waituntil_outlives_the_client(worker, access):
+    """workerd drains an event whose client has left, for up to 30 seconds."""
+    access.answer(delay=0.3)
+    pending = worker.start(f"/held?{access.team_domain}/cdn-cgi/access/certs")
+    until(lambda: access.requests)
+    pending.cancel()
+    with pytest.raises(Cancelled):
+        pending.result()
+    until(lambda: worker.fetch("/state").text == "went on")
+
+
 def test_load_ends_what_still_runs(worker):
     pending = worker.start("/wait")
     worker.load()

@@ -106,6 +106,14 @@ function enter(key, work) {
       context.end();
       reject(error);
     };
+    context.leave = async (error) => {
+      reject(error);
+      // As in workerd, all of the event goes on until waitUntil is done, for at most 30 seconds.
+      const limit = setTimeout(() => context.end(), 30_000);
+      for (let i = 0; i < context.waiting.length; i++) await context.waiting[i];
+      clearTimeout(limit);
+      context.end();
+    };
     // Not Promise.race: that would call the guarded `then` from the caller's context.
     const outcome = storage.run(context, async () => {
       try {
@@ -685,10 +693,10 @@ const operations = {
     );
   },
 
-  /** The client goes away: workerd stops the event where it is, nothing in it runs any more. */
+  /** The client goes away: workerd stops the event where it is, unless waitUntil holds it. */
   cancel(message) {
     for (const context of contexts.values()) {
-      if (context.key === message.target) context.fail(new Stopped("cancelled", "the client went away"));
+      if (context.key === message.target) context.leave(new Stopped("cancelled", "the client went away"));
     }
     return null;
   },

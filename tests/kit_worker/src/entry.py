@@ -280,6 +280,13 @@ async def on_json(self, request, query):
     return Response("parsed")
 
 
+async def on_held(self, request, query):
+    """Like on_wait, but waitUntil holds the event until the work is done."""
+    task = asyncio.ensure_future(on_wait(self, request, query))
+    self.ctx.waitUntil(task)
+    return await task
+
+
 async def on_wait(self, request, query):
     kept["state"] = "waiting"
     try:
