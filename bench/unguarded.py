@@ -1,0 +1,12 @@
+"""The rendered project's own API with no guard in front of it."""
+
+import api
+from guard import Human
+from workers import WorkerEntrypoint
+
+SOMEBODY = Human("person@example.com")
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return await api.handle(request, SOMEBODY, self.env)
