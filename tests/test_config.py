@@ -85,7 +85,7 @@ def test_schema_refuses_unknown_keys(validator: jsonschema.Draft7Validator) -> N
 
 
 def test_each_way_in_is_explicit(wrangler: dict[str, Any], shape: shapes.Shape) -> None:
-    """H1: left out, each of these follows a default that has changed before."""
+    """H1, threats 1, 2 and 12: left out, each of these follows a default that has changed."""
     exposure, previews = shape["exposure"], bool(shape["preview_urls"])
     assert wrangler["workers_dev"] is (exposure == "workers_dev")
     assert wrangler["preview_urls"] is previews
@@ -132,7 +132,7 @@ def test_no_entrypoint_is_named_default(project: Path) -> None:
 
 
 def test_local_identity_stays_local(wrangler: dict[str, Any], shape: shapes.Shape) -> None:
-    """`access.dev` exists for a Worker with an address, and no real tag is in it."""
+    """Threat 23: `access.dev` exists for a Worker with an address, and no real tag is in it."""
     if shape["exposure"] == "none":
         assert "access" not in wrangler
         return
@@ -142,7 +142,7 @@ def test_local_identity_stays_local(wrangler: dict[str, Any], shape: shapes.Shap
 
 
 def test_logs_hold_no_request(wrangler: dict[str, Any]) -> None:
-    """Observability is on; Cloudflare's own line with headers and query strings is off."""
+    """Threat 21: observability is on; Cloudflare's own line with headers and queries is off."""
     assert wrangler["observability"]["enabled"] is True
     assert wrangler["observability"]["redact_query_string"] is True
     assert wrangler["observability"]["logs"]["invocation_logs"] is False
@@ -165,7 +165,7 @@ def test_one_python(
 
 
 def test_versions_are_pinned(pyproject: dict[str, Any], package: dict[str, Any]) -> None:
-    """P3: what is deployed and what deploys is exact, and Node is new enough for wrangler."""
+    """P3, threat 24: what is deployed and what deploys is exact, and Node is new enough."""
     assert set(package["devDependencies"]) == {"pyodide", "wrangler"}
     assert "dependencies" not in package
     assert all(EXACT.fullmatch(version) for version in package["devDependencies"].values())
@@ -184,7 +184,7 @@ def test_runtime_dependencies(pyproject: dict[str, Any], shape: shapes.Shape) ->
 
 
 def test_scripts_of_package_json(package: dict[str, Any]) -> None:
-    """C3's names, and deploys go through pywrangler, which vendors the SDK (P1)."""
+    """C3's names; pywrangler deploys, which vendors the SDK (P1), and dev is local (J25)."""
     scripts = package["scripts"]
     assert {"dev", "deploy", "test"} <= set(scripts)
     assert scripts["dev"] == "uv run pywrangler dev"
@@ -217,8 +217,8 @@ def test_workflow(project: Path, shape: shapes.Shape) -> None:
 
 
 def test_nothing_that_another_tool_makes(project: Path) -> None:
-    """P3, P8: a requirements.txt stops pywrangler, a second wrangler file wins over the first, lock
-    files conflict on the first update, and a rendered .dev.vars would be overwritten by it."""
+    """P3, P8, threat 23: a requirements.txt stops pywrangler, a second wrangler file wins over the
+    first, lock files conflict on the first update, which would also overwrite a .dev.vars."""
     names = {path.name for _, path in all_files(project)}
     unwanted = {
         "requirements.txt",

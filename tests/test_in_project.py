@@ -1,41 +1,76 @@
 """In a rendered project: the forwarder against a real local service (facts U1-U3, threats 15-19),
-and the local settings.
+the local settings, and whatever else runs the Worker's own code on what it must withstand.
 """
 
 import shutil
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pytest_copier.plugin import CopierFixture
+from pytest_copier.plugin import CopierFixture, CopierProject
 
 from conftest import FOLDER, ROOT
 
 pytestmark = pytest.mark.slow
 
+TESTS = ROOT / "tests"
+INSIDE = TESTS / "in_project"
 
-@pytest.mark.parametrize("framework", ["plain", "fastapi"])
-def test_in_project(
-    framework: str,
+# The test file, what takes the place of src/api.py (None: nothing), folders of tests/ it reads.
+Row = tuple[str, str | None, tuple[str, ...]]
+ROWS: list[Row] = [
+    ("test_vectors.py", "vectors_api.py", ("vectors",)),
+]
+
+Ready = Callable[..., CopierProject]
+
+
+@pytest.fixture
+def ready(
     copier: CopierFixture,
     node: Path,
     node_modules: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
+) -> Ready:
+    """Render a project in which pytest can run."""
     monkeypatch.setenv("PATH", f"{node.parent}:{sysconfig.get_path('scripts')}", prepend=":")
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
-    answers = {"profile": "production", "upstreams": "billing", "framework": framework}
-    project = copier.copy(tmp_path / FOLDER, **answers)
-    (project.path / "node_modules").symlink_to(node_modules, target_is_directory=True)
+
+    def ready(**answers: Any) -> CopierProject:
+        project = copier.copy(tmp_path / FOLDER, profile="production", **answers)
+        (project.path / "node_modules").symlink_to(node_modules, target_is_directory=True)
+        project.run("uv sync --quiet")
+        return project
+
+    return ready
+
+
+def passes(project: CopierProject, test: str) -> None:
+    shutil.copy(INSIDE / test, project.path / "tests")
+    assert " passed" in project.run(f"uv run pytest -q tests/{test}")
+
+
+@pytest.mark.parametrize("framework", ["plain", "fastapi"])
+def test_in_project(framework: str, ready: Ready) -> None:
+    project = ready(upstreams="billing", framework=framework)
     api = project.path / "src" / "api.py"
     line = 'origin="http://billing.internal",'
     source = api.read_text(encoding="utf-8")
     assert source.count(line) == 1
     wider = source.replace(line, f'{line} methods=("GET", "HEAD", "POST"),')
     api.write_text(wider, encoding="utf-8")
-    for name in ("test_forwarder.py", "test_local_settings.py"):
-        shutil.copy(ROOT / "tests" / "in_project" / name, project.path / "tests")
-    project.run("uv sync --quiet")
-    for name in ("test_forwarder.py", "test_local_settings.py"):
-        assert " passed" in project.run(f"uv run pytest -q tests/{name}")
+    passes(project, "test_forwarder.py")
+    passes(project, "test_local_settings.py")
+
+
+@pytest.mark.parametrize(("test", "api", "folders"), ROWS, ids=[row[0] for row in ROWS])
+def test_rows(test: str, api: str | None, folders: tuple[str, ...], ready: Ready) -> None:
+    project = ready()
+    if api is not None:
+        shutil.copy(INSIDE / api, project.path / "src" / "api.py")
+    for folder in folders:
+        shutil.copytree(TESTS / folder, project.path / "tests" / folder)
+    passes(project, test)

@@ -1,6 +1,7 @@
 """Issue 2: every shape of the selection renders to files that parse and have nothing left over.
 
-C24 (workflow expressions), C6 (every format is parsed), P8 (wrangler.jsonc is ASCII).
+C24 (workflow expressions), C6 (every format is parsed), P8 (wrangler.jsonc is ASCII). And what the
+public cases ask of the source and of the documentation.
 """
 
 import ast
@@ -8,21 +9,24 @@ import json
 import re
 import subprocess
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pytest
 import yaml
 
 import shapes
 from conftest import Render
 from files import all_files, anchors, links, read_jsonc, texts
 from interview import ASKED, COMPUTED
+from shapes import BINDING, HUMAN, MACHINE, Shape
 
 EXPRESSION = re.compile(r"\$\{\{ [\w.\-' |&=!()/]+ \}\}")
 
 
 def test_every_file_parses(project: Path) -> None:
-    """JSON, JSONC, TOML, YAML and Python, by the readers of those formats."""
+    """Threat 24: JSON, JSONC, TOML, YAML and Python, by the readers of those formats."""
     for name, path in all_files(project):
         text = path.read_text(encoding="utf-8")
         match path.suffix:
@@ -42,6 +46,20 @@ def test_configuration_is_ascii(project: Path) -> None:
     """P8: pywrangler reads wrangler.jsonc in the encoding of the locale."""
     for name in ("wrangler.jsonc", "package.json"):
         assert (project / name).read_bytes().isascii(), name
+
+
+def test_configuration_is_ascii_whatever_the_answers(rendered: Render) -> None:
+    """P8."""
+    project = rendered(
+        profile="production",
+        project_name="Ünïcödé 🔐",
+        description="日本語のAPI",
+        allowed_emails="jörg@bücher.example",
+    )
+    test_configuration_is_ascii(project)
+    assert read_jsonc(project / "wrangler.jsonc")["vars"]["ALLOWED_EMAILS"] == [
+        "jörg@bücher.example"
+    ]
 
 
 def test_links_and_anchors_resolve(project: Path) -> None:
@@ -105,3 +123,228 @@ def test_formatted_and_linted(rendered: Render) -> None:
             ["ruff", *command, "--no-cache", *folders], capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+# ---------------------------------------------------------------- the source
+
+# What two requests could wait for together.
+PRIMITIVES = {"Lock", "RLock", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier"}
+PRIMITIVES |= {"Queue", "LifoQueue", "PriorityQueue", "Future", "create_future"}
+TASKS = {"create_task", "ensure_future", "gather", "shield", "run_coroutine_threadsafe", "fetch"}
+TASKS |= {"importKey", "TaskGroup"}
+
+Lint = Callable[[ast.Module], Iterator[ast.AST]]
+
+
+def called(node: ast.AST) -> str:
+    """The last name of what a call calls, empty for anything else."""
+    if not isinstance(node, ast.Call):
+        return ""
+    function = node.func
+    return getattr(function, "attr", None) or getattr(function, "id", None) or ""
+
+
+def shared_awaitables(tree: ast.Module) -> Iterator[ast.AST]:
+    """J20, threat 9: locks and the like anywhere; tasks and unawaited calls that outlive a call."""
+    awaitables = TASKS | {
+        node.name for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)
+    }
+    functions = [
+        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    inside = {id(node) for function in functions for node in ast.walk(function)}
+    shared = {
+        name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names
+    }
+    for node in ast.walk(tree):
+        if called(node) in PRIMITIVES:
+            yield node
+        if called(node) in awaitables and id(node) not in inside:
+            yield node
+        if (
+            isinstance(node, ast.Assign | ast.AnnAssign)
+            and called(node.value or node) in awaitables
+        ):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(not isinstance(to, ast.Name) or to.id in shared for to in targets):
+                yield node
+
+
+def other_settings(tree: ast.Module) -> Iterator[ast.AST]:
+    """P5, J23: settings that do not come from the `env` that the entrypoint was given."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import) and {alias.name for alias in node.names} & {"os", "dotenv"}:
+            yield node
+        if isinstance(node, ast.ImportFrom):
+            names = {alias.name for alias in node.names}
+            if node.module == "os" or (node.module or "") == "workers" and "env" in names:
+                yield node
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("workers.env", "js.process"):
+            yield node
+
+
+def truth_of_bindings(tree: ast.Module) -> Iterator[ast.AST]:
+    """P6: a binding is a proxy, and asking whether it is true fails."""
+    binding = re.compile(r"(\w+\.)*env\.\w+|getattr\((\w+\.)*env, .*\)|(\w+\.)*env\[.*\]")
+    for node in ast.walk(tree):
+        asked: list[ast.expr] = []
+        if isinstance(node, ast.If | ast.While | ast.IfExp | ast.Assert):
+            asked = [node.test]
+        elif isinstance(node, ast.BoolOp):
+            asked = node.values
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            asked = [node.operand]
+        elif isinstance(node, ast.comprehension):
+            asked = node.ifs
+        elif isinstance(node, ast.Call) and called(node) == "bool":
+            asked = node.args
+        yield from (test for test in asked if binding.fullmatch(ast.unparse(test)))
+
+
+def cache_api(tree: ast.Module) -> Iterator[ast.AST]:
+    """Threat 20: Cloudflare's cache is shared by all callers, and its key is the URL."""
+    for node in ast.walk(tree):
+        if "caches" in (getattr(node, "id", ""), getattr(node, "attr", "")):
+            yield node
+        if isinstance(node, ast.ImportFrom) and "caches" in {alias.name for alias in node.names}:
+            yield node
+
+
+LINTS = (shared_awaitables, other_settings, truth_of_bindings, cache_api)
+
+
+@pytest.mark.parametrize("lint", LINTS, ids=lambda lint: lint.__name__)
+def test_source(lint: Lint, project: Path) -> None:
+    """J20, P5, P6, J23, threats 9 and 20: see the lints."""
+    for path in sorted((project / "src").rglob("*.py")):
+        found = list(lint(ast.parse(path.read_text(encoding="utf-8"))))
+        assert not found, f"{path.name}: {ast.unparse(found[0])}"
+
+
+@pytest.mark.parametrize(
+    ("lint", "source"),
+    [
+        (shared_awaitables, "LOCK = asyncio.Lock()"),
+        (shared_awaitables, "class Keys:\n    lock = Lock()"),
+        (shared_awaitables, "class Keys:\n    def __init__(self):\n        self.ready = Event()"),
+        (shared_awaitables, "waiting = loop.create_future()"),
+        (shared_awaitables, "async def f():\n    ...\nTASK = asyncio.ensure_future(f())"),
+        (shared_awaitables, "async def f():\n    ...\nPENDING = f()"),
+        (shared_awaitables, "def g(self):\n    self.pending = fetch(url)"),
+        (shared_awaitables, "def g(self):\n    self.task: object = create_task(x)"),
+        (shared_awaitables, "def g():\n    global task\n    task = asyncio.create_task(x)"),
+        (shared_awaitables, "def g():\n    PENDING['x'] = crypto.subtle.importKey(x)"),
+        (other_settings, "import os"),
+        (other_settings, "from os import environ"),
+        (other_settings, "from workers import Response, env"),
+        (other_settings, "import workers\nx = workers.env.X"),
+        (truth_of_bindings, "if env.BILLING:\n    pass"),
+        (truth_of_bindings, "x = self.env.BILLING and 1"),
+        (truth_of_bindings, "x = 1 if not getattr(env, 'BILLING', None) else 2"),
+        (truth_of_bindings, "x = bool(env.BILLING)"),
+        (truth_of_bindings, "assert env['BILLING']"),
+        (truth_of_bindings, "x = [1 for y in z if self.env.BILLING]"),
+        (cache_api, "from js import caches"),
+        (cache_api, "x = await js.caches.default.match(request)"),
+    ],
+)
+def test_lints_notice(lint: Lint, source: str) -> None:
+    """So that the test before this one means something."""
+    assert list(lint(ast.parse(source)))
+
+
+def test_lints_let_pass() -> None:
+    """What belongs to one request is fine."""
+    source = (
+        "async def f(env, ctx):\n"
+        "    task = asyncio.ensure_future(g())\n"
+        "    self.answer = await fetch(url)\n"
+        "    if env is not None and env.BILLING is not None:\n"
+        "        return await env.BILLING.fetch(url)\n"
+    )
+    assert not [found for lint in LINTS for found in lint(ast.parse(source))]
+
+
+def test_only_the_settings_are_read(project: Path) -> None:
+    """J23: the guard looks at the vars of wrangler.jsonc, and at no other."""
+    read: set[str] = set()
+    looks = []
+    for path in sorted((project / "src" / "guard").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "VARIABLES":
+                read |= set(ast.literal_eval(node.value))
+            if called(node) == "variable" and isinstance(node, ast.Call):
+                name = node.args[1]
+                read |= {str(name.value)} if isinstance(name, ast.Constant) else set()
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "env":
+                looks.append(ast.unparse(node))
+            if called(node) == "getattr" and ast.unparse(node).startswith("getattr(env,"):
+                looks.append(f"{path.name}: {ast.unparse(node)}")
+    assert looks == ["platform.py: getattr(env, name, None)"]
+    lists = {"ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS"}  # the guard knows both, see shape.py
+    rendered_vars = set(read_jsonc(project / "wrangler.jsonc")["vars"])
+    assert rendered_vars <= read <= rendered_vars | lists
+
+
+# ---------------------------------------------------------------- the documentation
+
+
+def edge(shape: Shape) -> bool:
+    return bool(shape["exposure"] != "none")
+
+
+# Where a case can only be told: who has to read it, where, and the words that say it.
+TOLD: dict[str, tuple[Callable[[Shape], bool], str, str]] = {
+    "J24 who refused": (
+        edge,
+        "docs/CALLING.md",
+        r'`403` `{"error": "forbidden"}` \| guard \|',
+    ),
+    "J25 dev is local": (
+        edge,
+        "README.md",
+        r"`npm run dev` runs the Worker on this computer. The `access.dev` block .* stands in for",
+    ),
+    "H2 old versions": (
+        edge,
+        "docs/SECURITY.md",
+        r"each old version would have an address|old versions keep the code and the settings",
+    ),
+    "threat 11 tokens by name": (
+        lambda shape: MACHINE in shape["callers"],
+        "docs/SETUP.md",
+        r"Service Auth \| Service Token \| .*not Any Access Service Token",
+    ),
+    "threat 13 whose user": (
+        lambda shape: BINDING in shape["callers"],
+        "docs/CALLING.md",
+        r"Which user stands behind a call does not come through a binding",
+    ),
+    "threat 14 applications for a path": (
+        lambda shape: shape["access_scope"] == "worker",
+        "docs/SECURITY.md",
+        r"covers every address; an application for a hostname or a path would come before it",
+    ),
+    "threat 19 SameSite": (
+        lambda shape: HUMAN in shape["callers"],
+        "docs/SETUP.md",
+        r"set \*\*SameSite\*\* to Lax",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_documentation_tells(case: str, rendered: Render) -> None:
+    """J24, J25, H2, threats 2, 11, 13, 14 and 19, in every shape that they concern."""
+    concerns, file, words = TOLD[case]
+    concerned = [shape for shape in shapes.selection() if concerns(shape)]
+    assert concerned
+    for shape in concerned:
+        text = (rendered(**shapes.answers(shape)) / file).read_text(encoding="utf-8")
+        assert re.search(words, text), shapes.name_of(shape)
+
+
+def test_nobody_is_sent_to_remote_development(project: Path) -> None:
+    """J25: against a host behind Access, `wrangler dev --remote` ends at the login page."""
+    for name, text in texts(project).items():
+        assert not re.search(r"dev\b.*--remote|--host\b", text), name

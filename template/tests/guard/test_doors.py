@@ -17,6 +17,7 @@ FORGED = {"access": {"aud": "any", "identity": {"email": "person@example.com"}}}
     "arguments", [(), ("ctx",), ("ctx", FORGED), (FORGED, {})], ids=["0", "1", "set", "init"]
 )
 def test_nothing_of_python_answers_on_default(arguments, worker):
+    """Threat 12."""
     for name in sorted(NAMES - {"__class__"}):
         with pytest.raises(RpcError, match=f"Method {name} does not exist|no attribute '{name}'"):
             worker.call(name, *arguments, entrypoint="Default")
