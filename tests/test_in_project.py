@@ -5,6 +5,7 @@ the local settings, and whatever else runs the Worker's own code on what it must
 import shutil
 import sysconfig
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ INSIDE = TESTS / "in_project"
 Row = tuple[str, str | None, tuple[str, ...]]
 ROWS: list[Row] = [
     ("test_vectors.py", "vectors_api.py", ("vectors",)),
+    ("test_properties.py", "properties_api.py", ()),
 ]
 
 Ready = Callable[..., CopierProject]
@@ -50,7 +52,9 @@ def ready(
 
 def passes(project: CopierProject, test: str) -> None:
     shutil.copy(INSIDE / test, project.path / "tests")
-    assert " passed" in project.run(f"uv run pytest -q tests/{test}")
+    # Hypothesis is ours, a project does not have it.
+    hypothesis = f"hypothesis=={metadata.version('hypothesis')}"
+    assert " passed" in project.run(f"uv run --with {hypothesis} pytest -q tests/{test}")
 
 
 @pytest.mark.parametrize("framework", ["plain", "fastapi"])
