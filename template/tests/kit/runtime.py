@@ -308,7 +308,7 @@ class Pending:
         return response
 
     def cancel(self) -> None:
-        """The client hangs up: the Worker's code stops where it is and never continues."""
+        """The client hangs up: the Worker's code stops where it is, unless waitUntil holds it."""
         target = self._future.id  # type: ignore[attr-defined]
         self._runtime.send("cancel", target=target).result(ANSWER_TIMEOUT)
 
