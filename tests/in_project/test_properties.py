@@ -807,6 +807,7 @@ team_domains = st.one_of(
     spellings.map(str.upper),
     spellings.map(str.title),
     spellings.map(lambda text: text + "/"),
+    spellings.map(lambda text: text.replace("c", "\u212a", 1)),  # whose lower() is an ASCII k
     edited(spellings, nasty | letters | st.just(""), 1),
     st.text(max_size=10),
     values,
