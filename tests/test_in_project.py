@@ -24,6 +24,7 @@ Row = tuple[str, str | None, tuple[str, ...]]
 ROWS: list[Row] = [
     ("test_vectors.py", "vectors_api.py", ("vectors",)),
     ("test_properties.py", "properties_api.py", ()),
+    ("test_fire.py", "fire_api.py", ()),
 ]
 
 Ready = Callable[..., CopierProject]
