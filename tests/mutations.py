@@ -57,6 +57,12 @@ TOKEN = _of(
         "test_token.py::test_longest_header_part",
     ),
     (
+        "limit of the header part",
+        "MAX_HEADER = 2 * 1024",
+        "MAX_HEADER = 2 * 1024 + 2",
+        "test_token.py::test_longest_header_part",
+    ),
+    (
         "three parts",
         'parts = text.split(".")',
         'parts = text.split(".")[:3]',

@@ -1,18 +1,22 @@
 """The guard's tests notice when a rule of the guard is taken out.
 
-For each row of mutations.py: change the guard of a rendered project, run the tests that are named
-there, and expect one to fail. The guard as it is must pass them all.
+For each row of mutations.py and checks.txt: change the guard of a rendered project, run the tests
+that are named there, and expect one to fail. The guard as it is must pass them all. And the two
+together leave out no check: checks.py finds all there are.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import checks
 from mutations import MUTATIONS, SHAPES, Mutation
 
 # One process for all: a project and a Node for each shape would be made again in every other.
@@ -79,32 +83,121 @@ def project(
     close()
 
 
-def cases() -> Iterator[Any]:
-    """Shape by shape: the guard as it is, then each mutation."""
+@dataclass(frozen=True)
+class Case:
+    """A change of one file, and the tests of one shape that must notice."""
+
+    name: str
+    shape: str
+    file: str
+    tests: str
+    changed: Callable[[str], str]
+
+
+def replacing(mutation: Mutation) -> Callable[[str], str]:
+    def changed(source: str) -> str:
+        found = source.count(mutation.old)
+        assert found == 1, f"{mutation.file} has the text {found} times: {mutation.old}"
+        return source.replace(mutation.old, mutation.new)
+
+    return changed
+
+
+def removing(file: str, change: str) -> Callable[[str], str]:
+    def changed(source: str) -> str:
+        there = {removal.change: removal.text for removal in checks.removals(file, source)}
+        assert change in there, "this check is gone: run tests/checks.py --write"
+        return there[change]
+
+    return changed
+
+
+def every_case() -> Iterator[Case]:
+    for each in MUTATIONS:
+        yield Case(each.name, each.shape, each.file, each.tests, replacing(each))
+    for (file, change), test in checks.table().items():
+        shape, _, tests = test.rpartition(" ")
+        name = f"{file.removesuffix('.py')}.{change}"
+        yield Case(name, shape or "everybody", file, tests, removing(file, change))
+
+
+CASES = list(every_case())
+
+
+def by_shape() -> Iterator[Any]:
+    """Shape by shape: the guard as it is, then each change."""
     for shape in SHAPES:
         yield pytest.param(shape, None, id=f"{shape}: as it is")
-        for mutation in MUTATIONS:
-            if mutation.shape == shape:
-                yield pytest.param(shape, mutation, id=mutation.name)
+        for case in CASES:
+            if case.shape == shape:
+                yield pytest.param(shape, case, id=case.name)
 
 
 def test_names_are_unique() -> None:
-    names = [mutation.name for mutation in MUTATIONS]
+    names = [case.name for case in CASES]
     assert sorted(names) == sorted(set(names))
 
 
-@pytest.mark.parametrize(("shape", "mutation"), list(cases()))
-def test_guard(shape: str, mutation: Mutation | None, project: Callable[[str], Project]) -> None:
+def test_no_check_is_forgotten(project: Callable[[str], Project]) -> None:
+    """Each is in one of three places, and nothing else is there. WRITE_CHECKS: see checks.py."""
+    found = {
+        (removal.file, removal.change): removal
+        for file in checks.FILES
+        for removal in checks.removals(file, project("everybody").source(file))
+    }
+    by_hand = set()
+    for mutation in MUTATIONS:
+        source = project("everybody").source(mutation.file)
+        if mutation.old in source:
+            by_hand.add(checks.program(source.replace(mutation.old, mutation.new)))
+    wanted = [key for key, removal in found.items() if checks.program(removal.text) not in by_hand]
+    equivalent = {
+        (file, change) for file in checks.EQUIVALENT for change in checks.EQUIVALENT[file]
+    }
+    wanted = [key for key in wanted if key not in equivalent]
+    rows = checks.table()
+    if os.environ.get("WRITE_CHECKS"):
+        before, rows = rows, {}
+        for key in wanted:
+            if test := before.get(key) or who_notices(found[key], project):
+                rows[key] = test
+                checks.write({**before, **rows})
+        checks.write(rows)
+    assert equivalent <= set(found), "an equivalent change that is no more"
+    assert [key for key in wanted if key not in rows] == [], "run tests/checks.py --write"
+    assert set(rows) <= set(wanted), "rows too many: run tests/checks.py --write"
+
+
+def who_notices(removal: checks.Removal, project: Callable[[str], Project]) -> str | None:
+    """A line for checks.txt."""
+    for shape in SHAPES:
+        tests = checks.FILES[removal.file] if shape == "everybody" else checks.OTHER_SHAPES[shape]
+        if removal.file not in ("identity.py", "settings.py") and shape != "everybody":
+            continue  # the kinds of callers matter nowhere else
+        there = project(shape)
+        changed = removing(removal.file, removal.change)(there.source(removal.file))
+        failed: list[str] = []
+        for some in (checks.QUICK if removal.file == "keys.py" else (), tests):
+            if some and not failed:
+                failed = there.run(removal.file, changed, list(some))["failed"]
+        if failed:
+            test = failed[0].removeprefix("tests/guard/").partition("[")[0]
+            line = test if shape == "everybody" else f"{shape} {test}"
+            print(f"{removal.file} {removal.change}\n    {line}", flush=True)
+            return line
+    print(f"{removal.file} {removal.change}\n    SURVIVES", flush=True)
+    return None
+
+
+@pytest.mark.parametrize(("shape", "case"), list(by_shape()))
+def test_guard(shape: str, case: Case | None, project: Callable[[str], Project]) -> None:
     there = project(shape)
-    if mutation is None:  # otherwise the mutations would show nothing
-        tests = sorted({each.tests for each in MUTATIONS if each.shape == shape})
+    if case is None:  # otherwise the changes would show nothing
+        tests = sorted({each.tests for each in CASES if each.shape == shape})
         result = there.run("values.py", None, tests)
         assert result["exit"] == 0, result["output"]
         return
-    source = there.source(mutation.file)
-    found = source.count(mutation.old)
-    assert found == 1, f"{mutation.file} has the text of this rule {found} times: {mutation.old}"
-    changed = source.replace(mutation.old, mutation.new)
-    compile(changed, mutation.file, "exec")
-    result = there.run(mutation.file, changed, [mutation.tests])
+    changed = case.changed(there.source(case.file))
+    compile(changed, case.file, "exec")
+    result = there.run(case.file, changed, [case.tests])
     assert result["exit"] == 1 and result["failed"], f"survived: {result['output']}"
