@@ -72,6 +72,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "keys.py": {
         "KeySet.find: now - self._fetched_at > KEPT -> now - self._fetched_at >= KEPT": INSTANT,
+        "KeySet.find: now < self._next_attempt -> now <= self._next_attempt": INSTANT,
+        "KeySet.holds: platform.now() - self._fetched_at <= KEPT -> "
+        "platform.now() - self._fetched_at < KEPT": INSTANT,
         "KeySet.find: now - self._fetched_at > FRESH -> now - self._fetched_at >= FRESH": INSTANT,
         "KeySet._may_attempt: now < self._next_attempt -> now <= self._next_attempt": INSTANT,
         "KeySet._may_attempt: now - self._cold_since > COOLDOWN -> "
@@ -87,6 +90,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "strictjson.py": {
         'too_deep: data.count(b"[") + data.count(b"{") <= MAX_NESTING -> False': "a short cut",
+        r'loads: b"\\u" in data -> True': "a short cut",
         'too_deep: data.count(b"[") + data.count(b"{") <= MAX_NESTING -> '
         'data.count(b"[") + data.count(b"{") < MAX_NESTING': "a short cut",
     },

@@ -566,8 +566,8 @@ KEYS = _of(
     ),
     (
         "no keys at all",
-        "if not self._keys:\n            raise KeysUnavailable",
-        "if False:\n            raise KeysUnavailable",
+        "if not self._keys:  #",
+        "if False:  #",
         "test_keys.py::test_only_status_200_counts",
     ),
     (
@@ -1153,8 +1153,8 @@ BOUND = _of(
     ),
     (
         "mistakes stay inside",
-        'except Exception:\n        return {"ok": False, "error": "internal_error"',
-        'except KeyError:\n        return {"ok": False, "error": "internal_error"',
+        "except BaseException:  # asyncio",
+        "except Exception:  # asyncio",
         "test_bound_rpc.py::test_bad_request_and_mistake",
     ),
     (
@@ -1221,14 +1221,14 @@ ANSWERS = [
         ),
         (
             "nothing of the API is cached",
-            'if platform.has_header(response, "Cache-Control"):',
-            "if True:",
+            'isinstance(response, Reply) or platform.has_header(response, "Cache-Control")',
+            "True",
             "test_api_border.py::test_no_answer_is_cached",
         ),
         (
             "mistakes of the API stay inside",
+            "except BaseException:",
             "except Exception:",
-            "except KeyError:",
             "test_api_border.py::test_mistake_in_the_api",
         ),
     ),

@@ -680,6 +680,10 @@ const operations = {
       let request;
       try {
         request = freezeHeaders(new Request(url, { method, headers, body, redirect: "manual" }));
+        if (!body && request.headers.has("Content-Length")) {
+          // As in workerd, even for GET, for which no new Request may have one.
+          Object.defineProperty(request, "body", { value: new Response("").body });
+        }
       } catch (error) {
         throw new Stopped("usage", `no such HTTP request: ${error.message}`);
       }
