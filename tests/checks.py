@@ -46,7 +46,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "identity.py": ("test_claims.py", "test_people.py", "test_machines.py", "test_proof.py"),
     "settings.py": ("test_settings.py", "test_people.py", "test_machines.py", "test_answers.py"),
     "gate.py": ("test_proof.py", "test_known.py", "test_token.py", "test_claims.py"),
-    "strictjson.py": ("test_token.py", "test_claims.py"),
+    "strictjson.py": ("test_token.py", "test_claims.py", "test_api_border.py"),
     "values.py": ("test_settings.py",),
     "edge.py": ("test_answers.py",),
     "bound.py": ("test_bound_rpc.py", "test_bound_fetch.py"),

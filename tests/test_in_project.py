@@ -19,12 +19,13 @@ pytestmark = pytest.mark.slow
 TESTS = ROOT / "tests"
 INSIDE = TESTS / "in_project"
 
-# The test file, what takes the place of src/api.py (None: nothing), folders of tests/ it reads.
-Row = tuple[str, str | None, tuple[str, ...]]
+# The test file, what takes the place of src/api.py, folders of tests/ it reads, the framework.
+Row = tuple[str, str, tuple[str, ...], str]
 ROWS: list[Row] = [
-    ("test_vectors.py", "vectors_api.py", ("vectors",)),
-    ("test_properties.py", "properties_api.py", ()),
-    ("test_fire.py", "fire_api.py", ()),
+    ("test_vectors.py", "vectors_api.py", ("vectors",), "plain"),
+    ("test_properties.py", "properties_api.py", (), "plain"),
+    ("test_fire.py", "fire_api.py", (), "plain"),
+    ("test_bridge.py", "bridge_api.py", (), "fastapi"),
 ]
 
 Ready = Callable[..., CopierProject]
@@ -71,11 +72,12 @@ def test_in_project(framework: str, ready: Ready) -> None:
     passes(project, "test_local_settings.py")
 
 
-@pytest.mark.parametrize(("test", "api", "folders"), ROWS, ids=[row[0] for row in ROWS])
-def test_rows(test: str, api: str | None, folders: tuple[str, ...], ready: Ready) -> None:
-    project = ready()
-    if api is not None:
-        shutil.copy(INSIDE / api, project.path / "src" / "api.py")
+@pytest.mark.parametrize(
+    ("test", "api", "folders", "framework"), ROWS, ids=[row[0] for row in ROWS]
+)
+def test_rows(test: str, api: str, folders: tuple[str, ...], framework: str, ready: Ready) -> None:
+    project = ready(framework=framework)
+    shutil.copy(INSIDE / api, project.path / "src" / "api.py")
     for folder in folders:
         shutil.copytree(TESTS / folder, project.path / "tests" / folder)
     passes(project, test)

@@ -1,0 +1,33 @@
+"""The API behind the bridge in test_bridge.py: the seed's, with endpoints that fail."""
+
+import asyncio
+from typing import Annotated
+
+import bridge
+from fastapi import Body, FastAPI, HTTPException
+
+app = FastAPI(exception_handlers=bridge.ERRORS)
+
+
+@app.post("/echo")
+async def echo(body: Annotated[dict | list, Body()]):
+    return {"body": body}
+
+
+@app.get("/number")
+async def number(n: int):
+    return n
+
+
+@app.get("/status/{code}")
+async def status(code: int):
+    raise HTTPException(code, "only for us", {"X-More": "1"})
+
+
+@app.get("/fail/{how}")
+async def fail(how: str):
+    raise {"cancelled": asyncio.CancelledError, "mistake": RuntimeError}[how]("only for us")
+
+
+async def handle(request, identity, env):
+    return await bridge.run(app, request, identity, env)

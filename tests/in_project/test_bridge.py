@@ -1,0 +1,69 @@
+"""Runs inside a rendered project with FastAPI, with bridge_api.py: see test_in_project.py.
+
+Whatever goes wrong in an application, its caller gets JSON of the one form.
+"""
+
+import pytest
+
+
+@pytest.fixture
+def ask(worker, access):
+    def ask(path, **request):
+        headers = {**access.person(), "Content-Type": "application/json"}
+        return worker.fetch(path, headers=headers, **request)
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (400, "bad_request"),
+        (401, "unauthorized"),
+        (404, "not_found"),
+        (405, "method_not_allowed"),
+        (409, "conflict"),
+        (429, "too_many_requests"),
+        (503, "service_unavailable"),
+    ],
+)
+def test_error_of_the_application(code, error, ask):
+    """Its status and headers stay; its text is for no caller."""
+    answer = ask(f"/status/{code}")
+    assert (answer.status, answer.json()) == (code, {"error": error})
+    assert answer.headers["X-More"] == "1"
+    assert answer.headers["Cache-Control"] == "private, no-store"
+
+
+def test_status_without_a_name(ask):
+    answer = ask("/status/499")
+    assert (answer.status, answer.json()) == (499, {"error": "error"})
+
+
+def test_arguments_that_do_not_fit(ask):
+    for answer in (ask("/number?n=a"), ask("/number"), ask("/echo", method="POST", body="1")):
+        assert (answer.status, answer.json()) == (400, {"error": "bad_request"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"{", b"[NaN]", b'{"a": 1, "a": 2}', rb'["\ud800"]', b"\xff", b"[" * 10_000),
+        # Python's json would take it, and a byte of U+2200 looks like a quote.
+        ('["\u2200",' + "[" * 7000 + "]" * 7000 + "]").encode("utf-16-le"),
+    ],
+    ids=lambda body: repr(body[:9]),
+)
+def test_no_json(body, ask):
+    answer = ask("/echo", method="POST", body=body)
+    assert (answer.status, answer.json()) == (400, {"error": "bad_request"})
+    assert ask("/echo", method="POST", body='["\u2200"]').json() == {"body": ["\u2200"]}
+
+
+@pytest.mark.parametrize("how", ["mistake", "cancelled"])
+def test_mistake(how, ask, worker):
+    answer = ask(f"/fail/{how}")
+    body = answer.json()
+    reference = body.pop("reference")
+    assert (answer.status, body) == (500, {"error": "internal_error"})
+    assert any(reference in line and "only for us" in line for line in worker.logs)
