@@ -1,6 +1,6 @@
 """Measures the guard of a freshly rendered project: `uv run python bench/run.py`.
 
-Prints one line for each target of docs/performance.md. Takes about two minutes on a quiet machine;
+Prints one line for each target of docs/performance.md. Takes about two minutes;
 the first time it installs Pyodide, jose and wrangler with npm, into bench/node_modules.
 """
 
