@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import shapes
+from conftest import ROOT
 from files import all_files, read_jsonc, texts
 from shapes import BINDING, HUMAN, MACHINE
 
@@ -214,6 +215,30 @@ def test_workflow(project: Path, shape: shapes.Shape) -> None:
         assert yaml.safe_load(path.read_text(encoding="utf-8"))
     for used in re.findall(r"uses: (\S+)", text):
         assert re.search(r"@([0-9a-f]{40}|v\d+(\.\d+)*)$", used), used
+
+
+def test_jobs_that_call(project: Path, shape: shapes.Shape) -> None:
+    """The same actions at the same commits as in the project's own workflow, and the token from the
+    CI's store, in the environment of the one step that needs it."""
+    if MACHINE not in shape["callers"]:
+        return
+    text = (project / "callers" / "github-actions.yml").read_text(encoding="utf-8")
+    own = ROOT / "template" / "{% if ci == 'github' %}.github{% endif %}" / "workflows" / "ci.yml"
+    used = re.findall(r"uses: .*", text)
+    assert used and set(used) <= set(re.findall(r"uses: .*", own.read_text(encoding="utf-8")))
+    (job,) = yaml.safe_load(text)["jobs"].values()
+    *before, call = job["steps"]
+    assert call["run"] == "sh callers/curl.sh /"
+    for name in ("CF_ACCESS_CLIENT_ID", "CF_ACCESS_CLIENT_SECRET"):
+        assert call["env"][name] == f"${{{{ secrets.{name} }}}}"
+    assert "secrets." not in str(before) + str(job.get("env"))
+    assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
+    jobs = yaml.safe_load((project / "callers" / "gitlab-ci.yml").read_text(encoding="utf-8"))
+    ((name, job),) = jobs.items()
+    assert name == "call-my-api" and job["script"] == ["sh callers/curl.sh /"]
+    assert set(job["variables"]) == {"URL"}, "a variable written here would be no secret"
+    urls = {call["env"]["URL"], job["variables"]["URL"]}
+    assert len(urls) == 1 and urls.pop().startswith("https://")
 
 
 def test_nothing_that_another_tool_makes(project: Path) -> None:

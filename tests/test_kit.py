@@ -27,7 +27,13 @@ from cryptography.hazmat.primitives.hashes import SHA256  # noqa: E402
 from kit import project  # noqa: E402
 from kit.access import b64url  # noqa: E402
 from kit.project import SetupError, find_node, find_pyodide, read_jsonc  # noqa: E402
-from kit.runtime import Cancelled, RpcError, WorkerDied, WorkerError  # noqa: E402
+from kit.runtime import (  # noqa: E402
+    Cancelled,
+    OtherWorker,
+    RpcError,
+    WorkerDied,
+    WorkerError,
+)
 
 pytest_plugins = ["kit.plugin"]
 
@@ -314,6 +320,109 @@ def test_binding_to_itself(worker):
     assert (kind, name) == ("JsException", "PythonError")
     assert "KeyError: 'inside'" in message
     assert worker.call("access") is True  # ctx.access does not cross a binding
+
+
+# -- other Workers beside the project's
+
+# Its helper.py has the same name as the sample's, and is another module.
+CALLER_PY = """
+import helper
+from workers import Response, WorkerEntrypoint, import_from_javascript
+
+class Default(WorkerEntrypoint):
+    async def scheduled(self, controller, env=None, ctx=None):
+        assert (env, ctx) == (None, None)
+        print("cron", controller.cron, controller.scheduledTime > 1.7e12)
+        if self.env.FAIL:
+            raise ValueError("as asked")
+
+    async def fetch(self, request):
+        module_env = import_from_javascript("cloudflare:workers").env
+        who = await self.env.API.who()
+        answer = await self.env.API.fetch("https://internal/path")
+        fields = [who, await answer.text(), helper.name(), module_env.FAIL is self.env.FAIL]
+        return Response.json(fields)
+"""
+CALLER_TS = """
+import { name } from "./helper";
+
+interface Env { API: any; FAIL: boolean }
+let calls = 0;
+
+export default {
+  async scheduled(controller: { cron: string; scheduledTime: number }, env: Env): Promise<void> {
+    console.log("cron", controller.cron, controller.scheduledTime > 1.7e12 ? "True" : "False");
+    if (env.FAIL) throw new TypeError("as asked");
+  },
+  async fetch(_request: Request, env: Env): Promise<Response> {
+    const answer = await env.API.fetch("https://internal/path");
+    return Response.json([await env.API.who(), await answer.text(), name(), calls++ === 0]);
+  },
+};
+"""
+CALLERS = {
+    "main.py": (CALLER_PY, "helper.py", "def name():\n    return 'the other helper'\n"),
+    "main.ts": (CALLER_TS, "helper.ts", "export const name = () => 'the other helper';\n"),
+}
+
+
+@pytest.fixture(params=CALLERS)
+def beside(request, tmp_path, worker):
+    """Loads the sample with another Worker, named "other", that is bound to it."""
+    source, helper, helper_source = CALLERS[request.param]
+    (tmp_path / helper).write_text(helper_source)
+
+    def load(source=source, **env):
+        (tmp_path / request.param).write_text(source)
+        api = {"$entrypoint": "Internal", "props": {"caller": "me"}}
+        other = OtherWorker(tmp_path / request.param, {"API": api, "FAIL": False} | env)
+        worker.load(beside={"other": other})
+        return worker
+
+    return load
+
+
+def test_beside_calls_the_project(beside):
+    for _ in range(2):  # fresh module state each time
+        answer = beside().fetch("/", worker="other").json()
+        assert answer == ["me", "Internal.fetch https://internal/path", "the other helper", True]
+
+
+def test_beside_leaves_the_project_alone(beside):
+    worker = beside()
+    assert worker.fetch("/count").text == "1"  # its own helper
+    with pytest.raises(RpcError, match="has no attribute|does not exist"):
+        worker.call("scheduled", entrypoint="Default")
+
+
+def test_scheduled(beside):
+    worker = beside()
+    worker.scheduled("0 6 * * *", worker="other")
+    assert worker.logs == ["cron 0 6 * * * True"]
+
+
+def test_scheduled_fails(beside):
+    with pytest.raises(WorkerError, match="as asked"):
+        beside(FAIL=True).scheduled(worker="other")
+
+
+def test_no_such_handler_or_worker(worker, beside):
+    with pytest.raises(WorkerError, match="scheduled does not exist"):
+        worker.scheduled()
+    beside().load()  # without the other one
+    with pytest.raises(ValueError, match="no Worker other is loaded"):
+        worker.scheduled(worker="other")
+
+
+def test_beside_that_does_not_parse(beside):
+    with pytest.raises(WorkerError, match="main"):
+        beside("{ ( ]")
+
+
+def test_beside_is_guarded_at_import(tmp_path, worker):
+    (tmp_path / "main.ts").write_text("export const bytes = setTimeout(() => {}, 1);")
+    with pytest.raises(WorkerError, match="Disallowed operation called within global scope"):
+        worker.load(beside={"other": OtherWorker(tmp_path / "main.ts", {})})
 
 
 # -- outbound requests

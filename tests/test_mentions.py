@@ -80,8 +80,24 @@ PARTS = (
         r"\"custom_domain\"|(?i:custom domain)",
     ),
     Part("route", lambda shape: shape["exposure"] == "route", r"zone_name|(?i:route pattern)"),
-    Part("GitHub", lambda shape: shape["ci"] == "github", r"GitHub Actions|\.github/"),
-    Part("GitLab", lambda shape: shape["ci"] == "gitlab", r"(?i:gitlab)"),
+    Part(
+        "programs (callers)",
+        lambda shape: MACHINE in shape["callers"],
+        r"callers/(python|curl|git)|private_worker_client|httpx",
+    ),
+    # Whoever calls has a CI of their own: the two jobs in callers/ are for either.
+    Part(
+        "GitHub",
+        lambda shape: shape["ci"] == "github",
+        r"GitHub Actions|\.github/",
+        ("callers/github-actions.yml",),
+    ),
+    Part(
+        "GitLab",
+        lambda shape: shape["ci"] == "gitlab",
+        r"(?i:\.gitlab|gitlab(?!-ci\.yml))",
+        ("callers/gitlab-ci.yml",),
+    ),
     Part(
         "one-time PIN",
         lambda shape: shape["identity_provider"] == "otp",
@@ -147,6 +163,14 @@ def test_files_of_a_shape(rendered: Render) -> None:
             "src/guard/token.py": public,
             "tests/test_api.py": serves,
             "tests/test_internal.py": rpc,
+            "callers/worker-python": binding,
+            "callers/worker-typescript": binding,
+            "tests/callers/test_caller_workers.py": binding,
+            "tests/kit/edge.py": public,
+            "callers/python/pyproject.toml": MACHINE in shape["callers"],
+            "callers/curl.sh": MACHINE in shape["callers"],
+            "callers/github-actions.yml": MACHINE in shape["callers"],
+            "callers/gitlab-ci.yml": MACHINE in shape["callers"],
             ".dev.vars.example": public,
         }
         there = {name: (folder / name).exists() for name in expected}

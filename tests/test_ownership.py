@@ -17,7 +17,7 @@ from interview import CONFIG
 MANAGED = "Managed by the private-worker template: do not edit, an update replaces it."
 SHARED = "Shared with the private-worker template: change what you like, an update merges"
 # JSON has no comments, and Copier's own file says it in its own words.
-NO_HEADER = {"package.json"}
+NO_HEADER = {"package.json", "tsconfig.json"}
 ANSWERS = ".copier-answers.yml"
 SHARED_FILES = {"README.md", "pyproject.toml", "wrangler.jsonc"}
 
@@ -33,7 +33,7 @@ def is_seed(name: str) -> bool:
 
 def test_first_line_names_the_owner(project: Path) -> None:
     for name, text in texts(project).items():
-        if name in NO_HEADER:
+        if name.rpartition("/")[2] in NO_HEADER:
             continue
         first = text.removeprefix("#!").split("\n", 1)[0]
         if name == ANSWERS:

@@ -1,4 +1,5 @@
-"""The rendered guard passes `mypy --strict`, for shapes that differ in what the guard holds.
+"""The rendered guard passes `mypy --strict`, for shapes that differ in what the guard holds; and so
+does the Python client.
 
 By hand, in a rendered project: `mypy --strict --config-file mypy.ini src/guard` with the
 configuration below.
@@ -39,6 +40,18 @@ def test_guard_is_strictly_typed(name: str, rendered: Render, tmp_path: Path) ->
     done = subprocess.run(
         [*command, "--cache-dir", str(tmp_path / "cache"), str(project / "src" / "guard")],
         env={**os.environ, "MYPYPATH": str(project / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_python_client_is_strictly_typed(rendered: Render, tmp_path: Path) -> None:
+    """For the oldest Python that it is for."""
+    client = rendered(profile="production") / "callers" / "python" / "private_worker_client"
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-version", "3.11"]
+    done = subprocess.run(
+        [*command, "--cache-dir", str(tmp_path / "cache"), str(client)],
         capture_output=True,
         text=True,
     )

@@ -64,6 +64,7 @@ def test_dry_run(
     bundle = {path.relative_to(tmp_path / "bundle").as_posix() for path in bundled(tmp_path)}
     assert "python_modules/workers/__init__.py" in bundle
     assert "guard/__init__.py" in bundle and "entry.py" in bundle
+    assert not [name for name in bundle if re.search("callers|private_worker_client", name)]
     assert read_jsonc(project / "wrangler.jsonc")["name"] == "my-api"
 
 

@@ -15,6 +15,7 @@ import nodeCrypto from "node:crypto";
 import fs from "node:fs";
 import http from "node:http";
 import https from "node:https";
+import { createRequire } from "node:module";
 import path from "node:path";
 import readline from "node:readline";
 import { Readable } from "node:stream";
@@ -24,6 +25,7 @@ import v8 from "node:v8";
 
 const METADATA = "/session/metadata"; // where workerd puts the Worker's own files
 const PACKAGES = `${METADATA}/python_modules`; // and its dependencies
+const BESIDE = "/session/beside"; // where the test's other Workers are, each in a folder of its own
 const NULL_BODY = new Set([101, 103, 204, 205, 304]);
 const BODY_METHODS = ["arrayBuffer", "blob", "bytes", "clone", "formData", "json", "text"];
 
@@ -503,7 +505,7 @@ async function readBody(object) {
 // ---------------------------------------------------------------- the Worker
 
 let inside; // functions of inside.py
-let env = {};
+const workers = new Map(); // name -> {env, module}; "" is the project's own, `module` is JavaScript's
 const jspi = typeof WebAssembly.Suspending === "function";
 
 function invoke(callable, ...args) {
@@ -512,7 +514,9 @@ function invoke(callable, ...args) {
 }
 
 /** One event on a new instance of an entrypoint class, as workerd does it. */
-async function dispatch(context, { entrypoint, props, access }, method, args) {
+async function dispatch(context, { worker = "", entrypoint, props, access }, method, args) {
+  if (!workers.has(worker)) throw new Stopped("usage", `no Worker ${worker} is loaded`);
+  const { env, module } = workers.get(worker);
   const execution = new ExecutionContext(context);
   execution.props = props ?? {};
   if (access) {
@@ -520,9 +524,16 @@ async function dispatch(context, { entrypoint, props, access }, method, args) {
     execution.access = { aud: access.aud, getIdentity: async () => structuredClone(identity) };
   }
   context.execution = execution;
-  const instance = await invoke(inside.entrypoint(entrypoint), execution, env);
+  context.env = env;
+  if (module) {
+    const handlers = module[entrypoint === "Default" ? "default" : entrypoint];
+    if (typeof handlers?.[method] !== "function") throw new TypeError(`Method ${method} does not exist`);
+    return await handlers[method](...args, env, execution);
+  }
+  const instance = await invoke(inside.entrypoint(worker, entrypoint), execution, env);
   try {
     if (typeof instance[method] !== "function") throw new TypeError(`Method ${method} does not exist`);
+    if (method === "scheduled") return await invoke(inside.handle, instance, method, ...args);
     return await invoke(inside.answer, method === "fetch", instance, method, ...args);
   } finally {
     instance.destroy();
@@ -542,7 +553,7 @@ async function answerFetch(context, target, request) {
 /** A binding in `env`. Its constructor's name is how the SDK recognises it. */
 class Fetcher {}
 
-/** Service binding to this Worker's own entrypoint: values are copied, as over real RPC. */
+/** Service binding to an entrypoint of the project's Worker: values are copied, as over real RPC. */
 function selfBinding(entrypoint, props) {
   const call = async (method, ...args) => {
     const wires = await Promise.all(args.map(toWire));
@@ -577,10 +588,13 @@ function remoteBinding(origin) {
   return binding;
 }
 
-function binding(value) {
-  if (value?.$entrypoint) return selfBinding(value.$entrypoint, value.props);
-  if (value?.$fetcher) return remoteBinding(value.$fetcher);
-  return value;
+function bindings(env) {
+  const binding = (value) => {
+    if (value?.$entrypoint) return selfBinding(value.$entrypoint, value.props);
+    if (value?.$fetcher) return remoteBinding(value.$fetcher);
+    return value;
+  };
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, binding(value)]));
 }
 
 // ---------------------------------------------------------------- files
@@ -597,27 +611,52 @@ function write(name, content) {
   pyodide.FS.utime(name, time, time);
 }
 
-function copySources(root) {
+/** Brings Pyodide's copies up to date; `sources` maps a folder there to one on disk. */
+function copySources(sources) {
   const wanted = new Set();
-  for (const entry of fs.readdirSync(root, { recursive: true, withFileTypes: true })) {
-    const file = path.join(entry.parentPath, entry.name);
-    if (!entry.isFile() || file.includes("__pycache__")) continue;
-    const name = path.posix.join(METADATA, ...path.relative(root, file).split(path.sep));
-    const content = fs.readFileSync(file);
-    wanted.add(name);
-    if (!copied.get(name)?.equals(content)) write(name, content);
-    copied.set(name, content);
+  for (const [home, root] of sources) {
+    for (const entry of fs.readdirSync(root, { recursive: true, withFileTypes: true })) {
+      const file = path.join(entry.parentPath, entry.name);
+      if (!entry.isFile() || file.includes("__pycache__")) continue;
+      const name = path.posix.join(home, ...path.relative(root, file).split(path.sep));
+      const content = fs.readFileSync(file);
+      wanted.add(name);
+      if (!copied.get(name)?.equals(content)) write(name, content);
+      copied.set(name, content);
+    }
   }
   for (const name of copied.keys()) {
     if (!wanted.has(name) && copied.delete(name)) pyodide.FS.unlink(name);
   }
 }
 
+/** A Worker in TypeScript or JavaScript, bundled by wrangler's own esbuild as for a deploy. */
+async function importScript(main) {
+  const { buildSync } = createRequire(path.join(nodeModules, "wrangler", "package.json"))("esbuild");
+  const options = { bundle: true, format: "esm", target: "es2024", write: false, logLevel: "silent" };
+  const [bundle] = buildSync({ entryPoints: [main], ...options }).outputFiles;
+  // The number makes it a new module each time, with fresh state.
+  const source = `${bundle.text}\n//${++writes}`;
+  return import(`data:text/javascript;base64,${Buffer.from(source).toString("base64")}`);
+}
+
 // ---------------------------------------------------------------- operations
+
+/** What a `scheduled` handler is given. */
+class ScheduledController {
+  scheduledTime = Date.now();
+  constructor(cron) {
+    this.cron = cron;
+  }
+  noRetry() {}
+}
+
+let nodeModules;
 
 const operations = {
   /** Starts Pyodide; `packages` maps a name under python_modules to a file on disk. */
   async start(message) {
+    nodeModules = path.dirname(message.pyodide);
     const { loadPyodide } = await import(pathToFileURL(path.join(message.pyodide, "pyodide.mjs")));
     pyodide = await loadPyodide({ stdout: log, stderr: log });
     PyProxy = pyodide.ffi.PyProxy;
@@ -634,7 +673,7 @@ const operations = {
       WorkflowEntrypoint,
       waitUntil: (promise) => current().execution.waitUntil(promise),
       get env() {
-        return env;
+        return current()?.env ?? workers.get("")?.env;
       },
     };
     pyodide.registerJsModule("_pyodide_entrypoint_helper", {
@@ -653,7 +692,7 @@ const operations = {
     const source = fs.readFileSync(new URL("inside.py", import.meta.url), "utf8");
     pyodide.runPython(source, { globals, filename: "kit/inside.py" });
     inside = Object.fromEntries(
-      ["answer", "entrypoint", "import_worker", "prepare"].map((name) => [name, globals.get(name)]),
+      ["answer", "entrypoint", "handle", "import_worker", "prepare"].map((name) => [name, globals.get(name)]),
     );
     inside.prepare(METADATA, PACKAGES);
     return { python: pyodide.runPython("import sys; sys.version.split()[0]"), jspi };
@@ -667,9 +706,19 @@ const operations = {
     outbound = [];
     offset = 0;
     routes = Object.fromEntries(Object.entries(message.routes).map(([from, to]) => [new URL(from).origin, to]));
-    env = Object.fromEntries(Object.entries(message.env).map(([name, value]) => [name, binding(value)]));
-    copySources(message.source);
-    await storage.run(IMPORTING, () => invoke(inside.import_worker, message.module));
+    workers.clear();
+    // The project's own comes last, so that its modules are the ones that stay importable.
+    const loaded = [...message.beside, { name: "", env: message.env, main: message.main }];
+    for (const { name, env } of loaded) workers.set(name, { env: bindings(env) });
+    const home = (name) => (name ? path.posix.join(BESIDE, name) : METADATA);
+    const python = loaded.filter(({ main }) => main.endsWith(".py"));
+    copySources(python.map(({ name, main }) => [home(name), path.dirname(main)]));
+    for (const { name, main } of loaded) {
+      await storage.run(IMPORTING, async () => {
+        if (!main.endsWith(".py")) workers.get(name).module = await importScript(main);
+        else await invoke(inside.import_worker, name, home(name), path.basename(main, ".py"));
+      });
+    }
     return null;
   },
 
@@ -695,6 +744,14 @@ const operations = {
     return enter(message.id, async (context) =>
       toWire(await dispatch(context, message, message.method, message.args.map(fromWire))),
     );
+  },
+
+  /** As a Cron Trigger starts it. */
+  scheduled(message) {
+    const target = { worker: message.worker, entrypoint: "Default" };
+    return enter(message.id, async (context) => {
+      await dispatch(context, target, "scheduled", [new ScheduledController(message.cron)]);
+    });
   },
 
   /** The client goes away: workerd stops the event where it is, unless waitUntil holds it. */

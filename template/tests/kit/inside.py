@@ -26,38 +26,40 @@ from pyodide.code import relaxed_call
 # on the stack, and takes all of Pyodide along. So it is played out here, a little earlier.
 DEEPEST_JSON = 4_000
 
-_metadata = ""
 _packages = ""
+_place = 0  # of a Worker's folder in sys.path
+_mains = {}  # a Worker's name -> its main module
 
 
 def prepare(metadata: str, packages: str) -> None:
     """Put the Worker's folder and its packages on sys.path and install the guards."""
-    global _metadata, _packages
-    _metadata, _packages = metadata, packages
+    global _packages, _place
+    _packages = packages
     at = next(i for i, entry in enumerate(sys.path) if "site-packages" in entry)
     sys.path[at:at] = [metadata, packages]
+    _place = at
     site.addsitedir(packages)  # runs the packages' .pth files, as workerd does
     _guard_tasks()
     _guard_json()
     _guard_randomness()
 
 
-def import_worker(module: str) -> None:
-    """Import the Worker afresh; raises whatever its modules raise."""
+def import_worker(worker: str, folder: str, module: str) -> None:
+    """Import a Worker afresh; raises whatever its modules raise.
+
+    Each Worker has its own modules. Only the last one can still import some of them later.
+    """
     for name, loaded in list(sys.modules.items()):
         if _is_worker_file(getattr(loaded, "__file__", None) or _folder(loaded)):
             del sys.modules[name]
     importlib.invalidate_caches()
-    global _main
-    _main = None
+    sys.path[_place] = folder
+    _mains.pop(worker, None)
     sys.dont_write_bytecode = False  # compiling is most of the time that a load takes
     try:
-        _main = importlib.import_module(module)
+        _mains[worker] = importlib.import_module(module)
     finally:
         sys.dont_write_bytecode = True
-
-
-_main = None
 
 
 def _folder(module) -> str:
@@ -66,14 +68,14 @@ def _folder(module) -> str:
 
 
 def _is_worker_file(name: str) -> bool:
-    return name.startswith(_metadata + "/") and not name.startswith(_packages + "/")
+    return name.startswith("/session/") and not name.startswith(_packages + "/")
 
 
-def entrypoint(name: str):
-    """The entrypoint class `name` of the main module; TypeError if there is none."""
+def entrypoint(worker: str, name: str):
+    """The entrypoint class `name` of a Worker's main module; TypeError if there is none."""
     from workers import WorkerEntrypoint
 
-    found = getattr(_main, name, None)
+    found = getattr(_mains.get(worker), name, None)
     if not (isclass(found) and issubclass(found, WorkerEntrypoint)) or name.startswith("_"):
         raise TypeError(f"There is no '{name}' class defined in the Python Worker's main module")
     return found
@@ -93,6 +95,13 @@ async def answer(relaxed: bool, instance, name: str, *args):
         host.die(f"SystemExit: {error}")
         raise
     return python_to_rpc(result)
+
+
+async def handle(instance, name: str, event):
+    """Call a handler other than fetch as workerd does: nothing converted, env and ctx empty."""
+    result = relaxed_call(getattr(instance, name), event, None, None)
+    if isawaitable(result):
+        await result
 
 
 class _Bound(Coroutine):

