@@ -1,6 +1,7 @@
 """Rules of the guard, each taken out or loosened: what to change, and which tests must notice.
 
-`old` must occur exactly once in the rendered file. `tests` are in tests/guard of the project.
+`old` must occur exactly once in the rendered file of src/guard. `tests` are in tests/guard of the
+project.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "callers": ["human", "machine", "binding"],
         "exposure": "workers_dev",
         "binding_style": "both",
+        "upstreams": "billing",
     },
     "people": {"profile": "personal"},
     "machines": {"profile": "custom", "callers": ["machine"], "exposure": "workers_dev"},
@@ -29,7 +31,7 @@ class Mutation:
 
     @property
     def name(self) -> str:
-        return f"{self.file.removesuffix('.py')}: {self.rule}"
+        return f"{self.file.removeprefix('../').removesuffix('.py')}: {self.rule}"
 
 
 def _of(file: str, *rows: tuple[str, ...]) -> list[Mutation]:
@@ -1285,6 +1287,166 @@ ANSWERS = [
     ),
 ]
 
+UPSTREAM = _of(
+    "../upstream.py",
+    (
+        "paths by list",
+        " and self._allows(path)",
+        "",
+        "test_upstream.py::test_paths_by_list",
+    ),
+    (
+        "whole segments",
+        "segments[: len(wanted)] == wanted",
+        '"/".join(segments).startswith("/".join(wanted))',
+        "test_upstream.py::test_paths_by_list",
+    ),
+    (
+        "segments before decoding",
+        '[unquote(segment) for segment in path.split("/")[1:]]',
+        'unquote(path).split("/")[1:]',
+        "test_upstream.py::test_paths_by_list",
+    ),
+    (
+        "path means the same",
+        "_stays_inside(path) and ",
+        "",
+        "test_upstream.py::test_path_stays_inside",
+    ),
+    (
+        "decoded twice",
+        "for _ in range(3):",
+        "for _ in range(2):",
+        "test_upstream.py::test_path_stays_inside",
+    ),
+    (
+        "look-alikes",
+        'unicodedata.normalize("NFKC", path)',
+        "path",
+        "test_upstream.py::test_path_stays_inside",
+    ),
+    (
+        "blanks",
+        'piece.replace(".", "").strip()',
+        'piece not in ("", ".", "..")',
+        "test_upstream.py::test_path_stays_inside",
+    ),
+    (
+        "dots",
+        'piece.replace(".", "").strip()',
+        "piece.strip()",
+        "test_upstream.py::test_path_stays_inside",
+    ),
+    (
+        "parameters of a segment",
+        'segment.split(";")',
+        "[segment]",
+        "test_upstream.py::test_path_stays_inside",
+    ),
+    (
+        "backslashes",
+        r'r"[\\\x00-',
+        r'r"[\x00-',
+        "test_upstream.py::test_path_stays_inside",
+    ),
+    (
+        "control characters",
+        r'\x00-\x1f\x7f-\x9f]"',
+        ']"',
+        "test_upstream.py::test_path_stays_inside",
+    ),
+    (
+        "bytes that are not UTF-8",
+        'errors="strict"',
+        'errors="replace"',
+        "test_upstream.py::test_path_stays_inside",
+    ),
+    (
+        "methods by list",
+        "if raw.method not in self.methods:",
+        "if False:",
+        "test_upstream.py::test_methods_by_list",
+    ),
+    (
+        "pages of other sites",
+        "if not reads and _from_another_site(raw):",
+        "if False:",
+        "test_upstream.py::test_pages_of_other_sites_change_nothing",
+    ),
+    (
+        "request headers by list",
+        "for name in names - ends_here if name in sent}",
+        "for name in sent}",
+        "test_upstream.py::test_headers_that_go_along",
+    ),
+    (
+        "headers named in Connection",
+        "names - ends_here",
+        "names",
+        "test_upstream.py::test_headers_that_connection_names",
+    ),
+    (
+        "login only where configured",
+        "if self.authorization and _is_own_login",
+        "if _is_own_login",
+        "test_upstream.py::test_login_goes_along_only_where_configured",
+    ),
+    (
+        "service token as JSON",
+        '"{" not in authorization and ',
+        "",
+        "test_upstream.py::test_service_token_never_goes_along",
+    ),
+    (
+        "service token by name",
+        ' and "cf-access" not in authorization.lower()',
+        "",
+        "test_upstream.py::test_service_token_never_goes_along",
+    ),
+    (
+        "largest body",
+        "if int(length) > self.max_body:",
+        "if False:",
+        "test_upstream.py::test_length_of_a_body",
+    ),
+    (
+        "length of a body",
+        'if not re.fullmatch("[0-9]{1,18}", length):',
+        "if False:",
+        "test_upstream.py::test_length_that_is_none",
+    ),
+    (
+        "redirects",
+        '            redirect="manual",\n',
+        "",
+        "test_upstream.py::test_redirects_and_errors_are_not_passed_on",
+    ),
+    (
+        "errors of the service",
+        " or response.status >= 500:",
+        ":",
+        "test_upstream.py::test_redirects_and_errors_are_not_passed_on",
+    ),
+    (
+        "response headers by list",
+        "if name in RESPONSE_HEADERS}",
+        "}",
+        "test_upstream.py::test_headers_that_come_back",
+    ),
+    (
+        "time to begin an answer",
+        "await asyncio.wait_for(request, self.timeout)",
+        "await request",
+        "test_upstream.py::test_slow_service",
+    ),
+    (
+        "text in place of a tuple",
+        "if isinstance(self.methods, str) or isinstance(self.paths, str):",
+        "if False:",
+        "test_upstream.py::test_mistakes_in_the_list",
+    ),
+)
+
 MUTATIONS = [
     *TOKEN,
     *STRICTJSON,
@@ -1296,4 +1458,5 @@ MUTATIONS = [
     *VALUES,
     *BOUND,
     *ANSWERS,
+    *UPSTREAM,
 ]

@@ -11,8 +11,10 @@ import subprocess
 import sys
 import threading
 import time
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -185,6 +187,41 @@ def test_exception_is_a_bare_500(worker):
     assert "a secret of the inside" in response.error.message
     assert any("on_raise" in line for line in worker.logs)
     assert worker.fetch("/nothing").error.name == "TypeError"
+
+
+def listening(url, method, path, **request):
+    """One request to what `listen` opened: status, headers, body."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=20)
+    connection.request(method, path, **request)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, answer.headers, body
+
+
+def test_listen_is_real_http(worker):
+    url = worker.listen()
+    sent = {"body": iter([b"da", b"ta"]), "encode_chunked": True}
+    headers = {"X-A": "1", "Transfer-Encoding": "chunked"}
+    status, _, body = listening(url, "PUT", "/echo?q=1", headers=headers, **sent)
+    seen = json.loads(body)
+    assert (status, seen["method"], seen["body"]) == (200, "PUT", "data")
+    assert seen["url"] == "https://worker.example.com/echo?q=1"
+    assert ["x-a", "1"] in seen["headers"]
+    status, headers, body = listening(url, "GET", "/bytes")
+    assert (status, headers["X-One"], body) == (201, "1, 2", bytes(range(256)))
+    assert headers.get_all("Set-Cookie") == ["a=1", "b=2, c"]
+    assert listening(url, "HEAD", "/bytes")[::2] == (201, b"")
+    assert listening(url, "GET", "/raise")[::2] == (500, b"Internal Server Error")
+    _, _, body = listening(worker.listen(props={"caller": "x"}), "GET", "/context")
+    assert json.loads(body)["props"] == {"caller": "x"}
+
+
+def test_load_ends_listening(worker):
+    url = worker.listen()
+    worker.load()
+    with pytest.raises(ConnectionRefusedError):
+        listening(url, "GET", "/bytes")
 
 
 def test_a_request_that_cannot_be_made_is_the_tests_fault(worker):

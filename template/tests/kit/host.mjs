@@ -19,6 +19,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import readline from "node:readline";
 import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { pathToFileURL } from "node:url";
 import util from "node:util";
 import v8 from "node:v8";
@@ -597,6 +598,35 @@ function bindings(env) {
   return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, binding(value)]));
 }
 
+// ---------------------------------------------------------------- HTTP from outside
+
+const servers = new Set(); // what `listen` opened; `load` closes them
+
+/** One request to such a server. The event lasts until the answer is sent or the client is gone. */
+async function receive(origin, target, incoming, outgoing) {
+  const { "content-length": length, "transfer-encoding": coding } = incoming.headers;
+  const body = Number(length) > 0 || coding ? Readable.toWeb(incoming) : null;
+  const headers = [];
+  for (let i = 0; i < incoming.rawHeaders.length; i += 2) headers.push(incoming.rawHeaders.slice(i, i + 2));
+  try {
+    await enter(null, async (context) => {
+      outgoing.on("close", () => context.leave(new Stopped("cancelled", "the client went away")));
+      const init = { method: incoming.method, headers, body, redirect: "manual", duplex: "half" };
+      const request = freezeHeaders(new Request(origin + incoming.url, init));
+      if (body && length) lengths.set(request, Number(length));
+      const response = await dispatch(context, target, "fetch", [request]);
+      outgoing.writeHead(response.status, [...response.headers].flat());
+      if (response.body) await pipeline(Readable.fromWeb(response.body), outgoing);
+      else outgoing.end();
+    });
+  } catch (error) {
+    if (error?.pyodide_fatal_error) crash(error);
+    if (error.kind !== "cancelled") log(`Uncaught ${text(error)}`);
+    if (outgoing.headersSent) outgoing.destroy();
+    else outgoing.writeHead(500).end("Internal Server Error");
+  }
+}
+
 // ---------------------------------------------------------------- files
 
 const copied = new Map(); // path in Pyodide -> content, of the Worker's own files
@@ -706,6 +736,8 @@ const operations = {
     outbound = [];
     offset = 0;
     routes = Object.fromEntries(Object.entries(message.routes).map(([from, to]) => [new URL(from).origin, to]));
+    for (const server of servers) server.close();
+    servers.clear();
     workers.clear();
     // The project's own comes last, so that its modules are the ones that stay importable.
     const loaded = [...message.beside, { name: "", env: message.env, main: message.main }];
@@ -738,6 +770,13 @@ const operations = {
       }
       return answerFetch(context, message, request);
     });
+  },
+
+  /** A port on which the Worker answers real HTTP. */
+  listen(message) {
+    const server = http.createServer((...pair) => receive(message.origin, message, ...pair));
+    servers.add(server);
+    return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));
   },
 
   call(message) {

@@ -412,6 +412,15 @@ class Worker:
         """Send all at once and wait for all. Each is the arguments of `fetch` as a dict."""
         return [pending.result(timeout) for pending in [self.start(**each) for each in requests]]
 
+    def listen(self, *, entrypoint: str = "Default", props: dict[str, Any] | None = None) -> str:
+        """Open a real HTTP address of the Worker, until `load`. Returns its origin.
+
+        Bodies stream both ways there, while `fetch` holds them whole. Whatever the address, the
+        Worker sees requests to its usual one.
+        """
+        future = self._runtime.send("listen", origin=ORIGIN, entrypoint=entrypoint, props=props)
+        return f"http://127.0.0.1:{future.result(ANSWER_TIMEOUT)}"
+
     def call(
         self,
         method: str,
