@@ -1290,6 +1290,12 @@ ANSWERS = [
 UPSTREAM = _of(
     "../upstream.py",
     (
+        "GET has no body",
+        "None if reads else raw.body or None",
+        "raw.body or None",
+        "test_upstream.py::test_get_without_a_body",
+    ),
+    (
         "paths by list",
         " and self._allows(path)",
         "",
