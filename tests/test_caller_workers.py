@@ -292,7 +292,8 @@ def test_dry_run(
     else:
         assert "index.js" in there
     config = read_jsonc(folder / "wrangler.jsonc")
-    assert config["name"] == shapes.CALLING_WORKERS[0]
+    assert config["services"][0]["props"] == {"caller": shapes.CALLING_WORKERS[0]}
+    assert config["name"] not in shapes.CALLING_WORKERS  # the real one would be replaced
 
 
 def test_versions_are_the_projects(rendered: Render) -> None:

@@ -40,14 +40,18 @@ def pauses(monkeypatch):
     return waited
 
 
-def call_sync(url, path="/", method="GET", client=None, **options):
+def call_sync(url, path="/", method="GET", client=None, send=None, **options):
     with pwc.Client(url, **(client or {})) as caller:
+        if send:
+            return caller.send(send, **options)
         return caller.request(method, path, **options)
 
 
-def call_async(url, path="/", method="GET", client=None, **options):
+def call_async(url, path="/", method="GET", client=None, send=None, **options):
     async def run():
         async with pwc.AsyncClient(url, **(client or {})) as caller:
+            if send:
+                return await caller.send(send, **options)
             return await caller.request(method, path, **options)
 
     return asyncio.run(run())
@@ -122,9 +126,9 @@ def test_token_not_accepted(call, edge, monkeypatch):
     monkeypatch.setenv("CF_ACCESS_CLIENT_SECRET", "cfast_wrong")
     refused(call, edge.url, pwc.LoginRedirect, "wrong, .*expired or disabled, .*not tell which")
     edge.answer_401 = True
-    refused(call, edge.url, pwc.TokenRefused, "with 401: .*wrong")
+    refused(call, edge.url, pwc.TokenRefused, "with 401: .*wrong.* or the API itself answered so")
     edge.answer_401, edge.people = False, False
-    refused(call, edge.url, pwc.TokenRefused, "with 403: .*admits nobody else")
+    refused(call, edge.url, pwc.TokenRefused, "with 403: .*admits nobody else.* or the API itself")
     monkeypatch.setenv("CF_ACCESS_CLIENT_ID", OTHER)
     monkeypatch.setenv("CF_ACCESS_CLIENT_SECRET", SECRET)
     edge.people = True
@@ -153,7 +157,7 @@ def test_no_access_in_front(call, edge):
     error = refused(call, edge.url, pwc.GuardRefused, "Access is not in front")
     assert error.response.json() == {"error": "forbidden"}
     assert len(edge.came) == 1, "a refusal is not repeated"
-    refused(call, edge.url, pwc.GuardRefused, "", method="HEAD")
+    refused(call, edge.url, pwc.GuardRefused, "or the API answered", method="HEAD")
 
 
 def test_not_on_the_guards_list(call, edge, monkeypatch):
@@ -236,11 +240,13 @@ class Server:
 
     def __init__(self, *answers):
         self.came = []
+        self.meanwhile = lambda: None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def serve(self):
                 outer.came.append((self.command, dict(self.headers.items())))
+                outer.meanwhile()
                 status, headers, body = answers[min(len(outer.came), len(answers)) - 1]
                 if status is None:
                     return  # hang up
@@ -249,9 +255,10 @@ class Server:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                if self.command != "HEAD":
+                    self.wfile.write(body)
 
-            do_GET = do_POST = do_PUT = do_DELETE = serve
+            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = serve
 
             def log_message(self, *_):
                 pass
@@ -329,7 +336,8 @@ def test_retry_after(call, serve, pauses):
     for wish in ("31", "Fri, 31 Dec 9999 23:59:59 GMT"):
         server = serve((503, {"Retry-After": wish}, b""), OK)
         assert call(server.url).status_code == 503 and len(server.came) == 1
-    for wish in ("-1", "soon", "Fri, 99 Foo 1999", "9" * 400):
+    huge = "1 Jan 2027 99999999999999999999:2:3"
+    for wish in ("-1", "soon", "Fri, 99 Foo 1999", "9" * 400, huge):
         server = serve((503, {"Retry-After": wish}, b""), OK)
         assert call(server.url).is_success and pauses[-1] < 1
 
@@ -359,19 +367,48 @@ def test_no_redirect_is_followed(call, serve):
     """Not even if asked: the secret would go along."""
     other = serve(OK)
     server = serve((302, {"Location": other.url + "/"}, b""))
-    response = call(server.url, follow_redirects=True)
+    with pytest.raises(TypeError, match="follow_redirects"):
+        call(server.url, follow_redirects=True)
+    response = call(server.url)
     assert response.status_code == 302 and other.came == []
     with pwc.Client(server.url) as client, pytest.raises(pwc.AddressError):
         client.send(response.next_request)
-    with pytest.raises(TypeError, match="follow_redirects"):
-        pwc.Client(server.url, follow_redirects=True)
 
 
-def test_firewall(call, serve):
-    server = serve((403, {}, b"error code: 1010"))
-    refused(call, server.url, pwc.Blocked, "1010, before Access .* User-Agent")
-    server = serve((403, {"Content-Type": "text/html"}, b"<h1>Error 1020</h1>"))
-    refused(call, server.url, pwc.Blocked, "1020")
+HTML = {"Content-Type": "text/html; charset=UTF-8"}
+ERROR_1020 = b"<h1><span>Error</span>\n <span class='cf-error-code'>1020</span></h1>"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "words"),
+    [
+        ({}, b"error code: 1010", "1010, before Access .* User-Agent"),
+        (HTML, b"<h1>Error 1020</h1>", "1020"),
+        (HTML, ERROR_1020, "1020"),
+        (HTML, b"<h1>Sorry, you have been blocked</h1>", "security rules"),
+        ({**HTML, "cf-mitigated": "challenge"}, b"<title>Just a moment...</title>", "browser"),
+    ],
+)
+def test_firewall(call, serve, headers, body, words):
+    refused(call, serve((403, headers, body)).url, pwc.Blocked, words)
+
+
+def test_challenge_without_a_body(call, serve):
+    server = serve((403, {**HTML, "cf-mitigated": "challenge"}, b"x"))
+    refused(call, server.url, pwc.Blocked, "browser", method="HEAD")
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Content-Type": "text/plain"}, b"see error 1020 in the manual"),
+        ({"Content-Type": "text/plain"}, b"you have been blocked by our moderators"),
+        (HTML, b"<h1>Error 1234</h1>"),
+    ],
+)
+def test_not_the_firewall(call, serve, headers, body):
+    """The words alone prove nothing."""
+    refused(call, serve((403, headers, body)).url, pwc.TokenRefused, "API itself")
 
 
 @pytest.mark.parametrize("status", [401, 403, 500, 503])
@@ -380,6 +417,34 @@ def test_other_json_is_the_apis(call, serve, status):
     for body in (b'{"error": "quota"}', b'{"error": "forbidden", "more": 1}', b"[]", deep):
         server = serve((status, {"Content-Type": "application/json"}, body))
         assert call(server.url, client={"retries": 0}).status_code == status
+    words = {"Content-Type": "application/json", "cf-mitigated": "challenge"}
+    server = serve((status, words, b'{"error": "you have been blocked", "code": "error 1020"}'))
+    assert call(server.url, client={"retries": 0}).status_code == status
+    server = serve((status, {"Content-Type": "application/problem+json"}, b""))
+    assert call(server.url, method="HEAD", client={"retries": 0}).status_code == status
+
+
+async def stream_async(url):
+    async with pwc.AsyncClient(url, retries=0) as client:
+        async with client.stream("GET", "/") as response:
+            return [chunk async for chunk in response.aiter_raw()]
+
+
+def stream_sync(url):
+    with pwc.Client(url, retries=0) as client, client.stream("GET", "/") as response:
+        return list(response.iter_raw())
+
+
+@pytest.mark.parametrize("stream", [stream_sync, lambda url: asyncio.run(stream_async(url))])
+def test_long_answer_in_a_stream(serve, stream):
+    """Is not read into memory, unless its type is one of Access or the guard."""
+    long = b"x" * (64 * 1024 + 1)
+    for status in (401, 403, 500, 503):
+        server = serve((status, {"Content-Type": "text/plain"}, long))
+        assert b"".join(stream(server.url)) == long
+    for headers, body in ((HTML, long), ({}, long[:-1])):
+        with pytest.raises(pwc.TokenRefused):
+            stream(serve((403, headers, body)).url)
 
 
 def test_refusal_in_a_stream(serve):
@@ -390,7 +455,79 @@ def test_refusal_in_a_stream(serve):
                 pass
 
 
+def test_request_itself_has_no_token(call, serve):
+    """Not even while it is sent: hooks, logs and other tasks may have the same object."""
+    server = serve(DOWN, (302, {"Location": "/next"}, b""))
+    mine = httpx.Request("GET", server.url + "/", headers={"Authorization": "mine"})
+    for single in (None, "Authorization"):
+        server.came.clear()
+        seen, before = [], mine.headers.copy()
+        server.meanwhile = lambda seen=seen: seen.append(str(mine.headers.raw))
+        response = call(server.url, send=mine, client={"single_header": single})
+        assert [SECRET in str(headers) for _, headers in server.came] == [True, True]
+        assert len(seen) == 2 and SECRET not in "".join(seen)
+        assert response.request is mine and mine.headers == before
+        assert SECRET not in str(response.next_request.headers.raw)
+    mine.url = httpx.URL("http://127.0.0.1:1")
+    with pytest.raises(httpx.ConnectError) as caught:
+        call("http://127.0.0.1:1", send=mine, client={"retries": 0})
+    assert caught.value.request is mine
+
+
+def test_no_connection_is_lost(serve, monkeypatch):
+    """Whatever goes wrong between an answer and its return, the connection is given back."""
+
+    def broken(response):
+        raise RuntimeError
+
+    monkeypatch.setattr(pwc, "_retry_after", broken)
+    one = {"limits": httpx.Limits(max_connections=1), "timeout": 1, "retries": 1}
+    with pwc.Client(serve(DOWN, OK).url, **one) as client:
+        with pytest.raises(RuntimeError):
+            client.get("/")
+        assert client.get("/").is_success
+
+    async def run():
+        async with pwc.AsyncClient(serve(DOWN, OK).url, **one) as client:
+            with pytest.raises(RuntimeError):
+                await client.get("/")
+            assert (await client.get("/")).is_success
+
+    asyncio.run(run())
+
+
 # ---------------------------------------------------------------- before anything is sent
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("auth", ("user", "password")),
+        ("cookies", {"a": "b"}),
+        ("event_hooks", {"request": [print]}),
+        ("follow_redirects", True),
+        ("http2", True),
+    ],
+)
+def test_options_of_httpx_that_are_refused(call, serve, name, value):
+    """Said aloud, not dropped, for a client and for a request."""
+    server = serve(OK)
+    with pytest.raises(TypeError, match=f"{name} is not for this client"):
+        call(server.url, client={name: value})
+    if name in ("auth", "follow_redirects"):
+        with pytest.raises(TypeError, match=f"{name} is not for this client"):
+            call(server.url, **{name: value})
+    assert server.came == []
+    assert call(server.url, auth=None, follow_redirects=False).is_success
+
+
+@pytest.mark.parametrize("kind", [pwc.Client, pwc.AsyncClient])
+def test_no_hooks_later(kind):
+    client = kind("https://api.example.com")
+    with pytest.raises(TypeError, match="event_hooks"):
+        client.event_hooks = {"request": [print]}
+    with pytest.raises(TypeError, match="event_hooks"):
+        client.event_hooks["request"].append(print)
 
 
 @pytest.mark.parametrize(
@@ -429,9 +566,13 @@ def test_path_names_another_host(call, serve, path):
 
 def test_another_origin(call, serve):
     server, other = serve(OK), serve(OK)
+    secure = server.url.replace("http", "https")
+    for url in (other.url, "https://evil.example.com", secure):
+        words = f"{url} is not the base URL's origin, {server.url}:"
+        refused(call, server.url, pwc.AddressError, words, path=url + "/x")
     there = server.url.replace("//", "//user:password@")
-    for url in (other.url, "https://evil.example.com/", server.url.replace("http", "https"), there):
-        refused(call, server.url, pwc.AddressError, "not the base URL's origin", path=url)
+    error = refused(call, server.url, pwc.AddressError, "a user or a password", path=there)
+    assert "user:password" not in str(error)
     assert call(server.url, path=server.url + "/x").is_success
     assert len(server.came) == 1 and other.came == []
 
@@ -462,6 +603,27 @@ def test_credentials(call, serve, monkeypatch, client_id, secret, words):
         else:
             monkeypatch.setenv(name, value)
     refused(call, server.url, pwc.CredentialsError, words)
+    assert server.came == []
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        lambda: SimpleNamespace(client_id=MACHINE, client_secret=SECRET + "\n"),
+        lambda: pwc.ServiceToken(None, SECRET),
+        lambda: pwc.ServiceToken(MACHINE, None),
+        lambda: pwc.ServiceToken(MACHINE, SECRET + "\n"),
+        lambda: pwc.ServiceToken(SECRET, MACHINE),
+        pwc.from_environment,
+    ],
+)
+def test_bad_token_is_not_shown(call, serve, monkeypatch, token):
+    """Not in a traceback with the variables, as some error reports have it."""
+    monkeypatch.setenv("CF_ACCESS_CLIENT_SECRET", f"{SECRET}\n")
+    server = serve(OK)
+    error = refused(call, server.url, pwc.CredentialsError, "", client={"token": token})
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    assert "with_token" in (text := "".join(shown.format())) and SECRET not in text
     assert server.came == []
 
 

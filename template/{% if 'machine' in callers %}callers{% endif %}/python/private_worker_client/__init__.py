@@ -11,9 +11,9 @@ goes along with every request and to no other origin, no redirect is followed, w
 guard refuses is an `AccessError` that says what is wrong, and a request that may be repeated is
 repeated a few times when the network or the server fails.
 
-The secret is on a request only while the request is sent. No repr, log line or error of this
-module or of httpx has it. At DEBUG, httpcore logs the headers of answers: outside strict mode one
-of them is a session cookie of Access, which this client neither keeps nor sends.
+The secret is only on the copy of a request that is sent. No repr, log line or error of this module
+or of httpx has it. At DEBUG, httpcore logs the headers of answers: outside strict mode one of them
+is a session cookie of Access, which this client neither keeps nor sends.
 
 https://developers.cloudflare.com/cloudflare-one/access-controls/service-credentials/service-tokens/
 """
@@ -56,7 +56,11 @@ LONGEST_WAIT = 30.0  # seconds between two attempts
 ID, SECRET = "CF-Access-Client-Id", "CF-Access-Client-Secret"
 IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}  # RFC 9110, section 9.2.2
 TRY_AGAIN = {502, 503, 504}
+REFUSALS = {401, 403, 500, 503}
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+# Hooks would see the secret, and HTTP/2's library logs it.
+NOT_HERE = {"auth", "cookies", "event_hooks", "follow_redirects", "http2"}
+ALONE = {"stream": True, "auth": None, "follow_redirects": False}  # how httpx sends for this module
 
 
 class AccessError(Exception):
@@ -105,41 +109,77 @@ class KeysUnavailable(AccessError):
     """The Worker cannot get Access's signing keys, and so cannot tell who is calling."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class ServiceToken:
     """A Client ID, which ends in `.access`, and its secret. Raises CredentialsError."""
 
     client_id: str
     client_secret: str = field(repr=False)
 
-    def __post_init__(self) -> None:
-        for name, value in ((ID, self.client_id), (SECRET, self.client_secret)):
-            if not value.strip():
-                raise CredentialsError(f"{name} is empty: take it from the program's secret store")
-            if not re.fullmatch(r"[!-~]+", value):
-                raise CredentialsError(
-                    f"{name} has a space, a line break or another character that no token has: "
-                    "store the value alone"
-                )
-            if value[0] in "<$" or "REPLACE" in value:
-                raise CredentialsError(f"{name} is a placeholder: put the real value in its place")
-        if self.client_secret.endswith(".access"):
-            raise CredentialsError(f"{SECRET} is a Client ID: the two values are mixed up")
-        if not self.client_id.endswith(".access"):
-            raise CredentialsError(f"{ID} must end in .access: it is no Client ID")
+    def __init__(self, client_id: str, client_secret: str) -> None:
+        if problem := _problem(client_id, client_secret):
+            del self, client_id, client_secret  # some tracebacks show the variables
+            raise CredentialsError(problem)
+        object.__setattr__(self, "client_id", client_id)
+        object.__setattr__(self, "client_secret", client_secret)
+
+
+def _problem(client_id: str, client_secret: str) -> str | None:
+    for name, value in ((ID, client_id), (SECRET, client_secret)):
+        if not isinstance(value, str) or not value.strip():
+            return f"{name} is empty or no text: take it from the program's secret store"
+        if not re.fullmatch(r"[!-~]+", value):
+            return (
+                f"{name} has a space, a line break or another character that no token has: "
+                "store the value alone"
+            )
+        if value[0] in "<$" or "REPLACE" in value:
+            return f"{name} is a placeholder: put the real value in its place"
+    if client_secret.endswith(".access"):
+        return f"{SECRET} is a Client ID: the two values are mixed up"
+    return (
+        None if client_id.endswith(".access") else f"{ID} must end in .access: it is no Client ID"
+    )
 
 
 def from_environment() -> ServiceToken:
     """The token in CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET. Raises CredentialsError."""
-    values = []
-    for name in ("CF_ACCESS_CLIENT_ID", "CF_ACCESS_CLIENT_SECRET"):
+    names = ("CF_ACCESS_CLIENT_ID", "CF_ACCESS_CLIENT_SECRET")
+    for name in names:
         if name not in os.environ:
             raise CredentialsError(f"{name} is not set: take it from the program's secret store")
-        values.append(os.environ[name])
-    return ServiceToken(*values)
+    return ServiceToken(os.environ[names[0]], os.environ[names[1]])
 
 
-class Client(httpx.Client):
+def _no_hooks(client: Any, hooks: Any = None) -> Any:
+    raise TypeError("event_hooks is not for this client: a hook would see the secret")
+
+
+class _Shared:
+    """What `Client` and `AsyncClient` have in common."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: Callable[[], ServiceToken] = from_environment,
+        single_header: str | None = None,
+        timeout: httpx.Timeout | float = TIMEOUT,
+        retries: int = 2,
+        **options: Any,
+    ) -> None:
+        self._rules = _Rules(base_url, token, single_header, retries)
+        super().__init__(**_options(base_url, timeout, options))
+
+    event_hooks: Any = property(_no_hooks, _no_hooks)
+
+    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
+        """As httpx's. Raises AddressError."""
+        request = super().build_request(method, _path(url), **options)  # type: ignore[misc]
+        return self._rules.checked(request)
+
+
+class Client(_Shared, httpx.Client):
     """An httpx.Client for one private Worker.
 
     base_url: its address, https only but for loopback; request paths are joined to it.
@@ -153,126 +193,83 @@ class Client(httpx.Client):
     server. All other answers are returned as they are: `raise_for_status()` is the caller's.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        token: Callable[[], ServiceToken] = from_environment,
-        single_header: str | None = None,
-        timeout: httpx.Timeout | float = TIMEOUT,
-        retries: int = 2,
-        **options: Any,
-    ) -> None:
-        self._rules = _Rules(base_url, token, single_header, retries)
-        super().__init__(**_options(base_url, timeout, options))
-
-    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
-        """As httpx's. Raises AddressError."""
-        return self._rules.checked(super().build_request(method, _path(url), **options))
-
-    def send(self, request: httpx.Request, *, stream: bool = False, **_: Any) -> httpx.Response:
-        """As httpx's, under this module's rules; `auth` and `follow_redirects` are not heard."""
+    def send(self, request: httpx.Request, *, stream: bool = False, **more: Any) -> httpx.Response:
+        """As httpx's, under this module's rules, which have no `auth` and no `follow_redirects`."""
+        _refuse(more)
         rules = self._rules
-        rules.checked(request)
         attempt = 0
         while True:
-            rules.put_token(request)
+            copy = rules.with_token(request)
             try:
-                response = super().send(request, stream=True, auth=None, follow_redirects=False)
-            except httpx.TransportError as error:
+                response = super().send(copy, **(more | ALONE))
+            except httpx.RequestError as error:
                 pause = rules.pause_after_error(request, error, attempt)
-                if pause is None:
-                    raise
             else:
-                rules.take_token(response.next_request)
-                pause = rules.pause_after_answer(request, response, attempt)
-                if pause is None:
-                    break
+                try:
+                    pause = rules.pause_after_answer(request, response, attempt)
+                    if pause < 0:
+                        if not stream or _may_be_refusal(response):
+                            response.read()
+                        _raise_refusal(response)
+                        return response
+                except BaseException:
+                    response.close()
+                    raise
                 response.close()
-            finally:
-                rules.take_token(request)
             time.sleep(pause)
             attempt += 1
-        try:
-            if not stream or _may_be_refusal(response):
-                response.read()
-            _raise_refusal(response)
-        except BaseException:
-            response.close()
-            raise
-        return response
 
 
-class AsyncClient(httpx.AsyncClient):
+class AsyncClient(_Shared, httpx.AsyncClient):
     """`Client` for asyncio. `token` is a plain function here, too: it should not take long."""
 
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        token: Callable[[], ServiceToken] = from_environment,
-        single_header: str | None = None,
-        timeout: httpx.Timeout | float = TIMEOUT,
-        retries: int = 2,
-        **options: Any,
-    ) -> None:
-        self._rules = _Rules(base_url, token, single_header, retries)
-        super().__init__(**_options(base_url, timeout, options))
-
-    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
-        """As httpx's. Raises AddressError."""
-        return self._rules.checked(super().build_request(method, _path(url), **options))
-
     async def send(
-        self, request: httpx.Request, *, stream: bool = False, **_: Any
+        self, request: httpx.Request, *, stream: bool = False, **more: Any
     ) -> httpx.Response:
-        """As httpx's, under this module's rules; `auth` and `follow_redirects` are not heard."""
+        """As httpx's, under this module's rules, which have no `auth` and no `follow_redirects`."""
+        _refuse(more)
         rules = self._rules
-        rules.checked(request)
         attempt = 0
         while True:
-            rules.put_token(request)
+            copy = rules.with_token(request)
             try:
-                response = await super().send(
-                    request, stream=True, auth=None, follow_redirects=False
-                )
-            except httpx.TransportError as error:
+                response = await super().send(copy, **(more | ALONE))
+            except httpx.RequestError as error:
                 pause = rules.pause_after_error(request, error, attempt)
-                if pause is None:
-                    raise
             else:
-                rules.take_token(response.next_request)
-                pause = rules.pause_after_answer(request, response, attempt)
-                if pause is None:
-                    break
+                try:
+                    pause = rules.pause_after_answer(request, response, attempt)
+                    if pause < 0:
+                        if not stream or _may_be_refusal(response):
+                            await response.aread()
+                        _raise_refusal(response)
+                        return response
+                except BaseException:
+                    await response.aclose()
+                    raise
                 await response.aclose()
-            finally:
-                rules.take_token(request)
             await asyncio.sleep(pause)
             attempt += 1
-        try:
-            if not stream or _may_be_refusal(response):
-                await response.aread()
-            _raise_refusal(response)
-        except BaseException:
-            await response.aclose()
-            raise
-        return response
 
 
 # ---------------------------------------------------------------- what both clients share
 
 
+def _refuse(options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        if name in NOT_HERE and value and value is not httpx.USE_CLIENT_DEFAULT:
+            raise TypeError(f"{name} is not for this client: leave it out")
+
+
 def _options(base_url: str, timeout: httpx.Timeout | float, more: dict[str, Any]) -> dict[str, Any]:
     """The arguments for httpx's own constructor."""
+    _refuse(more)
     headers = httpx.Headers(more.pop("headers", None))
     headers.setdefault("User-Agent", USER_AGENT)
     # No cookie is kept: there is no session, each request has the token.
     cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     given: dict[str, Any] = {"base_url": base_url, "timeout": timeout}
     given |= {"headers": headers, "cookies": cookies}
-    if wrong := sorted({"auth", "cookies", "follow_redirects"} & set(more)):
-        raise TypeError(f"{wrong[0]} is not for this client: leave it out")
     if httpx.URL(base_url).scheme == "http":
         given["trust_env"] = False  # no proxy gets what is for this computer
     return {**more, **given}
@@ -285,18 +282,22 @@ def _path(url: httpx.URL | str) -> httpx.URL | str:
     return url
 
 
+def _origin(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode()}"
+
+
+@dataclass(repr=False)
 class _Rules:
     """Where the token goes, and when a request is sent again."""
 
-    def __init__(
-        self,
-        base_url: str,
-        token: Callable[[], ServiceToken],
-        single_header: str | None,
-        retries: int,
-    ) -> None:
+    base_url: str
+    token: Callable[[], ServiceToken]
+    single_header: str | None
+    retries: int
+
+    def __post_init__(self) -> None:
         try:
-            url = httpx.URL(base_url)
+            url = httpx.URL(self.base_url)
         except (httpx.InvalidURL, TypeError):
             raise AddressError("the base URL is no URL: give https://<the hostname>") from None
         if not url.host or "<" in url.host or url.scheme not in ("https", "http"):
@@ -305,53 +306,61 @@ class _Rules:
             raise AddressError("the base URL is http: anybody on the way could read the secret")
         if url.userinfo or url.query or url.fragment:
             raise AddressError("the base URL has more than a host and a path: leave the rest out")
-        if not 0 <= retries <= 10:
+        if not 0 <= self.retries <= 10:
             raise ValueError("retries is a number from 0 to 10")
-        self.origin = (url.scheme, url.host, url.port)
-        self.token = token
-        self.single_header = single_header
-        self.names = (single_header,) if single_header else (ID, SECRET)
-        self.retries = retries
+        self.origin = _origin(url)
+        self.names = (self.single_header,) if self.single_header else (ID, SECRET)
 
     def checked(self, request: httpx.Request) -> httpx.Request:
         """The request, if it goes to the base URL's origin."""
         url = request.url
-        if (url.scheme, url.host, url.port) != self.origin or url.userinfo:
-            raise AddressError(f"{url.host} is not the base URL's origin: the token stays at home")
+        if url.userinfo:
+            raise AddressError("the address has a user or a password in it: leave them out")
+        if _origin(url) != self.origin:
+            raise AddressError(
+                f"{_origin(url)} is not the base URL's origin, {self.origin}: the token stays there"
+            )
         return request
 
-    def put_token(self, request: httpx.Request) -> None:
+    def with_token(self, request: httpx.Request) -> httpx.Request:
+        """A copy to be sent: whoever keeps, shares or logs the request itself has no secret."""
+        copy = httpx.Request(request.method, request.url, stream=request.stream)
+        copy.headers, copy.extensions = request.headers.copy(), dict(request.extensions)
+        self.checked(copy)
         token = self.token()
+        if not isinstance(token, ServiceToken):
+            del token  # as in ServiceToken
+            raise CredentialsError("the token function must return a ServiceToken")
         if self.single_header:
-            value = {ID.lower(): token.client_id, SECRET.lower(): token.client_secret}
-            request.headers[self.single_header] = json.dumps(value)
+            copy.headers[self.single_header] = json.dumps(
+                {ID.lower(): token.client_id, SECRET.lower(): token.client_secret}
+            )
         else:
-            request.headers[ID] = token.client_id
-            request.headers[SECRET] = token.client_secret
-
-    def take_token(self, request: httpx.Request | None) -> None:
-        """So that nobody who keeps or logs a request has the secret."""
-        for name in self.names if request is not None else ():
-            request.headers.pop(name, None)  # type: ignore[union-attr]
+            copy.headers[ID] = token.client_id
+            copy.headers[SECRET] = token.client_secret
+        return copy
 
     def pause_after_error(
-        self, request: httpx.Request, error: httpx.TransportError, attempt: int
-    ) -> float | None:
-        """Seconds until the next attempt; None: there is none."""
+        self, request: httpx.Request, error: httpx.RequestError, attempt: int
+    ) -> float:
+        """Seconds until the next attempt. Raises the error if there is none."""
+        error.request = request
         lost = (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)
         if not isinstance(error, lost) or not self._may_repeat(request, attempt):
-            return None
+            raise error
         return _backoff(attempt)
 
     def pause_after_answer(
         self, request: httpx.Request, response: httpx.Response, attempt: int
-    ) -> float | None:
-        """The same. A server that wants to be left alone for longer is not asked again."""
+    ) -> float:
+        """The same; below 0: this answer is it. A server that wants a long rest is left alone."""
+        response.request = request
+        for name in self.names if response.next_request else ():
+            response.next_request.headers.pop(name, None)  # type: ignore[union-attr]
         if response.status_code not in TRY_AGAIN or not self._may_repeat(request, attempt):
-            return None
-        wanted = _retry_after(response)
-        pause = max(wanted or 0.0, _backoff(attempt))
-        return pause if pause <= LONGEST_WAIT else None
+            return -1
+        pause = max(_retry_after(response), _backoff(attempt))
+        return pause if pause <= LONGEST_WAIT else -1
 
     def _may_repeat(self, request: httpx.Request, attempt: int) -> bool:
         # A body that is read from somewhere is there only once.
@@ -367,15 +376,15 @@ def _backoff(attempt: int) -> float:
     return min(8.0, 0.5 * 2.0**attempt) * random.uniform(0.5, 1.0)
 
 
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds, from either form in RFC 9110, section 10.2.3."""
+def _retry_after(response: httpx.Response) -> float:
+    """Seconds; 0 if there is none. From either form in RFC 9110, section 10.2.3."""
     value = response.headers.get("Retry-After", "")
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
-        return None
+    except (ValueError, OverflowError):
+        return 0.0
     return (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
 
 
@@ -383,7 +392,16 @@ def _retry_after(response: httpx.Response) -> float | None:
 
 
 def _may_be_refusal(response: httpx.Response) -> bool:
-    return response.status_code in (401, 403, 500, 503)
+    """Whether a stream is worth reading for it: the body of the API's own answer may be long."""
+    if response.status_code not in REFUSALS:
+        return False
+    length = response.headers.get("Content-Length", "")
+    short = re.fullmatch(r"[0-9]{1,5}", length) and int(length) <= 64 * 1024
+    return bool(short) or _media_type(response).endswith(("html", "json"))
+
+
+def _media_type(response: httpx.Response) -> str:
+    return str(response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
 
 
 def _raise_refusal(response: httpx.Response) -> None:
@@ -396,13 +414,14 @@ def _raise_refusal(response: httpx.Response) -> None:
             "names it is not Service Auth; the redirect does not tell which",
             response,
         )
-    if not _may_be_refusal(response):
+    if status not in REFUSALS or not response.is_closed:  # open: a stream that was not read
         return
     error = _error_code(response)
     if status == 403 and error == "forbidden":
         raise GuardRefused(
             f"the Worker at {host} refused the request: its ALLOWED_SERVICE_TOKENS does not name "
-            "this Client ID, or Access is not in front of this address; its log has the reason",
+            "this Client ID, or Access is not in front of this address, or the API answered "
+            "in the same words; its log has the reason",
             response,
         )
     if status == 500 and error == "not_configured":
@@ -418,11 +437,10 @@ def _raise_refusal(response: httpx.Response) -> None:
         )
     if status not in (401, 403) or error is not None:
         return
-    if blocked := re.search(r"(?i)error(?: code)?:? (1\d{3})\b", response.text):
+    if how := _blocked(response):
         raise Blocked(
-            f"Cloudflare stopped the request to {host} with error code {blocked[1]}, before Access "
-            "saw it: see the zone's security rules"
-            + (", or send another User-Agent" if blocked[1] == "1010" else ""),
+            f"Cloudflare stopped the request to {host} with {how}, before Access saw it: see the "
+            "zone's security rules" + (", or send another User-Agent" if "1010" in how else ""),
             response,
         )
     if status == 401:
@@ -435,7 +453,26 @@ def _raise_refusal(response: httpx.Response) -> None:
             "no Service Auth policy of the application names the token, or the token is not "
             "accepted and the application admits nobody else"
         )
-    raise TokenRefused(f"Access refused the request to {host} with {status}: {why}", response)
+    raise TokenRefused(
+        f"Access refused the request to {host} with {status}: {why}; or the API itself answered "
+        "so, without JSON",
+        response,
+    )
+
+
+def _blocked(response: httpx.Response) -> str | None:
+    """How Cloudflare itself refused, if it did.
+
+    https://developers.cloudflare.com/cloudflare-challenges/challenge-types/challenge-pages/detect-response/
+    """
+    if response.headers.get("cf-mitigated") == "challenge":
+        return "a challenge, which only a browser can pass"
+    html = _media_type(response).endswith("html")
+    if not html and not response.text.startswith("error code:"):
+        return None
+    if code := re.search(r"(?i)error(?: code)?:?(?:\s|<[^<>]*>)+(10\d\d)\b", response.text):
+        return f"error code {code[1]}"
+    return "a page" if html and "you have been blocked" in response.text.lower() else None
 
 
 def _is_login(response: httpx.Response) -> bool:
@@ -451,8 +488,10 @@ def _is_login(response: httpx.Response) -> bool:
 def _error_code(response: httpx.Response) -> str | None:
     """The guard's `error`; "" for any other JSON, which the API wrote; None for what is no JSON."""
     if response.request.method == "HEAD":  # there is no body to look at
-        written = response.headers.get("Content-Type", "").startswith("application/json")
-        return "forbidden" if written and response.status_code == 403 else "" if written else None
+        kind = _media_type(response)
+        if kind == "application/json" and response.status_code == 403:
+            return "forbidden"
+        return "" if kind.endswith(("/json", "+json")) else None
     try:
         body = response.json()
     except ValueError:
