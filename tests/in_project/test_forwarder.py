@@ -21,7 +21,7 @@ def seen(worker):
             for name, value in {
                 "Location": "http://inside.example.com/secret",
                 "Set-Cookie": "session=1",
-                "Content-Security-Policy": "sandbox",
+                "Content-Security-Policy": "default-src 'none'",
                 "ETag": '"1"',
                 "Content-Length": "2",
             }.items():
@@ -58,7 +58,7 @@ def test_request_and_answer(worker, access, seen):
     assert not {"set-cookie", "location", "server"} & set(response.headers)
     assert response.headers["etag"] == '"1"'
     assert response.headers["x-content-type-options"] == "nosniff"
-    assert response.headers["content-security-policy"] == "sandbox"
+    assert response.headers["content-security-policy"] == "default-src 'none', sandbox"
     assert response.headers["cache-control"] == "private, no-store"
     [(method, path, names, _)] = seen
     assert (method, path) == ("GET", "/a/b?x=1")
