@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(
 JSON, HTML = "application/json", "text/html; charset=UTF-8"
 MISSING = ["-H", "--data", "-T"]
 FORBIDDEN = '{"error": "forbidden"}'
+SIGNALS = (1, 2, 15)  # HUP, INT and TERM, which not every system names
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def curl(project_root, tmp_path):
         command = [*shell, str(project_root / "callers" / "curl.sh"), *arguments]
         env = {name: value for name, value in given.items() if value is not None}
         if start is not subprocess.run:
-            return start(command, env=env, start_new_session=True)
+            return start(command, env=env, start_new_session=True, preexec_fn=hear_signals)
         done = start(command, env=env, input=stdin, capture_output=True, text=True, timeout=60)
         assert SECRET not in done.stdout + done.stderr
         assert "-x" in shell or len(done.stderr.splitlines()) <= 1
@@ -45,6 +46,12 @@ def curl(project_root, tmp_path):
         return done
 
     return curl
+
+
+def hear_signals():
+    """What pytest itself ignores, under nohup for one, its children would ignore as well."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Site:
@@ -263,7 +270,7 @@ def test_trace_does_not_show_the_secret(curl, edge):
     assert done.returncode == 0 and "set -eu +x" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_interrupted(curl, site, tmp_path, number):
     site.go_on.clear()
     running = curl(site.url, "/", start=subprocess.Popen)
