@@ -119,7 +119,7 @@ case $json,$mitigated,$status in
 no,challenge,* | no,*,401 | no,*,403)
     # Cloudflare's own pages: a challenge, a block, an error code.
     if [ "$mitigated" = challenge ] ||
-        grep -Eq 'rror( code)?:? 1[0-9]{3}|have been blocked|Just a moment' "$body"; then
+        grep -Eq 'rror( code)?:? 10[0-9]{2}|have been blocked|Just a moment' "$body"; then
         fail 1 "Cloudflare's firewall stopped the request before Access saw it: see the zone's security rules"
     fi
     fail 1 "Access refused with $status: the token is wrong, expired or disabled, or no Service Auth policy names it"

@@ -14,6 +14,11 @@ async def echo(body: Annotated[dict | list, Body()]):
     return {"body": body}
 
 
+@app.get("/body")
+async def body_of_get(body: Annotated[dict | list | None, Body()] = None):
+    return {"body": body}
+
+
 @app.get("/number")
 async def number(n: int):
     return n

@@ -60,6 +60,15 @@ def test_no_json(body, ask):
     assert ask("/echo", method="POST", body='["\u2200"]').json() == {"body": ["\u2200"]}
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_body_of_a_request_that_only_reads(method, ask):
+    """It is looked at like any other, and goes no further: no new request may have one."""
+    for body in ("[1]", ""):
+        assert ask("/body", method=method, body=body).status == (200 if method == "GET" else 405)
+    assert ask("/body", method=method, body="[" * 7000).status == 400
+    assert ask("/body", body="[1]").json() == {"body": None}
+
+
 @pytest.mark.parametrize("how", ["mistake", "cancelled"])
 def test_mistake(how, ask, worker):
     answer = ask(f"/fail/{how}")

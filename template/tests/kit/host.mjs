@@ -760,10 +760,12 @@ const operations = {
     return enter(message.id, (context) => {
       let request;
       try {
-        request = freezeHeaders(new Request(url, { method, headers, body, redirect: "manual" }));
-        if (!body && request.headers.has("Content-Length")) {
-          // As in workerd, even for GET, for which no new Request may have one.
-          Object.defineProperty(request, "body", { value: new Response("").body });
+        // workerd lets a client send a body with GET, although no new Request may have one there.
+        const reads = method === "GET" || method === "HEAD";
+        const sent = reads ? null : body;
+        request = freezeHeaders(new Request(url, { method, headers, body: sent, redirect: "manual" }));
+        if (!sent && (body || request.headers.has("Content-Length"))) {
+          Object.defineProperty(request, "body", { value: new Response(body ?? "").body });
         }
       } catch (error) {
         throw new Stopped("usage", `no such HTTP request: ${error.message}`);
