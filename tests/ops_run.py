@@ -1,0 +1,65 @@
+"""Running a rendered project's `python -m ops` as a person does: a real process, no terminal."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import Render, git
+
+AUD = "5e1f0ce3" * 8
+FILLED = {
+    "team_domain": "acme-labs",
+    "policy_aud": AUD,
+    "allowed_emails": "ann@example.net",
+    "allowed_service_tokens": "00112233445566778899aabbccddeeff.access",
+    "hostname": "invoices.example.net",
+}
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """PATH and little else: no credentials of the machine's, no proxy, no colours."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+
+
+def ops(
+    folder: Path,
+    *words: str,
+    env: dict[str, str] | None = None,
+    stdin: str | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """`python -m ops …` in the project, with the packages of its dependency group `ops`.
+
+    `env` is added to `environment()`. Both streams are pipes, and end after 60 s at the latest.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", "ops", *words],
+        cwd=folder,
+        env=environment(**(env or {})),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+
+
+def project(rendered: Render, destination: Path, **answers: object) -> Path:
+    """A copy of a rendered project, free to be changed, all of it in git and committed."""
+    folder = destination / "my-api"
+    shutil.copytree(rendered(**answers), folder)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "Start")
+    return folder
+
+
+def refused(done: subprocess.CompletedProcess[str], *parts: str) -> None:
+    """Exit 2, one line on stderr that says all `parts`, nothing else anywhere."""
+    assert done.returncode == 2, done.stderr + done.stdout
+    assert done.stdout == ""
+    assert done.stderr.startswith("ops: ") and done.stderr.count("\n") == 1, done.stderr
+    for part in parts:
+        assert part in done.stderr
