@@ -30,6 +30,7 @@ PARAMETERS: dict[str, tuple[Any, ...]] = {
     "framework": ("plain", "fastapi", None),
     "upstreams": (0, 1, 2),
     "ci": ("github", "gitlab", "none"),
+    "ops": (True, False),
     # Whether the values that only the account owner knows are given.
     "filled": (False, True),
 }
@@ -198,6 +199,7 @@ def name_of(shape: Shape) -> str:
     callers = "".join(caller[0] for caller in shape["callers"])
     more = [shape["binding_style"], shape["framework"], shape["access_scope"], shape["ci"]]
     flags = ["previews"] * bool(shape["preview_urls"]) + ["filled"] * shape["filled"]
+    flags += ["no-ops"] * (not shape["ops"])
     parts = [shape["profile"], callers, shape["exposure"], *filter(None, more), *flags]
     return "-".join([*parts, str(shape["identity_provider"]), f"{shape['upstreams']}up"])
 

@@ -115,6 +115,7 @@ CALLING = "What are the calling Workers named?"
 UPSTREAMS = "Which private HTTP services does it call"
 FRAMEWORK = "How do you want to write the API?"
 CI = "Where do tests and deploys run?"
+OPS = "Include the commands"
 
 PERSONAL: Script = [
     (PROFILE, ENTER),
@@ -167,6 +168,7 @@ CUSTOM: Script = [
     (UPSTREAMS, ENTER),
     (FRAMEWORK, DOWN + ENTER),
     (CI, ENTER),
+    (OPS, "n"),
 ]
 
 
@@ -247,6 +249,7 @@ def order_on(screen: Screen, script: Script) -> None:
                 "session_duration": "24h",
                 "binding_style": "both",
                 "framework": "fastapi",
+                "ops": False,
             },
             id="custom",
         ),
@@ -346,6 +349,7 @@ def test_nobody_cannot_be_chosen(interview: Interview, tmp_path: Path) -> None:
         (CALLING, ENTER),
         (UPSTREAMS, ENTER),
         (CI, ENTER),
+        (OPS, ENTER),
     ]
     interview(script)
     stored = yaml.safe_load((tmp_path / "my-api" / ".copier-answers.yml").read_text())

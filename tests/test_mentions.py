@@ -19,8 +19,8 @@ from shapes import BINDING, HUMAN, MACHINE, Shape
 # The guard's own code knows people and programs in every shape with an address, because it has to
 # refuse the kind that is not wanted. Its tests show that.
 GUARD = ("src/guard/", "tests/guard/")
-# The test kit is one for all projects.
-EVERYWHERE = ("tests/kit/",)
+# The test kit and the commands are the same in all projects, so that their owner can compare.
+EVERYWHERE = ("tests/kit/", "ops/")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ PARTS = (
     Part(
         "programs (callers)",
         lambda shape: MACHINE in shape["callers"],
-        r"callers/(python|curl|git)|private_worker_client|httpx",
+        r"callers/(python|curl|git)|private_worker_client",
     ),
     # Whoever calls has a CI of their own: the two jobs in callers/ are for either.
     Part(
@@ -97,6 +97,12 @@ PARTS = (
         lambda shape: shape["ci"] == "gitlab",
         r"(?i:\.gitlab|gitlab(?!-ci\.yml))",
         ("callers/gitlab-ci.yml",),
+    ),
+    Part("commands", lambda shape: bool(shape["ops"]), r"-m ops|ops/|npm run (check|probe)"),
+    Part(
+        "setting up Access",
+        lambda shape: bool(shape["ops"]) and edge(shape),
+        r"npm run provision|ops provision|`provision`",
     ),
     Part(
         "one-time PIN",
@@ -171,6 +177,9 @@ def test_files_of_a_shape(rendered: Render) -> None:
             "callers/curl.sh": MACHINE in shape["callers"],
             "callers/github-actions.yml": MACHINE in shape["callers"],
             "callers/gitlab-ci.yml": MACHINE in shape["callers"],
+            "ops/check.py": shape["ops"],
+            "ops/probe.py": shape["ops"],
+            "ops/provision.py": shape["ops"] and public,
             ".dev.vars.example": public,
         }
         there = {name: (folder / name).exists() for name in expected}
