@@ -31,6 +31,7 @@ PARAMETERS: dict[str, tuple[Any, ...]] = {
     "upstreams": (0, 1, 2),
     "ci": ("github", "gitlab", "none"),
     "ops": (True, False),
+    "staging": (False, True),
     # Whether the values that only the account owner knows are given.
     "filled": (False, True),
 }
@@ -164,6 +165,7 @@ def selection() -> list[Shape]:
 
 TEAM = "acme-labs"
 AUD = "5e1f0ce3" * 8
+STAGING_AUD = "57a91c6d" * 8
 EMAILS = ("ann@example.net", "bob.jones@example.org")
 CLIENT_IDS = ("00112233445566778899aabbccddeeff.access",)
 CALLING_WORKERS = ("gateway", "nightly-job")
@@ -181,6 +183,8 @@ def answers(shape: Shape) -> dict[str, Any]:
     if filled:
         if shape["exposure"] != "none":
             given |= {"team_domain": TEAM, "policy_aud": AUD}
+            if shape["staging"]:
+                given["staging_policy_aud"] = STAGING_AUD
         if shape["exposure"] == "custom_domain":
             given["hostname"] = "invoices.example.net"
         if shape["exposure"] == "route":
@@ -199,7 +203,7 @@ def name_of(shape: Shape) -> str:
     callers = "".join(caller[0] for caller in shape["callers"])
     more = [shape["binding_style"], shape["framework"], shape["access_scope"], shape["ci"]]
     flags = ["previews"] * bool(shape["preview_urls"]) + ["filled"] * shape["filled"]
-    flags += ["no-ops"] * (not shape["ops"])
+    flags += ["no-ops"] * (not shape["ops"]) + ["staging"] * shape["staging"]
     parts = [shape["profile"], callers, shape["exposure"], *filter(None, more), *flags]
     return "-".join([*parts, str(shape["identity_provider"]), f"{shape['upstreams']}up"])
 
@@ -221,14 +225,18 @@ def of_interest() -> dict[str, Shape]:
         "production": make(
             profile="production", callers=(HUMAN, MACHINE), upstreams=1, filled=True, ci="github"
         ),
-        "internal-rpc": make(profile="internal", binding_style="rpc", upstreams=2, filled=True),
+        "internal-rpc": make(
+            profile="internal", binding_style="rpc", upstreams=2, filled=True, staging=True
+        ),
         "internal-fetch": make(
             profile="internal", binding_style="fetch", framework="plain", upstreams=1
         ),
         "internal-both-fastapi": make(
             profile="internal", binding_style="both", framework="fastapi", filled=True
         ),
-        "machines-on-a-route": make(**custom, callers=(MACHINE,), exposure="route", filled=True),
+        "machines-on-a-route": make(
+            **custom, callers=(MACHINE,), exposure="route", filled=True, staging=True
+        ),
         "people-with-previews": make(
             **custom,
             callers=(HUMAN,),
@@ -239,6 +247,7 @@ def of_interest() -> dict[str, Shape]:
         ),
         "everybody": make(
             **custom,
+            staging=True,
             callers=(HUMAN, MACHINE, BINDING),
             exposure="custom_domain",
             preview_urls=True,

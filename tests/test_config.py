@@ -105,8 +105,39 @@ def test_each_way_in_is_explicit(wrangler: dict[str, Any], shape: shapes.Shape) 
         ],
         "route": [{"pattern": pattern, "zone_name": zone}],
     }.get(exposure, [])
-    # An environment would inherit neither vars nor services (W2), so there is none.
-    assert "env" not in wrangler and "route" not in wrangler
+    assert "route" not in wrangler
+
+
+def test_staging_inherits_nothing(wrangler: dict[str, Any], shape: shapes.Shape) -> None:
+    """W2, issue 6: a second Worker with every way in, setting and service of its own."""
+    if not shape["staging"]:
+        assert "env" not in wrangler
+        return
+    filled, exposure = shape["filled"], shape["exposure"]
+    (name, staging), *others = wrangler["env"].items()
+    assert (name, others) == ("staging", [])
+    own = "staging.invoices.example.net" if filled else "staging.my-api.example.com"
+    pattern = "staging.example.net/invoices/*" if filled else "staging.example.com/*"
+    expected: dict[str, Any] = {
+        "name": "my-api-staging",
+        "workers_dev": exposure == "workers_dev",
+        "preview_urls": False,
+        "routes": wrangler["routes"],
+        "vars": dict(wrangler["vars"]),
+    }
+    if exposure == "custom_domain":
+        expected["routes"] = [{**wrangler["routes"][0], "pattern": own}]
+    if exposure == "route":
+        expected["routes"] = [{**wrangler["routes"][0], "pattern": pattern}]
+    if exposure != "none":
+        # An application of its own: a token for production is of no use here.
+        aud = shapes.STAGING_AUD if filled else "REPLACE_WITH_AUD_TAG"
+        expected["vars"]["POLICY_AUD"] = aud
+    if shape["upstreams"]:
+        # Production's private services hold production's data.
+        missing = {"service_id": "REPLACE_WITH_VPC_SERVICE_ID"}
+        expected["vpc_services"] = [{**each, **missing} for each in wrangler["vpc_services"]]
+    assert staging == expected
 
 
 def test_settings_and_services(wrangler: dict[str, Any], shape: shapes.Shape) -> None:
@@ -184,12 +215,16 @@ def test_runtime_dependencies(pyproject: dict[str, Any], shape: shapes.Shape) ->
     assert names == (["fastapi"] if shape["framework"] == "fastapi" else [])
 
 
-def test_scripts_of_package_json(package: dict[str, Any]) -> None:
+def test_scripts_of_package_json(package: dict[str, Any], shape: shapes.Shape) -> None:
     """C3's names; pywrangler deploys, which vendors the SDK (P1), and dev is local (J25)."""
     scripts = package["scripts"]
     assert {"dev", "deploy", "test"} <= set(scripts)
     assert scripts["dev"] == "uv run pywrangler dev"
-    assert scripts["deploy"] == "uv run pywrangler deploy"
+    # With a second environment wrangler asks for the first one's name, which is empty.
+    empty = ' --env ""' if shape["staging"] else ""
+    assert scripts["deploy"] == "uv run pywrangler deploy" + empty
+    staging = "uv run pywrangler deploy --env staging" if shape["staging"] else None
+    assert scripts.get("deploy:staging") == staging
     assert scripts["test"] == "uv run pytest"
 
 
@@ -210,7 +245,8 @@ def test_workflow(project: Path, shape: shapes.Shape) -> None:
     if shape["ci"] == "none":
         return
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    assert "uv run pywrangler deploy" in text and re.search("npm test|uv run pytest", text)
+    assert "npm run deploy" in text and re.search("npm test|uv run pytest", text)
+    assert ("staging" in text) == shape["staging"]
     assert ("python -m ops check" in text) == shape["ops"]
     for path in files:
         assert yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -264,7 +300,7 @@ def test_no_secrets(project: Path) -> None:
     """Threat 24: no key, no token, no unexplained long hexadecimal, in any file."""
     for name, text in texts(project).items():
         assert not re.search(r"-----BEGIN|cfast_[A-Za-z0-9]{20}|eyJ[\w-]{20,}\.", text), name
-        known = {shapes.AUD}
+        known = {shapes.AUD, shapes.STAGING_AUD}
         assert set(re.findall(r"\b[0-9a-f]{64}\b", text)) <= known, name
         assert not re.search(r"(?i)(api_token|client_secret)[\"']?\s*[:=]\s*[\"']?\w{20}", text), (
             name

@@ -23,7 +23,13 @@ from interview import FREE_TEXT, QUESTIONS, complaint, fill
 from shapes import AUD, CLIENT_IDS, SERVICE_ID
 
 # Answers that validators look at besides their own.
-CONTEXT = {"worker_name": "my-api", "zone_name": "example.com", "profile": "custom"}
+CONTEXT = {
+    "worker_name": "my-api",
+    "zone_name": "example.com",
+    "hostname": "my-api.example.com",
+    "route_pattern": "api.example.com/*",
+    "profile": "custom",
+}
 # The questions that take any text of one line. All others take names of a known form.
 PROSE = ("project_name", "description")
 ACCEPTED = [
@@ -43,6 +49,7 @@ def all_questions() -> dict[str, Any]:
         "worker_name": "my-api",
         "upstreams": "billing",
         "ci": "github",
+        "staging": True,
     }
 
 
@@ -95,6 +102,9 @@ GOOD = {
     "allowed_service_tokens": ["", CLIENT_IDS[0], f"{CLIENT_IDS[0]}, {CLIENT_IDS[0]}", "*"],
     "team_domain": ["", "acme"],
     "policy_aud": ["", AUD, AUD.upper(), f"{AUD},{'0' * 64}"],
+    "staging_hostname": ["staging.my-api.example.com", "dev.example.org"],
+    "staging_route_pattern": ["staging.example.com/*", "example.com/*"],
+    "staging_policy_aud": ["", AUD, f"{AUD},{'0' * 64}"],
     "calling_workers": ["", "gateway", "gateway, nightly-job"],
     "upstreams": ["", "billing", "a, b2, c-d", f"billing={SERVICE_ID}", "class, import"],
 }
@@ -170,6 +180,15 @@ BAD = {
     ],
     "team_domain": ["acme.example.com", "http://acme.cloudflareaccess.com"],
     "policy_aud": ["abc", AUD[:-1], AUD + "0", "g" * 64, f"{AUD};{AUD}", f"{AUD},", f"{AUD}\n"],
+    "staging_hostname": ["", "https://x.example.com", "x.workers.dev", "my-api.example.com"],
+    "staging_route_pattern": [
+        "",
+        "staging.example.com",
+        "staging.example.org/*",
+        "staging.example.com/v1/*",
+        "api.example.com/*",
+    ],
+    "staging_policy_aud": ["abc", f"{AUD}\n"],
     "calling_workers": ["my-api", "Gateway", "a b", "gateway,,x", "gateway\n"],
     "upstreams": [
         "Billing",
@@ -210,7 +229,8 @@ def test_every_free_text_question_is_here() -> None:
 @pytest.mark.parametrize("question", BAD)
 def test_copier_refuses(render: Render, tmp_path: Path, question: str) -> None:
     """The same line from Copier itself; nothing is written, not even the folder."""
-    exposure = "route" if question in ("zone_name", "route_pattern") else "custom_domain"
+    on_a_route = ("zone_name", "route_pattern", "staging_route_pattern")
+    exposure = "route" if question in on_a_route else "custom_domain"
     answers = {**all_questions(), "exposure": exposure, question: BAD[question][-1]}
     with pytest.raises(ValueError) as refusal:
         render(tmp_path / "out", **answers)

@@ -103,6 +103,10 @@ ZONE = "Which zone does the route belong to?"
 ROUTE = "Which addresses of "
 SCOPE = "What does the Access application protect?"
 PREVIEWS = "Enable preview URLs?"
+STAGING = "Add a second environment, staging?"
+STAGING_HOST = "Which hostname has staging?"
+STAGING_ROUTE = "Which addresses has staging?"
+STAGING_TAG = "The AUD tag of staging"
 MY_EMAIL = "Your e-mail address"
 EMAILS = "Which e-mail addresses are let in?"
 TOKENS = "Which service tokens are let in?"
@@ -129,10 +133,13 @@ PRODUCTION: Script = [
     (PROJECT, CLEAR + "Invoice API" + ENTER),
     (WORKER, ENTER),
     (HOSTNAME, CLEAR + "invoices.example.net" + ENTER),
+    (STAGING, "y"),
+    (STAGING_HOST, ENTER),
     (EMAILS, "ann@example.com, bob@example.com" + ENTER),
     (TOKENS, CLIENT_IDS[0] + ENTER),
     (TEAM, "acme" + ENTER),
     (TAG, AUD + ENTER),
+    (STAGING_TAG, ENTER),
     (UPSTREAMS, "billing" + ENTER),
     (CI, ENTER),
 ]
@@ -140,6 +147,7 @@ INTERNAL: Script = [
     (PROFILE, DOWN * 2 + ENTER),
     (PROJECT, CLEAR + "Invoice API" + ENTER),
     (WORKER, CLEAR + "invoices" + ENTER),
+    (STAGING, ENTER),
     (STYLE, ENTER),
     (CALLING, "gateway" + ENTER),
     (UPSTREAMS, ENTER),
@@ -157,10 +165,13 @@ CUSTOM: Script = [
     (ROUTE + "example.net", ENTER),
     (SCOPE, ENTER),
     (PREVIEWS, "y"),
+    (STAGING, "y"),
+    (STAGING_ROUTE, ENTER),
     (EMAILS, ENTER),
     (TOKENS, ENTER),
     (TEAM, ENTER),
     (TAG, ENTER),
+    (STAGING_TAG, ENTER),
     (LOGIN, DOWN + ENTER),
     (SESSION, ENTER),
     (STYLE, DOWN * 2 + ENTER),
@@ -294,6 +305,9 @@ CORRECTIONS: list[tuple[Script, str, str, str]] = [
     (CUSTOM, "description", "", "Invoices"),
     (CUSTOM, "route_pattern", "api.example.net", "api.example.net/*"),
     (CUSTOM, "zone_name", "com", "example.net"),
+    (CUSTOM, "staging_route_pattern", "api.example.net/*", "dev.example.net/*"),
+    (CUSTOM, "staging_policy_aud", "123", AUD),
+    (PRODUCTION, "staging_hostname", "invoices.example.net", "dev.example.net"),
 ]
 TITLES = {
     "project_name": PROJECT,
@@ -307,6 +321,9 @@ TITLES = {
     "calling_workers": CALLING,
     "upstreams": UPSTREAMS,
     "route_pattern": ROUTE + "example.net",
+    "staging_hostname": STAGING_HOST,
+    "staging_route_pattern": STAGING_ROUTE,
+    "staging_policy_aud": STAGING_TAG,
     "zone_name": ZONE,
 }
 
@@ -321,7 +338,14 @@ def test_wrong_answer_is_explained_and_can_be_corrected(
     title = TITLES[question]
     place = asked(script).index(title)
     own = "invoices" if script is INTERNAL else "invoice-api"
-    message = complaint(question, wrong, worker_name=own, zone_name="example.net")
+    message = complaint(
+        question,
+        wrong,
+        worker_name=own,
+        zone_name="example.net",
+        hostname="invoices.example.net",
+        route_pattern="api.example.net/*",
+    )
     assert message
     corrected = [
         *script[:place],
@@ -345,6 +369,7 @@ def test_nobody_cannot_be_chosen(interview: Interview, tmp_path: Path) -> None:
         *CUSTOM[:4],
         (CALLERS, SPACE + DOWN + SPACE + ENTER),
         (message, DOWN + SPACE + ENTER),
+        (STAGING, ENTER),
         (STYLE, ENTER),
         (CALLING, ENTER),
         (UPSTREAMS, ENTER),
@@ -380,10 +405,18 @@ def test_every_question_has_help() -> None:
 def test_free_text_has_placeholder_and_validator(name: str) -> None:
     """Issue 2. The placeholder is one line, and where it is an example, a good answer."""
     for profile in PARAMETERS["profile"]:
-        context = {"profile": profile, "zone_name": "example.com", "worker_name": "my-api"}
+        context = {
+            "profile": profile,
+            "zone_name": "example.com",
+            "worker_name": "my-api",
+            "hostname": "api.example.com",
+            "route_pattern": "api.example.com/v1/*",
+        }
         placeholder = fill(QUESTIONS[name]["placeholder"], context)
         assert placeholder and "\n" not in placeholder
-        if name != "policy_aud":  # which says what it looks like, because an example would be taken
+        if not name.endswith(
+            "policy_aud"
+        ):  # which says what it looks like, because an example would be taken
             assert complaint(name, placeholder, **context) == ""
     assert QUESTIONS[name]["validator"]
 

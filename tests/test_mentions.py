@@ -104,6 +104,7 @@ PARTS = (
         lambda shape: bool(shape["ops"]) and edge(shape),
         r"npm run provision|ops provision|`provision`",
     ),
+    Part("staging", lambda shape: bool(shape["staging"]), r"(?i:staging)"),
     Part(
         "one-time PIN",
         lambda shape: shape["identity_provider"] == "otp",
