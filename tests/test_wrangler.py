@@ -34,9 +34,23 @@ def sdk(tmp_path_factory: pytest.TempPathFactory, rendered: Render) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", shapes.of_interest())
+# Each shape, and for those with staging its second Worker.
+WORKERS = [
+    (name, environment)
+    for name, shape in shapes.of_interest().items()
+    for environment in ("", "staging")[: 1 + shape["staging"]]
+]
+
+
+@pytest.mark.parametrize(("name", "environment"), WORKERS)
 def test_dry_run(
-    name: str, rendered: Render, node: Path, node_modules: Path, sdk: Path, tmp_path: Path
+    name: str,
+    environment: str,
+    rendered: Render,
+    node: Path,
+    node_modules: Path,
+    sdk: Path,
+    tmp_path: Path,
 ) -> None:
     shape = shapes.of_interest()[name]
     project = tmp_path / "my-api"
@@ -49,6 +63,7 @@ def test_dry_run(
             str(node_modules / "wrangler" / "bin" / "wrangler.js"),
             "deploy",
             "--dry-run",
+            *(["--env", environment] if shape["staging"] else []),
             "--outdir",
             str(tmp_path / "bundle"),
         ],
@@ -59,7 +74,7 @@ def test_dry_run(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "--dry-run: exiting now." in done.stdout
-    assert not re.search("unexpected field|deprecated", done.stdout + done.stderr, re.I)
+    assert not re.search("unexpected field|deprecated|inherit", done.stdout + done.stderr, re.I)
     assert listed(done.stdout) == expected_bindings(shape), done.stdout
     bundle = {path.relative_to(tmp_path / "bundle").as_posix() for path in bundled(tmp_path)}
     assert "python_modules/workers/__init__.py" in bundle
