@@ -98,6 +98,7 @@ PARTS = (
         r"(?i:\.gitlab|gitlab(?!-ci\.yml))",
         ("callers/gitlab-ci.yml",),
     ),
+    Part("Renovate", lambda shape: shape["ci"] != "none", r"(?i:renovate)"),
     Part("commands", lambda shape: bool(shape["ops"]), r"-m ops|ops/|npm run (check|probe)"),
     Part(
         "setting up Access",
@@ -181,6 +182,7 @@ def test_files_of_a_shape(rendered: Render) -> None:
             "ops/probe.py": shape["ops"],
             "ops/provision.py": shape["ops"] and public,
             ".dev.vars.example": public,
+            "renovate.json5": shape["ci"] != "none",
         }
         there = {name: (folder / name).exists() for name in expected}
         assert there == expected, shapes.name_of(shape)

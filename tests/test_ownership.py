@@ -19,7 +19,7 @@ SHARED = "Shared with the private-worker template: change what you like, an upda
 # JSON has no comments, and Copier's own file says it in its own words.
 NO_HEADER = {"package.json", "tsconfig.json"}
 ANSWERS = ".copier-answers.yml"
-SHARED_FILES = {"README.md", "pyproject.toml", "wrangler.jsonc"}
+SHARED_FILES = {"README.md", "pyproject.toml", "renovate.json5", "wrangler.jsonc"}
 
 
 @pytest.fixture(params=list(shapes.of_interest().values()), ids=list(shapes.of_interest()))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import json5
 import pytest
 import yaml
 
@@ -34,6 +35,8 @@ def test_every_file_parses(project: Path) -> None:
                 json.loads(text)
             case ".jsonc":
                 read_jsonc(path)
+            case ".json5":
+                assert json5.loads(text), name
             case ".toml":
                 tomllib.loads(text)
             case ".yml" | ".yaml":
