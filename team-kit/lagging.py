@@ -1,0 +1,326 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["packaging>=25", "pyyaml>=6"]
+# ///
+"""Which projects lag behind their template, and which could not be updated as they are.
+
+    uv run lagging.py ~/work
+    uv run lagging.py --json --file projects.txt
+
+A folder is a project with a .copier-answers.yml, or holds such projects directly. Each template's
+repository is asked for its tags; nothing is cloned, and nothing of a template or a project is run.
+Exit code: 0 all is well, 1 there is something to do, 2 something could not be found out.
+"""
+
+import argparse
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+import yaml
+from packaging.version import InvalidVersion, Version
+
+ANSWERS = ".copier-answers.yml"
+TIMEOUT = 60  # seconds for one repository
+LARGEST = 1_000_000  # bytes; an answers file has a few thousand
+HOSTS = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
+COPIED_FROM_A_COMMIT = re.compile(r"(.+)-\d+-g[0-9a-f]+")
+
+
+class Unknown(Exception):
+    """What could not be found out, in one line."""
+
+
+@dataclass
+class Row:
+    """One project. `behind` counts the versions after its own."""
+
+    project: str
+    template: str | None = None
+    at: str | None = None
+    newest: str | None = None
+    behind: int | None = None
+    notes: list[str] = field(default_factory=list)
+    problem: str | None = None
+
+
+def plain(text: str) -> str:
+    """Without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def without_credentials(text: str) -> str:
+    """Addresses keep only a bare user name before the host, as in ssh://git@host/."""
+    return re.sub(r"(?<=://)(?!git@[^@\s]*(?:\s|$))\S*@", "", text)
+
+
+# ---------------------------------------------------------------- asking git
+
+
+def git(*arguments: str, folder: Path) -> str:
+    """Run git without a terminal to ask at, and give up after a while."""
+    environment = {
+        **os.environ,
+        "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",  # no ext::, which runs a command
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C",
+    }
+    process = subprocess.Popen(
+        ["git", "-c", "core.fsmonitor=false", *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # so that ssh finds no terminal, and helpers end with git
+    )
+    try:
+        output, error = process.communicate(timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        stop(process)
+        raise Unknown(f"git got no answer in {TIMEOUT} seconds") from None
+    except KeyboardInterrupt:
+        stop(process)
+        raise
+    if process.returncode:
+        lines = [line for line in error.splitlines() if line.strip()]
+        fatal = [line for line in lines if line.startswith("fatal:")] or lines or ["git failed"]
+        raise Unknown(plain(without_credentials(fatal[0])))
+    return output
+
+
+def stop(process: "subprocess.Popen[str]") -> None:
+    if os.name == "nt":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def version(tag: str) -> Version | None:
+    try:
+        return Version(tag)
+    except InvalidVersion:
+        return None
+
+
+@cache
+def tags(repository: str) -> list[str] | Unknown:
+    """Asked for once, whether it answers or not."""
+    # From the root, where no project's own configuration tells git what to do.
+    root = Path(Path.cwd().anchor)
+    try:
+        listed = git("ls-remote", "--tags", "--refs", "--", repository, folder=root)
+    except Unknown as problem:
+        return problem
+    return [line.partition("\trefs/tags/")[2] for line in listed.splitlines()]
+
+
+def versions(repository: str) -> dict[str, Version]:
+    """Its released versions by tag, in Copier's order: PEP 440, no pre-releases."""
+    names = tags(repository)
+    if isinstance(names, Unknown):
+        raise names
+    found = {tag: number for tag in names if (number := version(tag)) and not number.is_prerelease}
+    if not found:
+        raise Unknown("the template has no version")
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+# ---------------------------------------------------------------- reading a project
+
+
+def repository_of(source: str) -> tuple[str, bool]:
+    """What to ask git for, and whether credentials were left out."""
+    address = source.removeprefix("git+")
+    for short, host in HOSTS.items():
+        if address.startswith(short):
+            address = host + address.removeprefix(short).lstrip("/")
+    scheme, separator, rest = address.partition("://")
+    if separator:
+        if scheme not in ("https", "http", "ssh", "git", "file") or not re.fullmatch(r"\S+", rest):
+            raise Unknown("the template's address is of a kind that is not looked at")
+        user, at, place = rest.rpartition("@")
+        place = re.split(r"[?#]", place)[0]
+        bare_user = scheme == "ssh" and re.fullmatch(r"[\w.-]+", user)
+        address = f"{scheme}://{user}@{place}" if bare_user else f"{scheme}://{place}"
+        if address.startswith(tuple(HOSTS.values())):
+            address = address.removesuffix(".git") + ".git"
+        return address, bool(at and not bare_user)
+    path = os.path.expanduser(address)
+    if not os.path.isabs(path) and not re.fullmatch(r"([\w.-]+@)?[\w.-]{2,}:[^:@\s]+", address):
+        raise Unknown("the template's address is a relative path, or no address")
+    return path, False
+
+
+def answers(project: Path) -> dict[str, object]:
+    file = project / ANSWERS
+    try:
+        if file.stat().st_size > LARGEST:
+            raise Unknown(f"{ANSWERS} is too large to be an answers file")
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Unknown(f"{ANSWERS}: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise Unknown(f"{ANSWERS} is not YAML") from None
+    if not isinstance(found, dict) or not isinstance(found.get("_src_path"), str):
+        raise Unknown(f"{ANSWERS} names no template")
+    return found
+
+
+def uncommitted(project: Path) -> str | None:
+    try:
+        changed = git("status", "--porcelain", "--ignored", "--", ANSWERS, folder=project)
+    except Unknown:
+        return "not in a git repository, which an update needs"
+    return f"{ANSWERS} is not committed, which an update needs" if changed else None
+
+
+def look_at(project: Path) -> Row:
+    row = Row(plain(str(project)))
+    try:
+        found = answers(project)
+        repository, secret = repository_of(str(found["_src_path"]))
+        row.template = plain(repository)
+        if secret:
+            row.notes.append(f"{ANSWERS} holds credentials in _src_path: take them out")
+        if note := uncommitted(project):
+            row.notes.append(note)
+        commit = found.get("_commit")
+        row.at = plain(commit) if isinstance(commit, str) else None
+        compare(row, versions(repository))
+    except Unknown as problem:
+        row.problem = str(problem)
+    except (OSError, ValueError) as error:
+        row.problem = str(getattr(error, "strerror", None) or "cannot be looked at")
+    return row
+
+
+def compare(row: Row, known: dict[str, Version]) -> None:
+    """How far behind, and why an update would not start."""
+    row.newest = list(known)[-1]
+    after = COPIED_FROM_A_COMMIT.fullmatch(row.at or "")
+    base = after[1] if after else row.at or ""
+    mine = version(base)
+    if mine is None:
+        row.notes.append("copied from no version, so that an update cannot compare")
+        return
+    row.behind = sum(number > mine for number in known.values())
+    if after and not row.behind:
+        row.notes.append(f"copied from a commit after {base}: an update waits for the next version")
+    elif after:
+        row.notes.append(f"copied from a commit after {base}, not from a version")
+    elif base not in known and not mine.is_prerelease:
+        row.notes.append(f"{base} is no version of the template any more")
+
+
+# ---------------------------------------------------------------- the command
+
+
+def rows_of(folder: Path) -> list[Row]:
+    """The folder itself, or the projects directly in it."""
+    try:
+        projects = [folder] if (folder / ANSWERS).is_file() else []
+        if not projects:
+            files = sorted(folder.glob(f"*/{ANSWERS}"))
+            projects = [file.parent for file in files if file.is_file()]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no folder"
+        return [Row(plain(str(folder)), problem=str(reason))]
+    if not projects:
+        return [Row(plain(str(folder)), problem=f"no {ANSWERS} here or one level below")]
+    return [look_at(project) for project in projects]
+
+
+def listed(file: Path) -> list[Path]:
+    """One folder a line, seen from the file's own folder."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise Unknown(f"{plain(str(file))}: {reason}") from None
+    wanted = [line.strip() for line in lines]
+    return [
+        file.parent / os.path.expanduser(line)
+        for line in wanted
+        if line and not line.startswith("#")
+    ]
+
+
+def table(rows: Sequence[Row]) -> str:
+    cells = [["PROJECT", "TEMPLATE", "AT", "NEWEST", "BEHIND", "NOTES"]]
+    for row in rows:
+        behind = "?" if row.behind is None else str(row.behind)
+        notes = "; ".join([*([row.problem] if row.problem else []), *row.notes])
+        line = [row.project, row.template or "?", row.at or "?", row.newest or "?", behind, notes]
+        cells.append(line)
+    widths = [max(len(line[column]) for line in cells) for column in range(5)] + [0]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Unknown(f"{plain(message)} (see --help)")
+
+
+def arguments(given: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog="lagging.py",
+        allow_abbrev=False,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
+    parser.add_argument("--file", type=Path, help="a file with one folder a line, # for comments")
+    parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
+    return parser.parse_args(given)
+
+
+def run(given: Sequence[str]) -> int:
+    options = arguments(given)
+    folders = [*options.folders, *(listed(options.file) if options.file else [])]
+    if not folders:
+        raise Unknown("no folder is given (see --help)")
+    if not shutil.which("git"):
+        raise Unknown("git is not installed")
+    rows = [row for folder in folders for row in rows_of(folder)]
+    print(json.dumps([asdict(row) for row in rows], indent=2) if options.json else table(rows))
+    sys.stdout.flush()
+    if any(row.problem for row in rows):
+        return 2
+    return 1 if any(row.behind or row.notes for row in rows) else 0
+
+
+def main() -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        return run(sys.argv[1:])
+    except Unknown as problem:
+        print(f"lagging.py: {problem}", file=sys.stderr)
+    except BrokenPipeError:  # whoever read has enough; Python would flush once more and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("lagging.py: stopped", file=sys.stderr)
+        return 130
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
