@@ -15,9 +15,9 @@ from conftest import git
 
 # A template that is copied in a moment, for what is Copier's own behaviour.
 SMALL = {
-    "copier.yml": '_subdirectory: template\nteam:\n  type: str\n  default: "nobody"\n',
+    "copier.yml": "_subdirectory: template\nteam_domain:\n  type: str\n  default: nobody\n",
     "template/{{ _copier_conf.answers_file }}.jinja": "{{ _copier_answers | to_nice_yaml -}}\n",
-    "template/news.txt.jinja": "for {{ team }}\n",
+    "template/news.txt.jinja": "for {{ team_domain }}\n",
 }
 
 

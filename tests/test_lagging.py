@@ -118,7 +118,7 @@ def test_answers_that_an_update_would_stumble_over(host: Path, tmp_path: Path) -
     source = "gh:org/private-worker"
     changed = project(tmp_path / "changed", source)
     with (changed / lagging.ANSWERS).open("a") as file:
-        file.write("team: us\n")
+        file.write("team_domain: us\n")
     ignored = project(tmp_path / "ignored", source)
     git(ignored, "rm", "--cached", lagging.ANSWERS)
     (ignored / ".gitignore").write_text(lagging.ANSWERS)
@@ -145,7 +145,7 @@ def test_copied_from_a_commit_is_refused_by_copier(host: Path, tmp_path: Path) -
     """What the note about waiting means."""
     template = host / "org" / "moving.git"
     hub.publish(template, "v1.0.0", files=hub.SMALL)
-    hub.write(template, {"template/news.txt.jinja": "more for {{ team }}\n"})
+    hub.write(template, {"template/news.txt.jinja": "more for {{ team_domain }}\n"})
     git(template, "commit", "--all", "--message", "no release")
     env = hub.environment(host)
     copied = tmp_path / "copied"
