@@ -4,12 +4,19 @@ git's own `insteadOf` does it, through the environment, so that addresses are ty
 compared exactly as for the real host.
 """
 
+import contextlib
+import io
 import os
 import re
+import runpy
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
+from unittest import mock
+
+import plumbum
 
 from conftest import git
 
@@ -58,11 +65,30 @@ def commit(project: Path) -> None:
 def copier(
     *arguments: str | Path, env: Mapping[str, str], code: int = 0
 ) -> "subprocess.CompletedProcess[str]":
-    """Copier's command line; `code` is the exit code that is expected."""
-    command = [sys.executable, "-m", "copier", *map(str, arguments)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr[-3000:]
-    return done
+    """Copier's command line; `code` is the exit code that is expected.
+
+    In this process, where Copier is imported already: that saves most of the time of a small copy.
+    plumbum, which starts git for it, has read the environment at its import.
+    """
+    given = ["copier", *map(str, arguments)]
+    output, error = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, env, clear=True),
+        mock.patch.object(sys, "argv", given),
+        plumbum.local.env(**env),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(error),
+    ):
+        try:
+            runpy.run_module("copier", run_name="__main__")
+            exited: object = 0
+        except SystemExit as end:
+            exited = end.code or 0
+        except Exception:  # what a person would see as a traceback
+            error.write(traceback.format_exc())
+            exited = 1
+    assert exited == code, error.getvalue()[-3000:]
+    return subprocess.CompletedProcess(given, code, output.getvalue(), error.getvalue())
 
 
 def answer(project: Path, name: str) -> str:

@@ -57,7 +57,7 @@ def test_every_block_and_file_is_used() -> None:
 
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`uvx copier` and `uv run` with what is installed here. The template's own tests are not run."""
+    """`uvx copier` and `uv run` with what is installed here, but for the template's own tests."""
     folder = tmp_path_factory.mktemp("tools")
     python = f'exec "{sys.executable}"'
     script(folder / "uvx", f'shift\n{python} -m copier "$@"\n')
@@ -221,39 +221,56 @@ def test_empty_settings_stop_copier(tmp_path: Path, env: Env) -> None:
 SHORT, LONG = "gh:org/private-worker", "https://github.com/org/private-worker"
 
 
-@pytest.mark.parametrize(
-    ("source", "trust", "allowed"),
-    [
-        (SHORT, SETTINGS["trust"], True),
-        (LONG, SETTINGS["trust"], True),
-        (SHORT, [], False),
-        (SHORT, [LONG, "https://github.com/org/"], False),  # the other form
-        (LONG, [SHORT, "gh:org/"], False),
-        (SHORT, ["gh:org"], False),  # without the slash it is one address
-        (SHORT, [SHORT], True),
-    ],
-)
-def test_trust(source: str, trust: list[str], allowed: bool, tmp_path: Path, env: Env) -> None:
-    """Not for a copy, not for an update without a migration; then as the address stands there."""
-    repository = small(tmp_path / "host", "v1.0.0", "v1.1.0")
-    nobody = env(tmp_path / "host", **settings(tmp_path / "none.yml", defaults={}))
-    somebody = env(
-        tmp_path / "host", **settings(tmp_path / "some.yml", defaults={}, trust=list(trust))
-    )
-    project = copied(nobody, tmp_path / "a", "--vcs-ref", "v1.0.0", source=source)
-    hub.copier("update", "--quiet", "--defaults", project, env=nobody)
-    hub.commit(project)
+@pytest.fixture(scope="module")
+def migrating(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object) -> Path:
+    """v1.2.0 has a migration; a project at v1.1.0 for each form of the address. Not to be changed."""
+    folder = tmp_path_factory.mktemp("migrating")
+    repository = small(folder / "host", "v1.0.0", "v1.1.0")
     migration = "_migrations:\n  - version: v1.2.0\n    command: touch migrated\n"
     config = hub.SMALL["copier.yml"] + migration
-    hub.publish(repository, "v1.2.0", files={"copier.yml": config, "template/more.txt": "more\n"})
-    copied(nobody, tmp_path / "b", source=source)  # a copy of that version needs nothing
-    update = ("update", "--quiet", "--defaults", project)
-    refused = hub.copier(*update, env=somebody, code=0 if allowed else 4)
-    assert (project / "migrated").exists() == allowed
-    if not allowed:
-        assert "--trust" in refused.stderr
-        hub.copier(*update, "--trust", env=somebody)
-        assert (project / "migrated").exists()
+    env = hub.environment(folder / "host")
+    copied(env, folder / "short", "--vcs-ref", "v1.0.0")
+    copied(env, folder / "long", "--vcs-ref", "v1.0.0", source=LONG)
+    for name in ("short", "long"):  # without a migration in between, nobody has to trust
+        hub.copier("update", "--quiet", "--defaults", folder / name, env=env)
+        assert hub.answer(folder / name, "_commit") == "v1.1.0"
+        hub.commit(folder / name)
+    hub.publish(repository, "v1.2.0", files={"copier.yml": config})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("form", "trust", "allowed"),
+    [
+        ("short", SETTINGS["trust"], True),
+        ("long", SETTINGS["trust"], True),
+        ("short", [SHORT], True),
+        ("short", [LONG, "https://github.com/org/"], False),  # the other form
+        ("long", [SHORT, "gh:org/"], False),
+        ("short", ["gh:org"], False),  # without the slash it is one address
+    ],
+)
+def test_trust(
+    form: str, trust: list[str], allowed: bool, migrating: Path, tmp_path: Path, env: Env
+) -> None:
+    """An update with a migration needs it for the address as it stands in the answers file."""
+    shutil.copytree(migrating / form, tmp_path / "a")
+    trusting = settings(tmp_path / "settings.yml", defaults={}, trust=trust)
+    update = ("update", "--quiet", "--defaults", tmp_path / "a")
+    code = 0 if allowed else 4
+    done = hub.copier(*update, env=env(migrating / "host", **trusting), code=code)
+    assert (tmp_path / "a" / "migrated").exists() == allowed
+    assert allowed or "--trust" in done.stderr
+
+
+def test_trust_once(migrating: Path, tmp_path: Path, env: Env) -> None:
+    """The option instead of the settings; and a copy of the same version needs neither."""
+    shutil.copytree(migrating / "short", tmp_path / "a")
+    everywhere = env(migrating / "host")
+    hub.copier("update", "--quiet", "--defaults", "--trust", tmp_path / "a", env=everywhere)
+    assert (tmp_path / "a" / "migrated").exists()
+    fresh = copied(everywhere, tmp_path / "b")
+    assert hub.answer(fresh, "_commit") == "v1.2.0" and not (fresh / "migrated").exists()
 
 
 # ---------------------------------------------------------------- a fork
@@ -297,6 +314,7 @@ def next_version(upstream: Path) -> None:
     hub.publish(upstream, "v1.2.0")
 
 
+@pytest.mark.slow
 def test_a_fork_from_the_first_clone_to_an_update(host: Path, tmp_path: Path, env: Env) -> None:
     """Presets, a file of its own, an edit and an override; merged without a conflict, and a project
     that follows. With upstream's unmerged tag beside it, all of that is gone from a copy."""
@@ -332,10 +350,12 @@ def test_a_fork_from_the_first_clone_to_an_update(host: Path, tmp_path: Path, en
 
     hub.copier("update", "--quiet", "--defaults", project, env=everywhere)
     assert hub.answer(project, "_commit") == "v1.1.0.post1"
-    now = texts(project)
-    assert NEWS in now["src/entry.py"] and "docs/NEW.md" in now and "docs/TEAM.md" in now
-    assert NEWS in now["docs/SECURITY.md"] and "platform team" in now["docs/SECURITY.md"]
-    assert now["docs/TROUBLESHOOTING.md"] == f"{MANAGED}\n# Ask the platform team\n"
+    docs = project / "docs"
+    assert NEWS in (project / "src" / "entry.py").read_text(encoding="utf-8")
+    assert (docs / "NEW.md").exists() and (docs / "TEAM.md").exists()
+    security = (docs / "SECURITY.md").read_text(encoding="utf-8")
+    assert NEWS in security and "platform team" in security
+    assert (docs / "TROUBLESHOOTING.md").read_text() == f"{MANAGED}\n# Ask the platform team\n"
     assert "UU" not in git(project, "status", "--short")
 
     shell("git fetch upstream tag v1.2.0 && git push --tags", fork, everywhere)
@@ -344,6 +364,7 @@ def test_a_fork_from_the_first_clone_to_an_update(host: Path, tmp_path: Path, en
     assert not (other / "docs" / "TEAM.md").exists()
 
 
+@pytest.mark.slow
 def test_moving_a_project_to_the_fork(host: Path, tmp_path: Path, env: Env) -> None:
     """What is stored stays, presets are for new projects; the fork's files come."""
     here = tmp_path / "host"
@@ -366,9 +387,8 @@ def test_a_fork_keeps_the_tags_it_was_made_with(tmp_path: Path, env: Env) -> Non
     """Without the version that a project is at, its update has nowhere to start."""
     host = tmp_path / "host"
     everywhere = env(host)
-    project = copied_of = tmp_path / "a"
     small(host, "v1.0.0")
-    copied(everywhere, copied_of)
+    project = copied(everywhere, tmp_path / "a")
     fork = forked(host, tmp_path, everywhere)
     hub.publish(fork, "v1.0.0.post1")
     shell("git push --follow-tags origin main", fork, everywhere)
@@ -489,7 +509,8 @@ def test_a_deploy_key(tmp_path: Path, env: Env) -> None:
     small(host, "v1.0.0")
     # In the place of ssh: what the code host would run, in its folder.
     script(
-        tmp_path / "ssh", f'for last; do :; done\ncd "{host}" && eval "${{last%%/*}}./${{last#*/}}"'
+        tmp_path / "ssh",
+        f"""for last; do :; done\ncd "{host}" && eval "$(echo "$last" | sed "s#'/#'./#")"\n""",
     )
     everywhere = env(host, GIT_SSH=str(tmp_path / "ssh"), GIT_CONFIG_COUNT="0")
     copy = f"uvx copier copy --defaults {SHORT} a"
