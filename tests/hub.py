@@ -20,6 +20,8 @@ import plumbum
 
 from conftest import git
 
+HOST = "https://github.com/"
+
 # A template that is copied in a moment, for what is Copier's own behaviour.
 SMALL = {
     "copier.yml": "_subdirectory: template\nteam_domain:\n  type: str\n  default: nobody\n",
@@ -30,7 +32,7 @@ SMALL = {
 
 def environment(hub: Path, **more: str) -> dict[str, str]:
     """With this folder in the place of https://github.com/, whatever the credentials."""
-    addresses = ["https://github.com/", "ssh://git@github.com/", "git@github.com:"]
+    addresses = [HOST, "ssh://git@github.com/", "git@github.com:"]
     addresses += [f"https://{user}@github.com/" for user in ("ann:s3cret-t0ken", "s3cret-t0ken")]
     pairs = {f"GIT_CONFIG_VALUE_{n}": address for n, address in enumerate(addresses)}
     keys = {f"GIT_CONFIG_KEY_{n}": f"url.{hub.as_uri()}/.insteadOf" for n in range(len(addresses))}

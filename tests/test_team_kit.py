@@ -223,7 +223,7 @@ SHORT, LONG = "gh:org/private-worker", "https://github.com/org/private-worker"
 
 @pytest.fixture(scope="module")
 def migrating(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object) -> Path:
-    """v1.2.0 has a migration; a project at v1.1.0 for each form of the address. Not to be changed."""
+    """v1.2.0 has a migration; a project at v1.1.0 for each form of the address."""
     folder = tmp_path_factory.mktemp("migrating")
     repository = small(folder / "host", "v1.0.0", "v1.1.0")
     migration = "_migrations:\n  - version: v1.2.0\n    command: touch migrated\n"
