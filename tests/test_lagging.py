@@ -122,6 +122,7 @@ def test_answers_that_an_update_would_stumble_over(host: Path, tmp_path: Path) -
     ignored = project(tmp_path / "ignored", source)
     git(ignored, "rm", "--cached", lagging.ANSWERS)
     (ignored / ".gitignore").write_text(lagging.ANSWERS)
+    hub.commit(ignored)
     bare = tmp_path / "no git"
     bare.mkdir()
     (bare / lagging.ANSWERS).write_text(f"_src_path: {source}\n_commit: v1.10.0\n")
@@ -205,6 +206,20 @@ def test_credentials_of_the_users_own_configuration(host: Path, tmp_path: Path) 
     }
     code, said, _ = run(host, project(tmp_path / "a", "gh:org/private-worker"), **env)
     assert code == 2 and nobody in said
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (f"fatal: 'https://ann:{TOKEN}@example.com/x' not found", "https://example.com/x' not"),
+        (f"fatal: https://git@{TOKEN}@example.com/x", "https://example.com/x"),
+        ("fatal: ssh://git@example.com/x", "ssh://git@example.com/x"),
+    ],
+)
+def test_credentials_in_what_git_says(text: str, kept: str) -> None:
+    """Not every version of git leaves them out of its errors."""
+    said = lagging.without_credentials(text)
+    assert TOKEN not in said and kept in said
 
 
 @pytest.mark.parametrize(

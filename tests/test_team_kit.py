@@ -358,6 +358,8 @@ def test_a_fork_from_the_first_clone_to_an_update(host: Path, tmp_path: Path, en
     assert (docs / "TROUBLESHOOTING.md").read_text() == f"{MANAGED}\n# Ask the platform team\n"
     assert "UU" not in git(project, "status", "--short")
 
+    shell("git fetch upstream", fork, everywhere)
+    assert git(fork, "tag", "--list", "v1.2.0") == "", "the remote was added with --no-tags"
     shell("git fetch upstream tag v1.2.0 && git push --tags", fork, everywhere)
     other = copied(everywhere, tmp_path / "other", source="gh:team/private-worker")
     assert hub.answer(other, "_commit") == "v1.2.0"
@@ -527,10 +529,10 @@ def test_the_table(tmp_path: Path, env: Env) -> None:
     host = tmp_path / "host"
     repository = small(host, "v1.0.0")
     everywhere = env(host)
-    copied(everywhere, tmp_path / "home" / "work" / "my-api")
+    project = copied(everywhere, tmp_path / "home" / "work" / "my-api")
     hub.publish(repository, "v1.1.0")
     shutil.copy(KIT / "lagging.py", tmp_path)
-    (tmp_path / "projects.txt").write_text("home/work/my-api\n")
+    (tmp_path / "projects.txt").write_text(f"{project.relative_to(tmp_path)}\n")
     for command in BLOCKS["A table"].splitlines():
         done = shell(command, tmp_path, everywhere, code=1)
         assert "v1.1.0" in done.stdout and "my-api" in done.stdout
