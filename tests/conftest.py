@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,18 @@ def node_modules(node: Path, rendered: Render) -> Path:
         return NODE_MODULES
     wanted = (rendered() / "package.json").read_text(encoding="utf-8")
     return npm_packages(NODE_MODULES.parent, wanted)
+
+
+@pytest.fixture
+def environment(node: Path, node_modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uv and Node on PATH, as on a developer's machine; no environment of ours leaks in."""
+    scripts = sysconfig.get_path("scripts")
+    monkeypatch.setenv("PATH", os.pathsep.join([str(node.parent), os.environ["PATH"], scripts]))
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    for name in list(os.environ):
+        if name.startswith("PYTEST_"):
+            monkeypatch.delenv(name)
 
 
 def npm_packages(home: Path, package_json: str) -> Path:
