@@ -85,7 +85,12 @@ def test_move_of_a_file_that_git_does_not_know(project: Path) -> None:
 # --- Through `copier update` ----------------------------------------------------------------------
 
 OLD, NEW = "src/guard/answers.py", "src/guard/replies.py"
-SCRIPT = f'from moves import move\n\nmove("{OLD}", "{NEW}")\n'
+PLAIN_OLD, PLAIN_NEW = "src/guard/log.py", "src/guard/lines.py"  # nobody edits it
+SCRIPT = f"""from moves import move
+
+move("{OLD}", "{NEW}")
+move("{PLAIN_OLD}", "{PLAIN_NEW}")
+"""
 
 
 def entry(version: str) -> str:
@@ -106,6 +111,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: obje
     gitignore.write_text(gitignore.read_text() + "news/\n")
     release(folder, "v1.1.0")
     (template / f"{OLD}.jinja").rename(template / f"{NEW}.jinja")
+    (template / f"{PLAIN_OLD}.jinja").rename(template / f"{PLAIN_NEW}.jinja")
     (folder / "hooks" / "migrations" / "v2_0_0.py").write_text(SCRIPT)
     with (folder / "copier.yml").open("a") as config:
         config.write("\n" + entry("v2.0.0"))
@@ -131,13 +137,22 @@ def worker(repository: Path, tmp_path: Path) -> Path:
 
 
 def test_an_edit_survives_a_rename(worker: Path) -> None:
-    """With the command of docs/updates.md. Again, nothing is left to do."""
+    """With the command of docs/updates.md. It is shown as a conflict, as no older version
+    has the file under its new name. Without an edit there is none. Again, nothing is left to do."""
+    plain = (worker / PLAIN_OLD).read_text(encoding="utf-8")
     [command] = documented("docs/updates.md", "A release with a migration")
     done = copier(*command[1:], folder=worker)
     assert done.returncode == 0, done.stderr
     assert "v2_0_0.py" in done.stderr, "Copier says what it runs"
     assert not (worker / OLD).exists()
-    assert (worker / NEW).read_text(encoding="utf-8").splitlines().count("# mine") == 1
+    text = (worker / NEW).read_text(encoding="utf-8")
+    assert text.endswith("<<<<<<< before updating\n# mine\n=======\n>>>>>>> after updating\n")
+    assert text.count("<<<<<<<") == 1
+    (worker / NEW).write_text(re.sub("^([<=>]{7}).*\n", "", text, flags=re.MULTILINE))
+    assert (worker / PLAIN_NEW).read_text(encoding="utf-8") == plain
+    conflicts = [line for line in status(worker).splitlines() if line.startswith("UU")]
+    assert conflicts == [f"UU {FOLDER}/{NEW}"]
+    assert not (worker / PLAIN_OLD).exists()
     assert "v2.1.0" in (worker / ".copier-answers.yml").read_text()
     git(worker, "add", "--all")
     git(worker, "commit", "--message", "updated")
