@@ -158,12 +158,15 @@ def test_what_is_allowed(old: Template, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_migration_of_an_earlier_release_is_none(old: Template, tmp_path: Path) -> None:
-    rename = renamed("src/guard/log.py.jinja", "src/guard/lines.py.jinja")
-    migration = added('\n_migrations:\n  - version: v1.0.0\n    command: ["echo"]\n')
-    assert any(
-        line.startswith("src/guard/log.py") for line in found(old, tmp_path, rename, migration)
-    )
+@pytest.mark.parametrize("other", ["v1.0.0", "v2.0.0"])
+def test_a_migration_of_another_release_is_none(old: Template, tmp_path: Path, other: str) -> None:
+    """It has run before, or does not run yet."""
+    archives.working_tree(ROOT, tmp_path)
+    renamed("src/guard/log.py.jinja", "src/guard/lines.py.jinja")(tmp_path)
+    added(f'\n_migrations:\n  - version: {other}\n    command: ["echo"]\n')(tmp_path)
+    lost = list(compatible.paths(old, Template(tmp_path), "v1.0.0", "v1.1.0"))
+    assert [problem.where for problem in lost] == ["src/guard/log.py"]
+    assert list(compatible.paths(old, Template(tmp_path), "v0.9.0", "v2.0.0")) == []
 
 
 def test_the_answers_that_are_kept(old: Template) -> None:

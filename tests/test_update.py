@@ -128,8 +128,10 @@ def test_project_in_a_subdirectory(versions: Path, tmp_path: Path) -> None:
 CUSTOM = {"profile": "custom", "exposure": "workers_dev"}
 PERSONAL = {"profile": "personal", "callers": ["human"], "exposure": "workers_dev", "ci": "none"}
 PRODUCTION = {"profile": "production", "callers": ["human"], "exposure": "custom_domain"}
+# An answer once stored stays, also one that was made from another: hence a hostname.
 EVERYBODY = {
     "profile": "custom",
+    "hostname": "api.example.com",
     "callers": ["human", "machine", "binding"],
     "exposure": "custom_domain",
     "binding_style": "both",

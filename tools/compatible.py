@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 from copier import Settings, run_copy
-from jinja2 import FileSystemLoader, StrictUndefined, UndefinedError
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 from packaging.version import Version
 
@@ -25,6 +25,9 @@ import shapes
 ANSWERS = ".copier-answers.yml"
 # Copier asks for trust because of these, for ever after the first release that has one.
 NEEDS_TRUST = ("_tasks", "_jinja_extensions", "_external_data")
+
+# How Copier stops: a refused answer, a wrong type, a mistake in a template.
+STOPS = (ValueError, TypeError, TemplateError)
 
 Answers = dict[str, Any]
 
@@ -90,7 +93,7 @@ class Template:
                 offered = self._value(question["choices"], context) or {}
                 values = offered.values() if isinstance(offered, dict) else offered
                 found[name] = [v["value"] if isinstance(v, dict) else v for v in values]
-            plain = question["type"] == "str" and not question.get("multiselect")
+            plain = question.get("type") == "str" and not question.get("multiselect")
             default = self._value(question.get("default"), context, plain)
             context[name] = given.get(name, default)
         return found
@@ -148,12 +151,15 @@ def corpus() -> dict[str, Answers]:
     return found
 
 
-def problems(old: Template, new: Template, last: str, notes: str) -> list[Problem]:
+def problems(
+    old: Template, new: Template, last: str, notes: str, version: str | None = None
+) -> list[Problem]:
     """All that an update from `old`, released as `last`, would stumble over. `notes` are the
-    update notes: an answer that they name may fall back to its default."""
+    update notes: an answer that they name may fall back to its default. `version` is that of
+    `new`, if it has one already."""
     written = [*trust(new), *questionnaire(old, new), *seeds(old, new), *choices(old, new)]
     # Copier takes longer, and would say the same in other words.
-    return written or list(replayed(old, new, notes)) or list(paths(old, new, last))
+    return written or list(replayed(old, new, notes)) or list(paths(old, new, last, version))
 
 
 def trust(new: Template) -> Iterator[Problem]:
@@ -190,8 +196,8 @@ def choices(old: Template, new: Template) -> Iterator[Problem]:
         given = shapes.answers(shape)
         try:
             before, now = old.choices(given), new.choices(given)
-        except UndefinedError as error:
-            yield Problem("copier.yml", str(error), "Ask in an order in which it is known")
+        except STOPS as error:
+            yield Problem("copier.yml", _line(error), "Choices are made of earlier answers only")
             return
         for name in before.keys() & new.questions.keys():
             for value in before[name]:
@@ -225,7 +231,7 @@ def replayed(old: Template, new: Template, notes: str) -> Iterator[Problem]:
         if label.startswith("profile "):
             try:
                 new.interview(given)
-            except (ValueError, UndefinedError) as error:
+            except STOPS as error:
                 do = "Give a default that passes its own validator"
                 found.setdefault(str(error), Problem(f"copier.yml, {label}", _line(error), do))
         if before is None:
@@ -236,7 +242,7 @@ def replayed(old: Template, new: Template, notes: str) -> Iterator[Problem]:
             stored.write_text(yaml.safe_dump(before), encoding="utf-8")
             try:
                 now = new.interview({}, stored)
-            except (ValueError, UndefinedError) as error:
+            except STOPS as error:
                 do = "Accept what the last release accepted, or give a default that passes"
                 found.setdefault(
                     str(error), Problem(f"copier.yml, answers {label}", _line(error), do)
@@ -257,13 +263,10 @@ def _line(error: Exception) -> str:
     return re.sub(r"\s+", " ", str(error)).strip().rstrip(".")
 
 
-def paths(old: Template, new: Template, last: str) -> Iterator[Problem]:
+def paths(old: Template, new: Template, last: str, version: str | None) -> Iterator[Problem]:
     """A file that the new version does not render is deleted by an update, edits and all."""
-    moved = any(
-        isinstance(migration, dict) and Version(str(migration.get("version", "0"))) > Version(last)
-        for migration in new.migrations
-    )
-    if moved:
+    versions = [Version(str(migration["version"])) for migration in new.migrations]
+    if any(Version(last) < found <= Version(version or str(found)) for found in versions):
         return
     lost: dict[str, str] = {}
     for label in shapes.of_interest():

@@ -63,7 +63,7 @@ def check(version: str | None) -> list[Problem]:
         new = Template(archives.working_tree(ROOT, Path(scratch, "new")))
         # The first release is compared with itself: its own rules hold from the start.
         old = Template(archives.unpack(released[last], Path(scratch, "old"))) if last else new
-        return problems(old, new, last or "v0.0.0", notes or "")
+        return problems(old, new, last or "v0.0.0", notes or "", version)
 
 
 def make(version: str) -> list[Problem]:
