@@ -178,6 +178,14 @@ def test_the_answers_that_are_kept(old: Template) -> None:
         assert old.interview(given)["profile"] == given["profile"], label
 
 
+def test_the_newest_release_is_the_last(tmp_path: Path) -> None:
+    """By version, not by name."""
+    for version in ("v1.10.0", "v1.9.0", "v0.2.0"):
+        (tmp_path / f"{version}.tar.xz").touch()
+    (tmp_path / "README.md").touch()
+    assert list(archives.released(tmp_path)) == ["v0.2.0", "v1.9.0", "v1.10.0"]
+
+
 # --- The command ----------------------------------------------------------------------------------
 
 
