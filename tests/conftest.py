@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ import pytest
 from copier import run_copy
 from filelock import FileLock
 
+import compiled
 import shapes
+from versions import next_version
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "my-api"  # the folder's name is the project's default name
@@ -86,26 +89,22 @@ def isolated_copier(
 
 @pytest.fixture(scope="session", autouse=True)
 def compile_once(sessionpatch: pytest.MonkeyPatch) -> None:
-    """Compile each template text once per process. Copier does it anew for each copy, which takes
-    two thirds of the time. Tests that run Copier as a command see it as it is."""
-    real = jinja2.Environment.compile
-    compiled: dict[Any, Any] = {}
-
-    def compile(self: jinja2.Environment, source: Any, *arguments: Any, **more: Any) -> Any:
-        key = (type(self), source, arguments[:1], tuple(sorted(more.items())))
-        if not isinstance(source, str):
-            return real(self, source, *arguments, **more)
-        if key not in compiled:
-            compiled[key] = real(self, source, *arguments, **more)
-        return compiled[key]
-
-    sessionpatch.setattr(jinja2.Environment, "compile", compile)
+    sessionpatch.setattr(jinja2.Environment, "compile", compiled.once())
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object) -> Path:
     """The template as a released version."""
     return snapshot(tmp_path_factory.mktemp("template"), "v999.0.0")
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object) -> Path:
+    """The working tree as v1.0.0, and a v1.1.0 after it."""
+    repository = snapshot(tmp_path_factory.mktemp("versions"), "v1.0.0")
+    next_version(repository)
+    release(repository, "v1.1.0")
+    return repository
 
 
 @pytest.fixture(scope="session")
@@ -178,6 +177,18 @@ def node_modules(node: Path, rendered: Render) -> Path:
         return NODE_MODULES
     wanted = (rendered() / "package.json").read_text(encoding="utf-8")
     return npm_packages(NODE_MODULES.parent, wanted)
+
+
+@pytest.fixture
+def environment(node: Path, node_modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uv and Node on PATH, as on a developer's machine; no environment of ours leaks in."""
+    scripts = sysconfig.get_path("scripts")
+    monkeypatch.setenv("PATH", os.pathsep.join([str(node.parent), os.environ["PATH"], scripts]))
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    for name in list(os.environ):
+        if name.startswith("PYTEST_"):
+            monkeypatch.delenv(name)
 
 
 def npm_packages(home: Path, package_json: str) -> Path:

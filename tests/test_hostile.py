@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from conftest import Render
 from files import headings, markdown, read_jsonc, texts
-from hostile import HOSTILE
+from hostile import GOOD, HOSTILE
 from interview import FREE_TEXT, QUESTIONS, complaint, fill
 from shapes import AUD, CLIENT_IDS, SERVICE_ID
 
@@ -85,29 +85,6 @@ def test_names_take_nothing_that_needs_quoting(question: str) -> None:
         if not complaint(question, text, **CONTEXT):
             assert not set(text) & set("\"'\\{}$`<>|;&#"), (label, text)
 
-
-GOOD = {
-    "project_name": ["Invoice API", "x", "日本語"],
-    "worker_name": ["my-api", "a", "0", "a--b", "9lives", "a" * 54, "true", "default", "con"],
-    "description": ["Invoices for the billing team"],
-    "hostname": ["api.example.com", "a.b.c.example.co", "xn--bcher-kva.example", "example.com"],
-    "zone_name": ["example.com", "xn--bcher-kva.example"],
-    "route_pattern": [
-        "api.example.com/*",
-        "*.example.com/*",
-        "example.com/a/b-c/*",
-        "api.example.com/v1.0/~me/*",
-    ],
-    "allowed_emails": ["", "ann@example.com", "ann@example.com, bob+tag@sub.example.org", "*"],
-    "allowed_service_tokens": ["", CLIENT_IDS[0], f"{CLIENT_IDS[0]}, {CLIENT_IDS[0]}", "*"],
-    "team_domain": ["", "acme"],
-    "policy_aud": ["", AUD, AUD.upper(), f"{AUD},{'0' * 64}"],
-    "staging_hostname": ["staging.my-api.example.com", "dev.example.org"],
-    "staging_route_pattern": ["staging.example.com/*", "example.com/*"],
-    "staging_policy_aud": ["", AUD, f"{AUD},{'0' * 64}"],
-    "calling_workers": ["", "gateway", "gateway, nightly-job"],
-    "upstreams": ["", "billing", "a, b2, c-d", f"billing={SERVICE_ID}", "class, import"],
-}
 
 BAD = {
     "project_name": ["", " ", "a" * 61, "two\nlines"],

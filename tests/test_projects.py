@@ -3,9 +3,7 @@ rendered refuses everybody until it is configured.
 """
 
 import json
-import os
 import subprocess
-import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +19,6 @@ HOSTILE = {
     "project_name": """It's "{{ x }}" */ // \\ 🔐""",
     "description": """${{ secrets.X }} {% raw %} 'single' "double" \\ #日本語""",
 }
-
-
-@pytest.fixture
-def environment(node: Path, node_modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """uv and Node on PATH, as on a developer's machine; no environment of ours leaks in."""
-    scripts = sysconfig.get_path("scripts")
-    monkeypatch.setenv("PATH", os.pathsep.join([str(node.parent), os.environ["PATH"], scripts]))
-    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
-    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
-    for name in list(os.environ):
-        if name.startswith("PYTEST_"):
-            monkeypatch.delenv(name)
 
 
 def ready(copier: CopierFixture, folder: Path, node_modules: Path, **answers: Any) -> CopierProject:

@@ -24,7 +24,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 TEXTS = {
     name: (ROOT / name).read_text(encoding="utf-8")
     for name in tracked_files()
-    if not name.endswith((".png", ".svg"))
+    if not name.endswith((".png", ".svg", ".tar.xz"))
 }
 
 

@@ -4,127 +4,34 @@ C3 (no trust), C9 (nothing volatile), C11 (seed files), C12 (no conflict markers
 (subdirectory of a repository), C22 (computed values follow the answers). Never with trust.
 """
 
-import re
-import subprocess
-import sys
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
-from copier import VcsRef, run_copy, run_update
 
 import shapes
-from conftest import FOLDER, git, release, snapshot
+from commands import copier
+from conftest import FOLDER, git
 from files import texts
-from interview import CONFIG
-
-ANSWERS = ".copier-answers.yml"
-NEWS = "news of the next version"
-# What the next version changes: a line under the one that names the owner.
-CHANGED = (
-    ".gitignore.jinja",
-    "README.md.jinja",
-    "docs/SETUP.md.jinja",
-    "pyproject.toml.jinja",
-    "src/entry.py.jinja",
-    "src/guard/log.py.jinja",
-    "src/guard/{% if pw_edge %}settings.py{% endif %}",
-    "src/guard/{% if pw_edge %}token.py{% endif %}",
-    "tests/kit/runtime.py",
-    "wrangler.jsonc.jinja",
-)
-SEEDS = (
-    "src/{% if pw_serves and not pw_fastapi %}api.py{% endif %}.jinja",
-    "src/{% if pw_rpc %}internal.py{% endif %}.jinja",
-)
-COMMENTS = {".md": f"<!-- {NEWS} -->", ".jsonc": f"// {NEWS}"}
+from interview import ASKED
+from updates import ANSWERS, assert_no_conflict, commit, copy, edit, files_of, is_seed, update
+from versions import CHANGED, NEWS
 
 
-@pytest.fixture(scope="session")
-def versions(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object) -> Path:
-    """The working tree as v1.0.0, and a v1.1.0 after it."""
-    repository = snapshot(tmp_path_factory.mktemp("versions"), "v1.0.0")
-    folder = repository / "template"
-    for name in (*CHANGED, *SEEDS):
-        file = folder / name
-        lines = file.read_text(encoding="utf-8").split("\n")
-        owner = next((n for n, line in enumerate(lines) if "private-worker template" in line), 0)
-        comment = COMMENTS.get(Path(name.removesuffix(".jinja")).suffix, f"# {NEWS}")
-        file.write_text("\n".join([*lines[: owner + 1], comment, *lines[owner + 1 :]]))
-    (folder / "docs" / "NEW.md.jinja").write_text(
-        "<!-- Managed by the private-worker template: do not edit, an update replaces it. -->\n"
-        "\n# New in {{ worker_name }}\n"
-    )
-    release(repository, "v1.1.0")
-    return repository
-
-
-def copy(repository: Path, project: Path, version: str, answers: dict[str, Any]) -> None:
-    run_copy(
-        str(repository),
-        project,
-        data=answers,
-        vcs_ref=version,
-        defaults=True,
-        quiet=True,
-        unsafe=False,
-    )
-
-
-def update(project: Path, **changed: Any) -> None:
-    """To the newest version, or with some answers changed and nothing else."""
-    ref = VcsRef.CURRENT if changed else None
-    run_update(
-        project,
-        data=changed,
-        vcs_ref=ref,
-        defaults=True,
-        overwrite=True,
-        quiet=True,
-        unsafe=False,
-    )
-
-
-def update_by_command(project: Path) -> None:
+def update_by_command(project: Path, **changed: Any) -> None:
     """As a person would, without trust."""
-    command = [sys.executable, "-m", "copier", "update", "--defaults", str(project)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    data = [
+        part for name, value in changed.items() for part in ("--data", f"{name}={typed(value)}")
+    ]
+    ref = ["--vcs-ref=:current:"] if changed else []
+    done = copier("update", "--defaults", *ref, *data, folder=project)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "git status" in done.stderr, "the message says where to look for conflicts"
 
 
-def commit(project: Path) -> None:
-    if not (project / ".git").exists():
-        git(project, "init")
-    git(project, "add", "--all")
-    git(project, "commit", "--message", "x")
-
-
-def files_of(project: Path) -> dict[str, str]:
-    listed = git(project, "ls-files", "--cached", "--others").splitlines()
-    return {
-        name: (project / name).read_text(encoding="utf-8")
-        for name in sorted(set(listed))
-        if (project / name).is_file()
-    }
-
-
-def is_seed(name: str) -> bool:
-    return any(fnmatch(name, pattern) for pattern in CONFIG["_skip_if_exists"])
-
-
-def assert_no_conflict(project: Path) -> None:
-    status = git(project, "status", "--porcelain")
-    assert not [line for line in status.splitlines() if line[:2] in ("UU", "AA", "DU", "UD")]
-    for name, text in files_of(project).items():
-        assert not name.endswith(".rej"), name
-        assert not re.search(r"^(<{7}|>{7}) ", text, re.MULTILINE), name
-
-
-def edit(text: str, name: str) -> str:
-    """A line of the user's at the end of a file."""
-    return text + ("// mine\n" if name.endswith((".jsonc", ".json", ".mjs")) else "# mine\n")
+def typed(value: Any) -> str:
+    """An answer as it is typed after `--data name=`."""
+    return f"[{', '.join(value)}]" if isinstance(value, list) else str(value)
 
 
 @pytest.mark.parametrize("shape", ["production", "internal-rpc"])
@@ -221,10 +128,31 @@ def test_project_in_a_subdirectory(versions: Path, tmp_path: Path) -> None:
 CUSTOM = {"profile": "custom", "exposure": "workers_dev"}
 PERSONAL = {"profile": "personal", "callers": ["human"], "exposure": "workers_dev", "ci": "none"}
 PRODUCTION = {"profile": "production", "callers": ["human"], "exposure": "custom_domain"}
+# An answer once stored stays, also one that was made from another: hence a hostname.
+EVERYBODY = {
+    "profile": "custom",
+    "hostname": "api.example.com",
+    "callers": ["human", "machine", "binding"],
+    "exposure": "custom_domain",
+    "binding_style": "both",
+    "ci": "none",
+}
+ROUTE = {**EVERYBODY, "callers": ["human"], "exposure": "route"}
+# Together they change every answer. Those of the first few run always, the others are slow.
 TOGGLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "other Workers": (
         {**CUSTOM, "callers": ["human"]},
         {**CUSTOM, "callers": ["human", "binding"]},
+    ),
+    "personal to production": (PERSONAL, {**PRODUCTION, "ci": "github"}),
+    "settings": (
+        {**PRODUCTION, "team_domain": "", "policy_aud": "", "allowed_emails": ""},
+        {
+            **PRODUCTION,
+            "team_domain": "acme",
+            "policy_aud": shapes.AUD,
+            "allowed_emails": "ann@example.com",
+        },
     ),
     "programs": ({**CUSTOM, "callers": ["human"]}, {**CUSTOM, "callers": ["human", "machine"]}),
     "upstreams": ({**PRODUCTION, "upstreams": ""}, {**PRODUCTION, "upstreams": "billing, b2"}),
@@ -233,20 +161,78 @@ TOGGLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"profile": "internal", "binding_style": "both"},
     ),
     "previews": ({**CUSTOM, "preview_urls": False}, {**CUSTOM, "preview_urls": True}),
-    "personal to production": (PERSONAL, {**PRODUCTION, "ci": "github"}),
     "ci": ({**PRODUCTION, "ci": "github"}, {**PRODUCTION, "ci": "gitlab"}),
-    "settings": (
-        {**PRODUCTION, "team_domain": "", "policy_aud": ""},
-        {**PRODUCTION, "team_domain": "acme", "policy_aud": shapes.AUD},
+    "no ci": ({**PRODUCTION, "ci": "gitlab"}, {**PRODUCTION, "ci": "none"}),
+    "ops": ({**EVERYBODY, "ops": True}, {**EVERYBODY, "ops": False}),
+    "framework": ({**EVERYBODY, "framework": "plain"}, {**EVERYBODY, "framework": "fastapi"}),
+    "no address": (
+        {**CUSTOM, "callers": ["human", "binding"], "exposure": "workers_dev"},
+        {**CUSTOM, "callers": ["binding"], "exposure": "none"},
+    ),
+    "names": (
+        {**EVERYBODY, "project_name": "One", "worker_name": "one", "description": "The first"},
+        {**EVERYBODY, "project_name": "Two", "worker_name": "two", "description": "The second"},
+    ),
+    "hostname": (
+        {**EVERYBODY, "hostname": "one.example.com"},
+        {**EVERYBODY, "hostname": "two.example.com"},
+    ),
+    "route": (
+        {**ROUTE, "zone_name": "example.com", "route_pattern": "api.example.com/*"},
+        {**ROUTE, "zone_name": "example.net", "route_pattern": "example.net/api/*"},
+    ),
+    "staging": (
+        {**EVERYBODY, "staging": False, "upstreams": "billing"},
+        {**EVERYBODY, "staging": True, "upstreams": "billing"},
+    ),
+    "staging's hostname": (
+        {**EVERYBODY, "staging": True, "staging_hostname": "dev.example.com"},
+        {
+            **EVERYBODY,
+            "staging": True,
+            "staging_hostname": "test.example.com",
+            "staging_policy_aud": shapes.STAGING_AUD,
+        },
+    ),
+    "staging's route": (
+        {**ROUTE, "staging": True, "staging_route_pattern": "dev.example.com/*"},
+        {**ROUTE, "staging": True, "staging_route_pattern": "test.example.com/*"},
+    ),
+    "hostname application": (
+        {**EVERYBODY, "access_scope": "worker"},
+        {**EVERYBODY, "access_scope": "hostname"},
+    ),
+    "who else": (
+        {**EVERYBODY, "allowed_service_tokens": "", "calling_workers": ""},
+        {
+            **EVERYBODY,
+            "allowed_service_tokens": shapes.CLIENT_IDS[0],
+            "calling_workers": "gateway, nightly-job",
+        },
+    ),
+    "login": (
+        {**EVERYBODY, "identity_provider": "otp", "session_duration": "24h"},
+        {**EVERYBODY, "identity_provider": "existing", "session_duration": "6h"},
     ),
 }
+SOME, OTHERS = list(TOGGLES)[:3], list(TOGGLES)[3:]
+
+
+def difference(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in new.items() if old[name] != value}
+
+
+def test_every_answer_is_changed() -> None:
+    assert {name for pair in TOGGLES.values() for name in difference(*pair)} == set(ASKED)
 
 
 def without_seeds(found: dict[str, str]) -> dict[str, str]:
     return {name: text for name, text in found.items() if not is_seed(name) and name != ANSWERS}
 
 
-@pytest.mark.parametrize("name", TOGGLES)
+@pytest.mark.parametrize(
+    "name", [*SOME, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
+)
 def test_changed_answers_there_and_back(versions: Path, tmp_path: Path, name: str) -> None:
     """`copier update --vcs-ref=:current: --data …`, as the rendered project says: the same as a
     fresh copy with the new answers, and changed back the same as before.
@@ -260,7 +246,7 @@ def test_changed_answers_there_and_back(versions: Path, tmp_path: Path, name: st
     before = files_of(project)
     copy(versions, fresh, "v1.0.0", new)
 
-    update(project, **new)
+    update_by_command(project, **difference(old, new))
     assert_no_conflict(project)
     now, expected = files_of(project), texts(fresh)
     assert without_seeds(now) == without_seeds(expected)
@@ -269,7 +255,7 @@ def test_changed_answers_there_and_back(versions: Path, tmp_path: Path, name: st
         assert now[file] == before.get(file, expected.get(file)), file
     commit(project)
 
-    update(project, **old)
+    update_by_command(project, **difference(new, old))
     assert_no_conflict(project)
     assert without_seeds(files_of(project)) == without_seeds(before)
 

@@ -1,0 +1,56 @@
+"""Copier as a person runs it, and the commands and messages that the documentation shows."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import ROOT
+
+Done = subprocess.CompletedProcess[str]
+
+
+def copier(*arguments: str, folder: Path | None = None) -> Done:
+    """The command line, never with a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "copier", *arguments],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def section(document: str, heading: str | None) -> str:
+    """The text under a heading of any level, up to the next heading."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    if heading is None:
+        return text
+    found = re.search(rf"^#+ {re.escape(heading)}$(.*?)(?=^#+ |\Z)", text, re.M | re.S)
+    assert found, f"{document} has no section {heading!r}"
+    return found[1]
+
+
+def shell(document: str, heading: str | None = None) -> list[str]:
+    """Each `sh` block, without its comments."""
+    blocks = re.findall(r"```sh\n(.*?)```", section(document, heading), re.DOTALL)
+    return [re.sub(r"[ \t]+# .*$", "", block, flags=re.MULTILINE) for block in blocks]
+
+
+def documented(document: str, heading: str | None = None) -> list[list[str]]:
+    """Each line of those blocks, split like a shell does."""
+    lines = "".join(shell(document, heading)).replace("\\\n", " ").splitlines()
+    return [shlex.split(line)[0:] for line in lines if line.strip()]
+
+
+def quoted(document: str, heading: str) -> list[str]:
+    """Each `text` block: what Copier says."""
+    blocks = re.findall(r"```text\n(.*?)```", section(document, heading), re.DOTALL)
+    return [block.strip() for block in blocks]
+
+
+def words(text: str) -> str:
+    """One line, without the colours of a terminal."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())
