@@ -186,7 +186,12 @@ TOGGLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {**EVERYBODY, "staging": True, "upstreams": "billing"},
     ),
     "staging's hostname": (
-        {**EVERYBODY, "staging": True, "staging_hostname": "dev.example.com"},
+        {
+            **EVERYBODY,
+            "staging": True,
+            "staging_hostname": "dev.example.com",
+            "staging_policy_aud": "",
+        },
         {
             **EVERYBODY,
             "staging": True,
