@@ -5,8 +5,8 @@ import importlib
 import json
 import os
 import re
+import shutil
 import sys
-import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -15,10 +15,15 @@ ROOT = Path(__file__).resolve().parents[1]
 WRANGLER = ROOT / "wrangler.jsonc"
 PLACEHOLDER = "REPLACE_WITH"  # every placeholder that the template renders starts with this
 
-_STRING = r'"(?:\\.|[^"\\\n])*"'
-_COMMENT = re.compile(rf"{_STRING}|//[^\r\n]*|/\*.*?\*/", re.DOTALL)
-_TRAILING_COMMA = re.compile(rf"{_STRING}|,(?=\s*[}}\]])")
-_SPACE = re.compile(r"\s*")
+STRING = r'"(?:\\.|[^"\\\n])*"'
+_COMMENT = re.compile(rf"{STRING}|//[^\r\n]*|/\*.*?\*/", re.DOTALL)
+# A comma before the end of a list or object, but not one that has nothing before it.
+_TRAILING_COMMA = re.compile(rf"{STRING}|[\[{{,:]\s*,|,(?=\s*[}}\]])")
+# A key, or else a value or one character between values.
+_TOKEN = re.compile(rf"({STRING})\s*:|{STRING}|[\[\]{{}},]|[^\s\[\]{{}},]+")
+
+# The way to a value from the top of wrangler.jsonc. A number counts a list's items, from 0.
+Way = tuple[str | int, ...]
 
 
 class Problem(Exception):
@@ -26,18 +31,19 @@ class Problem(Exception):
 
 
 class Block(NamedTuple):
-    """A part of wrangler.jsonc with settings of its own.
+    """A part of wrangler.jsonc with settings of its own."""
 
-    `path` leads to it from the top, such as ("env", "staging"); `name` is how a person calls it.
-    """
-
-    name: str
-    path: tuple[str, ...]
+    name: str  # for a person
+    path: tuple[str, ...]  # the way to it from the top, such as ("env", "staging")
     settings: dict[str, Any]
+
+    @property
+    def is_previews(self) -> bool:
+        return len(self.path) in (1, 3)  # ("previews",) or ("env", "staging", "previews")
 
 
 class Config:
-    """wrangler.jsonc: JSON with comments and trailing commas.
+    """wrangler.jsonc: JSON with comments and trailing commas, read as wrangler reads it.
 
     https://developers.cloudflare.com/workers/wrangler/configuration/
     Raises Problem when it cannot be read.
@@ -55,38 +61,34 @@ class Config:
         self._parse()
 
     def _parse(self) -> None:
-        # Comments become blanks, so that every position in `plain` is one in `text`.
-        plain = self.text.replace("\ufeff", " ", 1) if self.text[:1] == "\ufeff" else self.text
+        # Comments become blanks: a position in `plain` is one in `text`.
+        plain = " " + self.text[1:] if self.text[:1] == "\ufeff" else self.text
         for pattern in (_COMMENT, _TRAILING_COMMA):
             plain = pattern.sub(_blank, plain)
-        self.repeated: list[str] = []  # keys that stand twice in one object
         try:
-            self.data = json.loads(plain, object_pairs_hook=self._object)
-        except json.JSONDecodeError as error:
-            where = f"line {error.lineno}, column {error.colno}"
-            raise Problem(f"{self.path.name} is not JSON, {where}: {error.msg}") from None
-        except RecursionError:
-            raise Problem(f"{self.path.name} is nested too deeply") from None
+            # `int` refuses NaN and Infinity, which Python would take and wrangler does not.
+            self.data = json.loads(plain, object_pairs_hook=_object, parse_constant=int)
+        except (ValueError, RecursionError) as error:
+            raise Problem(f"{self.path.name} is not JSON: {error}") from None
         if not isinstance(self.data, dict):
             raise Problem(f"{self.path.name} must hold one object")
-        self._plain = plain
-
-    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        self.repeated += sorted({name for name in names if names.count(name) > 1})
-        return dict(pairs)
+        self.plain, self._places = plain, _places(plain)
+        if max(map(len, self._places)) > 64:  # more than Python can follow would be a traceback
+            raise Problem(f"{self.path.name} is nested too deeply")
 
     def blocks(self) -> list[Block]:
-        """The top level, `previews` and each environment, as far as they are objects."""
-        found = [Block("the top level", (), self.data)]
-        environments = self.data.get("env")
-        paths = [("previews",)]
-        if isinstance(environments, dict):
-            paths += [("env", name) for name in environments]
+        """The top level and each environment, each with its `previews`, as far as they are objects.
+
+        An environment without `previews` of its own inherits those of the top level.
+        """
+        environments, found = self.data.get("env"), []
+        paths: list[tuple[str, ...]] = [(), ("previews",)]
+        for name in environments if isinstance(environments, dict) else ():
+            paths += [("env", name), ("env", name, "previews")]
         for path in paths:
             settings = self.get(path)
             if isinstance(settings, dict):
-                found.append(Block(".".join(path), path, settings))
+                found.append(Block(".".join(path) or "the top level", path, settings))
         return found
 
     def block(self, environment: str | None) -> Block:
@@ -99,8 +101,7 @@ class Config:
 
     def worker_name(self, environment: str | None) -> str:
         """The Worker's name at Cloudflare. An environment's is `<name>-<environment>`."""
-        block, top = self.block(environment), self.data.get("name")
-        own = block.settings.get("name")
+        own, top = self.block(environment).settings.get("name"), self.data.get("name")
         name = own or (f"{top}-{environment}" if environment and isinstance(top, str) else top)
         if not isinstance(name, str) or not name:
             raise Problem(f'{self.path.name} has no "name"')
@@ -113,74 +114,87 @@ class Config:
             value = value.get(key) if isinstance(value, dict) else None
         return value
 
-    def line(self, path: tuple[str, ...]) -> int:
+    def line(self, path: Way) -> int:
         """The line of the value at `path`, or of the last part of the path that is there."""
-        at = _skip(self._plain, 0)
-        for key in path:
-            there = _members(self._plain, at)
-            if key not in there:
-                break
-            at = there[key][0]
-        return self.text.count("\n", 0, at) + 1
+        while path not in self._places:
+            path = path[:-1]
+        return self.text.count("\n", 0, self._places[path][0]) + 1
 
     def put(self, path: tuple[str, ...], value: Any) -> None:
-        """Replace the value at `path`, or add it as the first of its object, and nothing else.
-
-        Raises Problem when the object that holds it is missing.
-        """
-        at = _skip(self._plain, 0)
-        for key in path[:-1]:
-            there = _members(self._plain, at)
-            if key not in there or self._plain[there[key][0]] != "{":
-                raise Problem(f'{self.path.name} has no object "{".".join(path[:-1])}": add it')
-            at = there[key][0]
-        there, key, new = _members(self._plain, at), path[-1], json.dumps(value)
-        if key in there:
-            start, end = there[key]
+        """Replace or add the value at `path` and nothing else. Problem: no object is there."""
+        parent, new = self.get(path[:-1]), json.dumps(value)
+        if not isinstance(parent, dict):
+            raise Problem(f'{self.path.name} has no object "{".".join(path[:-1])}": add it')
+        if path in self._places:
+            start, end = self._places[path]
         else:
-            start = end = at + 1
-            first = _skip(self._plain, start)
-            gap = self.text[start : start + len(_SPACE.match(self.text, start)[0])]
-            new = f"{gap}{json.dumps(key)}: {new}" + ("," if self._plain[first] != "}" else "")
+            start = end = self._places[path[:-1]][0] + 1
+            rest = self.text[start:]
+            gap = rest[: -len(rest.lstrip())]
+            new = f"{gap}{json.dumps(path[-1])}: {new}" + ("," if parent else "")
         self.text = self.text[:start] + new + self.text[end:]
         self._parse()
 
     def save(self) -> None:
-        """Write the file whole or not at all."""
-        with tempfile.NamedTemporaryFile(dir=self.path.parent, delete=False) as scratch:
-            scratch.write(self.text.encode("utf-8"))
-        os.chmod(scratch.name, self.path.stat().st_mode)
-        os.replace(scratch.name, self.path)
+        """Write the file whole or not at all. Raises Problem when it cannot be written."""
+        target = self.path.resolve()  # a link stays a link
+        scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+        try:
+            try:
+                scratch.write_bytes(self.text.encode("utf-8"))
+                shutil.copymode(target, scratch)
+                os.replace(scratch, target)
+            finally:
+                scratch.unlink(missing_ok=True)
+        except OSError as error:
+            raise Problem(f"{self.path.name} cannot be written: {error.strerror}") from None
 
 
-def guard_settings() -> ModuleType:
-    """`src/guard/settings.py`, without the rest of the guard, which needs the Worker's runtime."""
+def guard_module(name: str) -> ModuleType:
+    """`src/guard/<name>.py`, without the rest of the guard, which needs the Worker's runtime."""
     package = ModuleType("guard")
     package.__path__ = [str(ROOT / "src" / "guard")]
     sys.modules["guard"] = package
-    return importlib.import_module("guard.settings")
+    try:
+        return importlib.import_module(f"guard.{name}")
+    except (ImportError, SyntaxError) as error:
+        raise Problem(f"src/guard cannot be read: {error}; render it again") from None
+
+
+def guard_settings() -> ModuleType:
+    """The guard's rules for its settings: `load(vars)` and `NotConfigured`."""
+    return guard_module("settings")
 
 
 def _blank(match: re.Match[str]) -> str:
+    """A comment or a trailing comma as blanks; what else the patterns find stays as it is."""
     found = match[0]
-    return found if found.startswith('"') else re.sub(r"[^\r\n]", " ", found)
+    return re.sub(r"[^\r\n]", " ", found) if found == "," or found[0] == "/" else found
 
 
-def _skip(plain: str, at: int) -> int:
-    return _SPACE.match(plain, at).end()
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):  # wrangler takes the last; who reads the first is misled
+        raise ValueError(f"a key stands twice: {max(names, key=names.count)!a}")
+    return dict(pairs)
 
 
-def _members(plain: str, at: int) -> dict[str, tuple[int, int]]:
-    """Where the values of the object at `at` start and end; none when there is no object."""
-    read = json.JSONDecoder().raw_decode
-    found: dict[str, tuple[int, int]] = {}
-    while plain[at] in "{,":
-        at = _skip(plain, at + 1)
-        if plain[at] == "}":
-            break
-        key, at = read(plain, at)
-        start = _skip(plain, _skip(plain, at) + 1)
-        _, end = read(plain, start)
-        found[key] = (start, end)
-        at = _skip(plain, end)
+def _places(plain: str) -> dict[Way, tuple[int, int]]:
+    """Where each value of a JSON text starts and ends, by the way to it."""
+    found: dict[Way, tuple[int, int]] = {}
+    way: list[str | int] = []
+    starts: list[int] = []  # of the objects and lists that are not closed yet
+    for token in _TOKEN.finditer(plain):
+        start, first = token.start(), token[0][0]
+        if token[1]:
+            way[-1] = json.loads(token[1])
+        elif first == "," and isinstance(way[-1], int):
+            way[-1] += 1
+        elif first in "[{":
+            starts.append(start)
+            way.append(0)  # the first item of a list; an object's key replaces it
+        elif first != ",":
+            if first in "]}":
+                start, _ = starts.pop(), way.pop()
+            found[tuple(way)] = (start, token.end())
     return found

@@ -1,0 +1,66 @@
+# Managed by the private-worker template: do not edit, an update replaces it.
+"""`check`: look for mistakes before they are deployed. It reads files and opens no connection."""
+
+import argparse
+import json
+import sys
+from io import TextIOWrapper
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from . import check_addresses, check_config, check_repository
+from .finding import WHY, Finding
+from .project import Config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    parser.add_argument(
+        "--allow",
+        metavar="RULE",
+        action="append",
+        default=[],
+        choices=WHY,
+        help="leave out a rule by the name that stands after the file; can be given repeatedly",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 when nothing was found, 1 otherwise. Raises Problem when there is nothing to read."""
+    config = Config()
+    found = [
+        *check_addresses.findings(config),
+        *check_config.findings(config),
+        *check_repository.findings(),
+    ]
+    wrong = [finding for finding in found if finding.rule not in options.allow]
+    if options.json:
+        listed = [{**finding._asdict(), "why": WHY[finding.rule]} for finding in wrong]
+        print(json.dumps({"ok": not wrong, "findings": listed}))
+    else:
+        print_findings(wrong, allowed=len(found) - len(wrong))
+    return 1 if wrong else 0
+
+
+def print_findings(findings: list[Finding], allowed: int) -> None:
+    """One block for each finding, then a line that sums up."""
+    if isinstance(sys.stdout, TextIOWrapper):  # an ASCII terminal shows "é" as "\xe9"
+        sys.stdout.reconfigure(errors="backslashreplace")
+    console = Console(highlight=False)
+    for rule, file, line, wrong, fix in findings:
+        where = f"{file}:{line}" if line else file
+        console.print(Text(printable(f"{where}  {rule}"), style="bold", overflow="fold"))
+        block = Table.grid(padding=(0, 2, 0, 0))
+        for label, text in (("wrong", wrong), ("why", WHY[rule]), ("fix", fix)):
+            block.add_row(label, Text(printable(text), overflow="fold"))
+        console.print(Padding(block, (0, 0, 1, 2)))
+    count = "Nothing is wrong" if not findings else f"Wrong: {len(findings)}"
+    console.print(Text(count + (f", left out by --allow: {allowed}" if allowed else "") + "."))
+
+
+def printable(text: str) -> str:
+    """Text from outside for a terminal: what could steer it becomes an escape like `\\x1b`."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -1,0 +1,184 @@
+# Managed by the private-worker template: do not edit, an update replaces it.
+"""What `check` reads in wrangler.jsonc besides addresses. Each function is one idea.
+
+https://developers.cloudflare.com/workers/wrangler/configuration/
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+from . import shape
+from .finding import Finding, Findings, at, items, shown
+from .project import PLACEHOLDER, ROOT, STRING, Block, Config, Way, guard_module, guard_settings
+
+# What an environment does not take from the top level (wrangler 4.164.0).
+NOT_INHERITED = """
+    agent_memory ai ai_search ai_search_namespaces analytics analytics_engine_datasets artifacts
+    browser cloudchamber connect containers d1_databases define dispatch_namespaces durable_objects
+    flagship hyperdrive images k2 kv_namespaces media mtls_certificates pipelines queues r2_buckets
+    ratelimits secrets secrets_store_secrets send_email services stream streaming_tail_consumers
+    tail_consumers unsafe unsafe_hello_world vars vectorize version_metadata vpc_networks
+    vpc_services worker_loaders workflows
+""".split()
+# The guard's vars, each with a value that the guard takes.
+GUARD_VARS: dict[str, object] = {"TEAM_DOMAIN": "team", "POLICY_AUD": "0" * 64}
+GUARD_VARS |= dict.fromkeys(("ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", "ALLOWED_WORKERS"), "*")
+# What must not stand in wrangler.jsonc, and what to do. The rule has the key's name.
+UNWANTED = {
+    "route": 'Write a list instead: "routes": [...],',
+    "keep_vars": "Delete this line.",
+    "vpc_networks": 'Bind one service: "vpc_services": [{"binding": "...", "service_id": "..."}],',
+    "assets": "Delete it. Another Worker can serve them.",
+}
+# What must stand there, as it is to be written. These an environment inherits.
+# https://developers.cloudflare.com/workers/configuration/compatibility-flags/
+WANTED = {
+    "main": '"src/entry.py"',
+    "compatibility_date": 'any date from "2026-09-08", the first with Python 3.14, to today',
+    "compatibility_flags": '["python_workers"], and none that takes Python away',
+}
+PYTHON_TAKEN_AWAY = re.compile(r"python_workers_20250116|(no|disable)_(enable_)?python_.*")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    r"(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?|(API|PRIVATE|ACCESS|SIGNING)_?KEY)(_?V?\d+)?\Z",
+    re.IGNORECASE,
+)
+PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+
+
+def findings(config: Config) -> Findings:
+    """All that is wrong in wrangler.jsonc besides addresses."""
+    yield from other_files()
+    yield from placeholders(config)
+    for block in config.blocks():
+        for look in (keys, not_inherited, guard, secrets, services):
+            yield from look(config, block)
+
+
+def other_files() -> Findings:
+    """What wrangler looks for here and in all folders above, before it looks for this file."""
+    for folder in (ROOT, *ROOT.parents):
+        for name in ("wrangler.json", ".wrangler/deploy/config.json"):
+            if (folder / name).is_file():
+                wrong = f"There is also {folder / name}"
+                yield Finding("other-config", name, 0, wrong, "Move that file away.")
+
+
+def placeholders(config: Config) -> Findings:
+    """Every placeholder, wherever it stands."""
+    for match in re.finditer(STRING, config.plain):
+        if PLACEHOLDER in match[0].upper():
+            line = config.plain.count("\n", 0, match.start()) + 1
+            wrong, fix = f"{match[0]} still stands here", "Put in the real one; see docs/SETUP.md."
+            yield Finding("placeholder", config.path.name, line, wrong, fix)
+
+
+def keys(config: Config, block: Block) -> Findings:
+    """Keys that must be there with one value, and keys that must not be there."""
+    for key, wanted in WANTED.items():
+        value, path = block.settings.get(key), (*block.path, key)
+        if not is_right(key, value) and (key in block.settings or not block.path):
+            fix = f'"{key}": {wanted}'
+            yield at(config, path, key.replace("_", "-"), f"is {shown(value)}", fix)
+    for key, fix in UNWANTED.items():
+        if block.settings.get(key):
+            yield at(config, (*block.path, key), key.replace("_", "-"), "stands here", fix)
+
+
+def is_right(key: str, value: Any) -> bool:
+    """Whether a key of WANTED has a value that Python 3.14 and the guard run with."""
+    if key == "compatibility_flags":
+        flags = value if isinstance(value, list) else []
+        lost = any(PYTHON_TAKEN_AWAY.fullmatch(str(flag)) for flag in flags)
+        return "python_workers" in flags and not lost
+    if key == "main":
+        return str(value).removeprefix("./") == "src/entry.py"
+    tomorrow = date.today() + timedelta(days=1)  # it may be tomorrow already at Cloudflare
+    form = re.fullmatch(r"\d{4}-\d\d-\d\d", str(value), re.ASCII)
+    return bool(form) and "2026-09-08" <= value <= str(tomorrow)
+
+
+def not_inherited(config: Config, block: Block) -> Findings:
+    """Vars and bindings of the top level that an environment or `previews` lacks."""
+    for key in NOT_INHERITED:
+        there = names(key, block.settings.get(key))
+        for name in names(key, config.data.get(key)):
+            if name not in there:
+                wrong = f"lacks {name}, which the top level has"
+                fix = f"Repeat {name} here, with the value that is right for {block.name}."
+                yield at(config, (*block.path, key), "not-inherited", wrong, fix)
+
+
+def names(key: str, value: Any) -> list[str]:
+    """The guard's vars or the bindings under a key. The key stands for one without a name."""
+    if key == "vars":
+        return [name for name in GUARD_VARS if isinstance(value, dict) and name in value]
+    found = value if isinstance(value, list) else [value] if value else []
+    return [str(item.get("binding", key)) if isinstance(item, dict) else key for item in found]
+
+
+def guard(config: Config, block: Block) -> Findings:
+    """The vars as the guard itself judges them. What only the top level has is not named again."""
+    values = block.settings.get("vars")
+    values = values if isinstance(values, dict) else {}
+    for name, problem in refusals({**GUARD_VARS, **values} if block.path else values):
+        if PLACEHOLDER not in json.dumps(values.get(name)).upper():  # `placeholders` names those
+            path, fix = (*block.path, "vars", name), f"Correct {name}; see docs/SETUP.md."
+            yield at(config, path, "setting", problem, fix)
+
+
+def refusals(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each var that the guard does not take, with what is wrong with it."""
+    if shape.EXPOSURE != "none":
+        settings, given = guard_settings(), dict(values)
+        for _ in GUARD_VARS:  # it names one at a time
+            try:
+                settings.load(given)
+            except settings.NotConfigured as error:
+                yield error.setting, error.problem
+                given[error.setting] = GUARD_VARS[error.setting]
+    if str(values.get("TEAM_DOMAIN")).lower().startswith("http://"):
+        yield "TEAM_DOMAIN", "is for your own machine. It belongs in .dev.vars"
+    if (ROOT / "src" / "guard" / "bound.py").is_file():
+        rules = guard_module("values")
+        try:
+            if not rules.strings("ALLOWED_WORKERS", values.get("ALLOWED_WORKERS")):
+                yield "ALLOWED_WORKERS", "names nobody, so nobody could be let in"
+        except rules.NotConfigured as error:
+            yield error.setting, error.problem
+
+
+def secrets(config: Config, block: Block) -> Findings:
+    """Vars that look like secrets, by their name or as a URL with a password.
+
+    https://developers.cloudflare.com/workers/configuration/secrets/
+    """
+    values = block.settings.get("vars")
+    command = "npx wrangler preview secret put" if block.is_previews else "npx wrangler secret put"
+    environment = f" --env {shlex.quote(block.path[1])}" if block.path[:1] == ("env",) else ""
+    for name, value in values.items() if isinstance(values, dict) else ():
+        text = value if isinstance(value, str) else ""
+        if (text and SECRET_NAME.search(name)) or PASSWORD_IN_URL.search(text):
+            path = (*block.path, "vars", name)
+            fix = "Delete it here, have a new one made, and type: "
+            fix += f"{command} {shlex.quote(name)}{environment}"
+            yield at(config, path, "secret-in-vars", "looks like a secret", fix)
+
+
+def services(config: Config, block: Block) -> Findings:
+    """Bindings to Workers. A private service written here is a common mistake.
+
+    https://developers.cloudflare.com/workers-vpc/
+    """
+    for index, item in enumerate(items(block, "services")):
+        binding = item if isinstance(item, dict) else {}
+        number = str(binding.get("service_id", binding.get("service")))
+        if UUID.fullmatch(number) or {"service_id", "tunnel_id", "network_id"} & set(binding):
+            form = json.dumps({"binding": binding.get("binding"), "service_id": number})
+            path: Way = (*block.path, "services", index)
+            fix = f'Write: "vpc_services": [{form}],'
+            yield at(config, path, "vpc-in-services", "is a private service, no Worker", fix)

@@ -1,0 +1,70 @@
+# Managed by the private-worker template: do not edit, an update replaces it.
+"""What `check` looks for, rule by rule, and one finding of it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from .project import Block, Config, Way
+
+# Each rule and why it matters. The name is what `--json` shows and what `--allow` takes.
+WHY = {
+    "implicit-exposure": "Left out, it follows a default or the top level, which may open it.",
+    "wrong-exposure": "The project was made for another way in. Access and the tests follow that.",
+    "open-preview": "No Access application stands before the previews of this project.",
+    "route-form": "wrangler refuses it, or the Worker answers on other addresses than you think.",
+    "shared-hostname": "A deploy of one takes the address away from the other.",
+    "previews-block": "A preview takes no settings from above, so the guard would have none.",
+    "not-inherited": "Vars and bindings are not taken from the top level. They are missing here.",
+    "placeholder": "With a placeholder the Worker refuses every request.",
+    "setting": "With this setting the guard refuses every request.",
+    "secret-in-vars": "vars are not secret. They stand in git and in the dashboard.",
+    "vpc-in-services": "`services` binds Workers. A private service needs `vpc_services`.",
+    "route": "It cannot say all that a list of routes can.",
+    "keep-vars": "A var that you delete here stays in force, such as a list of who gets in.",
+    "vpc-networks": "It reaches every host and port in there, whatever a caller makes it fetch.",
+    "assets": "They are served before the guard runs, and with them Access names no caller.",
+    "main": "The guard stands in src/entry.py. Another file would be deployed without it.",
+    "compatibility-date": "It decides which Python runs. The tests run Python 3.14.",
+    "compatibility-flags": "They decide whether Python runs, and which.",
+    "other-config": "wrangler takes that file first. What wrangler.jsonc says is not deployed.",
+    "version": "Another version deploys something else than what was tested, or nothing.",
+    "not-a-repository": "Only git knows which files are published. None was looked through.",
+    "secret": "Whoever reads the repository can use it, its history included.",
+    "local-file": "It is for secrets on your own machine.",
+    "merge-marker": "A merge or an update was not finished here.",
+    "reject-file": "Copier could not apply a part of an update and left it there.",
+    "requirements-txt": "pywrangler stops when it sees this file.",
+    "tool": "Tests and deploys need it.",
+}
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong. `line` counts from 1; 0 stands for the whole file."""
+
+    rule: str
+    file: str
+    line: int
+    wrong: str
+    fix: str
+
+
+Findings = Iterator[Finding]
+
+
+def at(config: Config, path: Way, rule: str, wrong: str, fix: str) -> Finding:
+    """A finding in wrangler.jsonc. `wrong` goes on after the name of what stands at `path`."""
+    wrong = f"{'.'.join(map(str, path))} {wrong}"
+    return Finding(rule, config.path.name, config.line(path), wrong, fix)
+
+
+def items(block: Block, key: str) -> list[Any]:
+    """What stands in a list of wrangler.jsonc; nothing when it is no list."""
+    value = block.settings.get(key)
+    return value if isinstance(value, list) else []
+
+
+def shown(value: object) -> str:
+    """A value of wrangler.jsonc for a terminal: ASCII, on one line, and not too long."""
+    text = json.dumps(value)
+    return text if len(text) <= 70 else text[:67] + "..."

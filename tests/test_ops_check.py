@@ -1,0 +1,1018 @@
+"""Issue 5, `check`: what is wrong in wrangler.jsonc, the repository and on the machine is found.
+
+Every command is a real process in a rendered project. Most rules are tried in environments of one
+wrangler.jsonc, one for each mistake, so that one process judges dozens of them: what it says of an
+environment must be exactly what the table says.
+"""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import shapes
+from conftest import Render, git
+from files import read_jsonc
+from ops_run import AUD, FILLED, environment, ops, project, refused
+
+Config = dict[str, Any]
+Found = dict[str, Any]
+UUID = shapes.SERVICE_ID
+SECRET = "cfast_" + "N0t" * 13 + "a" + "01234567"  # put together, so that no scanner reports it
+
+
+def encoded(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).decode().rstrip("=")
+
+
+def token(header: bytes) -> str:
+    return ".".join(map(encoded, (header, b'{"sub":"ann@example.net"}', b"x" * 64)))
+
+
+# In base64 `"alg":` looks different after 3n, 3n + 1 and 3n + 2 other characters.
+JWT = token(b'{"alg":"RS256","kid":"made-up"}')
+HEADERS = (
+    b'{"kid":"a","alg":"ES256"}',
+    b'{"kid":"ab","alg":"ES256"}',
+    b'{"kid":"abc","alg":"ES256"}',
+)
+JWTS = [JWT, *map(token, HEADERS)]
+PEM = "-----BEGIN " + "PRIVATE KEY-----\n" + "MADE+UP+MADE+UP+MADE+UP+" * 2 + "\n"
+
+CUSTOM_DOMAIN = {"profile": "production", **FILLED, "upstreams": f"billing={UUID}"}
+WORKERS_DEV = {
+    "profile": "personal",
+    "team_domain": FILLED["team_domain"],
+    "policy_aud": AUD,
+    "allowed_emails": FILLED["allowed_emails"],
+}
+ROUTE = {
+    "profile": "custom",
+    "callers": ["human", "binding"],
+    "exposure": "route",
+    "access_scope": "hostname",
+    "team_domain": FILLED["team_domain"],
+    "policy_aud": AUD,
+    "allowed_emails": FILLED["allowed_emails"],
+    "calling_workers": "gateway",
+    "zone_name": "example.net",
+    "route_pattern": "www.example.net/invoices/*",
+}
+INTERNAL = {"profile": "internal", "calling_workers": "gateway"}
+HOSTNAME_APPLICATION = {
+    **CUSTOM_DOMAIN,
+    "profile": "custom",
+    "callers": ["human", "machine"],
+    "exposure": "custom_domain",
+    "access_scope": "hostname",
+}
+SHAPES: dict[str, dict[str, Any]] = {
+    "custom_domain": CUSTOM_DOMAIN,
+    "workers_dev": WORKERS_DEV,
+    "route": ROUTE,
+    "none": INTERNAL,
+    "hostname": HOSTNAME_APPLICATION,
+}
+
+
+def configuration(folder: Path) -> Config:
+    found: Config = read_jsonc(folder / "wrangler.jsonc")
+    return found
+
+
+def write(folder: Path, config: Config) -> None:
+    (folder / "wrangler.jsonc").write_text(json.dumps(config, indent=2))
+
+
+def check(folder: Path, *words: str, **env: str) -> list[Found]:
+    """What `check --json` finds. Its exit status must agree."""
+    done = ops(folder, "check", "--json", *words, env=env)
+    assert done.stderr == "", done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["ok"] is (not answer["findings"])
+    assert done.returncode == (1 if answer["findings"] else 0)
+    found: list[Found] = answer["findings"]
+    return found
+
+
+# --- Good projects -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", shapes.of_interest())
+def test_rendered_project_is_clean(name: str, rendered: Render, tmp_path: Path) -> None:
+    """Filled, nothing is reported, not even of the rendered tests' made-up tokens. Not
+    yet filled, only the placeholders are."""
+    shape = shapes.of_interest()[name]
+    folder = project(rendered, tmp_path, **shapes.answers(shape))
+    found = check(folder)
+    if shape["filled"]:
+        assert found == []
+    else:
+        config = json.dumps(configuration(folder))
+        assert len(found) == config.count("REPLACE_WITH")
+        assert {each["rule"] for each in found} <= {"placeholder"}
+
+
+# --- Mistakes in an environment ------------------------------------------------------------------
+
+
+class Case(NamedTuple):
+    """A mistake in an environment that is otherwise right. `says` must stand in the finding."""
+
+    name: str
+    shape: str
+    change: Callable[[Config], object]
+    rule: str | None  # None: that is no mistake
+    says: tuple[str, ...] = ()
+
+
+def put(*path: str | int, value: Any) -> Callable[[Config], None]:
+    def change(block: Config) -> None:
+        target: Any = block
+        for key in path[:-1]:
+            target = target[key]
+        target[path[-1]] = value
+
+    return change
+
+
+def drop(*path: str | int) -> Callable[[Config], None]:
+    def change(block: Config) -> None:
+        target: Any = block
+        for key in path[:-1]:
+            target = target[key]
+        del target[path[-1]]
+
+    return change
+
+
+def previewing(block: Config) -> None:
+    """Previews as they should be."""
+    block["preview_urls"] = True
+    block["previews"] = {key: deepcopy(block[key]) for key in ("vars", "vpc_services")}
+
+
+def previewing_but(change: Callable[[Config], object]) -> Callable[[Config], None]:
+    def both(block: Config) -> None:
+        previewing(block)
+        change(block)
+
+    return both
+
+
+def routed(item: Any) -> Callable[[Config], None]:
+    return put("routes", 0, value=item)
+
+
+DOMAIN = {
+    "pattern": "a.example.net",
+    "custom_domain": True,
+    "enabled": True,
+    "previews_enabled": False,
+}
+ZONED = {"pattern": "b.example.net/*", "zone_name": "example.net"}
+
+CASES = (
+    # Exposure is written out.
+    Case("good", "custom_domain", lambda block: None, None),
+    Case("no-dev", "custom_domain", drop("workers_dev"), "implicit-exposure", ("workers_dev",)),
+    Case("text-dev", "custom_domain", put("workers_dev", value="false"), "implicit-exposure"),
+    Case("no-urls", "custom_domain", drop("preview_urls"), "implicit-exposure", ("preview_urls",)),
+    Case("no-routes", "custom_domain", drop("routes"), "implicit-exposure", ('"routes": [{',)),
+    Case("no-enabled", "custom_domain", drop("routes", 0, "enabled"), "implicit-exposure"),
+    Case(
+        "no-previews-enabled",
+        "custom_domain",
+        drop("routes", 0, "previews_enabled"),
+        "implicit-exposure",
+        ('"previews_enabled": false,',),
+    ),
+    # Exposure is what the project was made for.
+    Case(
+        "dev-on",
+        "custom_domain",
+        put("workers_dev", value=True),
+        "wrong-exposure",
+        ("env.dev-on.workers_dev is true", "custom_domain", '"workers_dev": false,'),
+    ),
+    Case("dev-off", "workers_dev", put("workers_dev", value=False), "wrong-exposure"),
+    Case("routed", "workers_dev", put("routes", value=[DOMAIN]), "wrong-exposure"),
+    Case("empty", "custom_domain", put("routes", value=[]), "wrong-exposure", ("custom_domain",)),
+    Case("empty", "route", put("routes", value=[]), "wrong-exposure", ("zone_name",)),
+    Case("zoned", "custom_domain", routed(ZONED), "route-form", ("b.example.net/*",)),
+    Case("domain", "route", routed(DOMAIN), "route-form", ("a.example.net",)),
+    Case("dev-on", "none", put("workers_dev", value=True), "wrong-exposure"),
+    Case("dev-on", "hostname", put("workers_dev", value=True), "wrong-exposure"),
+    Case("urls-on", "none", put("preview_urls", value=True), "open-preview"),
+    Case("routed", "none", put("routes", value=[ZONED]), "wrong-exposure"),
+    Case("urls-on", "hostname", put("preview_urls", value=True), "open-preview"),
+    Case(
+        "domain-previews",
+        "hostname",
+        put("routes", 0, "previews_enabled", value=True),
+        "open-preview",
+        ('"previews_enabled": false,',),
+    ),
+    # Routes have the form that wrangler and the Access application need.
+    Case("text", "route", routed("c.example.net/*"), "route-form", ("c.example.net/*",)),
+    Case("number", "route", routed(7), "route-form"),
+    Case("no-pattern", "route", routed({"zone_name": "example.net"}), "route-form"),
+    Case("exact", "route", put("routes", 0, "pattern", value="d.example.net/x"), "route-form"),
+    Case("glued", "route", put("routes", 0, "pattern", value="d.example.net/x*"), "route-form"),
+    Case("schemed", "route", put("routes", 0, "pattern", value="https://e.net/*"), "route-form"),
+    Case("starred", "route", put("routes", 0, "pattern", value="*.example.net/*"), None),
+    Case("zone-id", "route", routed({"pattern": "h.net/*", "zone_id": "0" * 32}), None),
+    Case("no-zone", "route", drop("routes", 0, "zone_name"), "route-form", ("zone_name",)),
+    Case(
+        "path",
+        "custom_domain",
+        put("routes", 0, "pattern", value="f.example.net/*"),
+        "route-form",
+        ("f.example.net/*", '"pattern": "api.example.com", "custom_domain": true'),
+    ),
+    Case(
+        "singular",
+        "custom_domain",
+        put("route", value="g.example.net/*"),
+        "route",
+        ('"routes": [',),
+    ),
+    Case(
+        "stolen",
+        "custom_domain",
+        put("routes", 0, "pattern", value=FILLED["hostname"]),
+        "shared-hostname",
+        (FILLED["hostname"], "the top level"),
+    ),
+    # What is not inherited is repeated.
+    Case("no-vars", "workers_dev", drop("vars"), "not-inherited", ("TEAM_DOMAIN", "POLICY_AUD")),
+    Case("no-aud", "route", drop("vars", "POLICY_AUD"), "not-inherited", ("POLICY_AUD",)),
+    Case("no-callers", "none", drop("vars", "ALLOWED_WORKERS"), "not-inherited"),
+    Case("no-vpc", "custom_domain", drop("vpc_services"), "not-inherited", ("BILLING",)),
+    Case("kv-lost", "workers_dev", drop("kv_namespaces", 0), "not-inherited", ("CACHE",)),
+    Case("other-queue", "workers_dev", put("queues", "consumers", 0, "queue", value="q2"), None),
+    Case("no-queue", "workers_dev", drop("queues"), "not-inherited", ("queues",)),
+    Case("no-objects", "workers_dev", drop("durable_objects"), "not-inherited"),
+    Case("other-name", "workers_dev", put("containers", 0, "name", value="sandbox2"), None),
+    Case("no-containers", "workers_dev", drop("containers"), "not-inherited", ("containers",)),
+    Case("no-ai", "workers_dev", drop("ai"), "not-inherited", ("AI",)),
+    Case("no-limits", "workers_dev", drop("ratelimits"), "not-inherited", ("ratelimits",)),
+    Case("no-secrets", "workers_dev", drop("secrets"), "not-inherited", ("secrets",)),
+    Case("extra-var", "workers_dev", drop("vars", "LOG_LEVEL"), None),
+    # Previews.
+    Case("previews", "custom_domain", previewing, None),
+    Case("blind", "workers_dev", put("preview_urls", value=True), "previews-block"),
+    Case(
+        "blind-domain",
+        "custom_domain",
+        put("routes", 0, "previews_enabled", value=True),
+        "previews-block",
+    ),
+    Case(
+        "lost-vars",
+        "custom_domain",
+        previewing_but(drop("previews", "vars")),
+        "not-inherited",
+        ("env.lost-vars.previews", "POLICY_AUD"),
+    ),
+    Case(
+        "lost-emails",
+        "custom_domain",
+        previewing_but(drop("previews", "vars", "ALLOWED_EMAILS")),
+        "not-inherited",
+        ("env.lost-emails.previews", "ALLOWED_EMAILS"),
+    ),
+    Case(
+        "lost-vpc",
+        "custom_domain",
+        previewing_but(drop("previews", "vpc_services")),
+        "not-inherited",
+        ("env.lost-vpc.previews", "BILLING"),
+    ),
+    Case(
+        "bad-aud",
+        "custom_domain",
+        previewing_but(put("previews", "vars", "POLICY_AUD", value="abc")),
+        "setting",
+        ("env.bad-aud.previews", "POLICY_AUD"),
+    ),
+    # Settings, as the guard reads them.
+    Case(
+        "aud", "custom_domain", put("vars", "POLICY_AUD", value="5e1f"), "setting", ("POLICY_AUD",)
+    ),
+    Case(
+        "team",
+        "custom_domain",
+        put("vars", "TEAM_DOMAIN", value="https://example.net"),
+        "setting",
+        ("TEAM_DOMAIN",),
+    ),
+    Case("emails", "workers_dev", put("vars", "ALLOWED_EMAILS", value=["ann"]), "setting"),
+    Case("nobody", "workers_dev", put("vars", "ALLOWED_EMAILS", value=[]), "setting", ("nobody",)),
+    Case("tokens", "custom_domain", put("vars", "ALLOWED_SERVICE_TOKENS", value=["x"]), "setting"),
+    Case("workers", "route", put("vars", "ALLOWED_WORKERS", value=[]), "setting", ("nobody",)),
+    Case("worker", "none", put("vars", "ALLOWED_WORKERS", value=[""]), "setting"),
+    Case(
+        "local",
+        "workers_dev",
+        put("vars", "TEAM_DOMAIN", value="http://localhost:8788"),
+        "setting",
+        ("TEAM_DOMAIN", ".dev.vars"),
+    ),
+    *(
+        Case(
+            f"secret-{name}", "workers_dev", put("vars", name, value="x"), "secret-in-vars", (name,)
+        )
+        for name in ("CLIENT_SECRET", "DB_PASSWORD", "API_KEY", "apiKey", "GH_TOKEN", "API_TOKEN_2")
+    ),
+    Case(
+        "secret-url",
+        "workers_dev",
+        put("vars", "DATABASE", value="postgres://ann:made-up@db.example.net/x"),
+        "secret-in-vars",
+        ("npx wrangler secret put DATABASE --env secret-url",),
+    ),
+    Case(
+        "secret-preview",
+        "custom_domain",
+        previewing_but(put("previews", "vars", "API_KEY", value="x")),
+        "secret-in-vars",
+        ("npx wrangler preview secret put API_KEY",),
+    ),
+    Case("no-value", "workers_dev", put("vars", "API_KEY", value=""), None),
+    Case("allowed", "custom_domain", put("vars", "ALLOWED_SERVICE_TOKENS", value="a.access"), None),
+    Case("no-secret", "workers_dev", put("vars", "TOKEN_LIFETIME", value="3600"), None),
+    Case("no-secret-url", "workers_dev", put("vars", "SITE", value="https://a.net:1/@b"), None),
+    # Bindings.
+    Case(
+        "vpc-as-service",
+        "custom_domain",
+        put("services", value=[{"binding": "OLD", "service": UUID, "remote": True}]),
+        "vpc-in-services",
+        (f'"vpc_services": [{{"binding": "OLD", "service_id": "{UUID}"}}]',),
+    ),
+    Case(
+        "vpc-by-id",
+        "custom_domain",
+        put("services", value=[{"binding": "OLD", "service_id": "x"}]),
+        "vpc-in-services",
+    ),
+    Case(
+        "tunnel",
+        "custom_domain",
+        put("services", value=[{"binding": "OLD", "service": "erp", "tunnel_id": "t"}]),
+        "vpc-in-services",
+        ("OLD",),
+    ),
+    Case(
+        "worker", "custom_domain", put("services", value=[{"binding": "A", "service": "a"}]), None
+    ),
+    Case(
+        "network",
+        "custom_domain",
+        put("vpc_networks", value=[{"binding": "NET", "network_id": "cf1:network"}]),
+        "vpc-networks",
+        ("vpc_services",),
+    ),
+    Case("assets", "workers_dev", put("assets", value={"directory": "public"}), "assets"),
+    Case("assets", "none", put("assets", value={"directory": "public"}), "assets"),
+    # What runs.
+    Case("main", "none", put("main", value="src/api.py"), "main", ("src/api.py",)),
+    Case("same-main", "none", put("main", value="./src/entry.py"), None),
+    Case("old", "none", put("compatibility_date", value="2026-09-07"), "compatibility-date"),
+    Case("oldest", "none", put("compatibility_date", value="2026-09-08"), None),
+    Case("future", "none", put("compatibility_date", value="2999-01-01"), "compatibility-date"),
+    Case("no-day", "none", put("compatibility_date", value="2026-13-01"), "compatibility-date"),
+    Case("short-day", "none", put("compatibility_date", value="20261001"), "compatibility-date"),
+    Case("list-day", "none", put("compatibility_date", value=["2026-10-01"]), "compatibility-date"),
+    Case("no-python", "none", put("compatibility_flags", value=[]), "compatibility-flags"),
+    Case(
+        "text-flags",
+        "none",
+        put("compatibility_flags", value="python_workers"),
+        "compatibility-flags",
+    ),
+    *(
+        Case(
+            flag,
+            "none",
+            put("compatibility_flags", value=["python_workers", flag]),
+            "compatibility-flags",
+        )
+        for flag in ("python_workers_20250116", "disable_python_external_sdk")
+    ),
+)
+
+# More than a rendered project has, so that there is something to lose.
+MORE: Config = {
+    "kv_namespaces": [{"binding": "CACHE", "id": "1"}],
+    "queues": {
+        "producers": [{"binding": "JOBS", "queue": "jobs"}],
+        "consumers": [{"queue": "jobs", "max_retries": 3}],
+    },
+    "durable_objects": {"bindings": [{"name": "ROOM", "class_name": "Room"}]},
+    "ai": {"binding": "AI"},
+    "ratelimits": [{"name": "LIMITER", "namespace_id": "1"}],
+    "secrets": {"required": ["DB_PASSWORD"]},
+    "containers": [{"name": "sandbox", "class_name": "Room"}],
+}
+OWN = ("workers_dev", "preview_urls", "routes", "vars", "vpc_services", *MORE)
+
+Judged = dict[str, list[Found]]
+
+
+@pytest.fixture(scope="module")
+def judged(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Judged]:
+    """What `check` says of each environment, for each shape, and of the rest under ""."""
+    answer: dict[str, Judged] = {}
+    for shape, answers in SHAPES.items():
+        folder = project(rendered, tmp_path_factory.mktemp(shape), **answers)
+        config = configuration(folder)
+        if shape == "workers_dev":
+            config |= deepcopy(MORE)
+            config["vars"]["LOG_LEVEL"] = "debug"
+        environments: Config = {}
+        for case in CASES:
+            if case.shape == shape:
+                block = {key: deepcopy(config[key]) for key in OWN if key in config}
+                for route in block["routes"]:
+                    path = route["pattern"].partition("/")[1:]
+                    route["pattern"] = f"{case.name}.example.net" + "".join(path)
+                case.change(block)
+                environments[case.name] = block
+        write(folder, {**config, "env": environments})
+        found = answer[shape] = {name: [] for name in ("", *environments)}
+        for each in check(folder):
+            name = each["wrong"].split()[0].split(".")
+            found[name[1] if name[0] == "env" else ""].append(each)
+    return answer
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.shape}-{case.name}")
+def test_mistake_in_an_environment(case: Case, judged: dict[str, Judged]) -> None:
+    found = judged[case.shape][case.name]
+    assert {each["rule"] for each in found} == ({case.rule} if case.rule else set()), found
+    text = json.dumps(found, ensure_ascii=False).replace('\\"', '"')
+    for part in case.says:
+        assert part in text
+
+
+def test_top_level_of_those_was_right(judged: dict[str, Judged]) -> None:
+    for found in judged.values():
+        assert found[""] == []
+
+
+def test_every_guard_var_that_is_wrong_is_named(rendered: Render, tmp_path: Path) -> None:
+    """Not only the first, as the guard itself does."""
+    folder = project(rendered, tmp_path, **CUSTOM_DOMAIN)
+    config = configuration(folder)
+    config["vars"] = {"TEAM_DOMAIN": 7, "ALLOWED_EMAILS": ["ann"], "ALLOWED_SERVICE_TOKENS": [""]}
+    write(folder, config)
+    found = check(folder)
+    assert {each["rule"] for each in found} == {"setting"}
+    named = [each["wrong"].split()[0] for each in found]
+    assert sorted(named) == sorted(f"vars.{name}" for name in [*config["vars"], "POLICY_AUD"])
+
+
+def test_placeholders(rendered: Render, tmp_path: Path) -> None:
+    """Each is named once with its line, in any block, deep inside, and not by the guard as well.
+    One in a comment is none."""
+    folder = project(rendered, tmp_path, **CUSTOM_DOMAIN)
+    config = configuration(folder)
+    staging = {key: deepcopy(config[key]) for key in OWN if key in config}
+    staging["routes"][0]["pattern"] = "staging.example.net"
+    staging["vars"]["POLICY_AUD"] = "REPLACE_WITH_AUD_TAG"
+    staging["vars"]["X"] = [["// 'replace_with_it' ]"]]
+    config["routes"][0]["pattern"] = "api.REPLACE_WITH_ZONE"
+    write(folder, {**config, "env": {"staging": staging}})
+    path = folder / "wrangler.jsonc"
+    lines = ["// REPLACE_WITH_NOTHING", *path.read_text().splitlines()]
+    path.write_text("\n".join(lines))
+    found = check(folder)
+    assert {each["rule"] for each in found} == {"placeholder"} and len(found) == 3
+    for each in found:
+        assert each["wrong"].removesuffix(" still stands here") in lines[each["line"] - 1]
+    text = json.dumps(found)
+    assert "REPLACE_WITH_AUD_TAG" in text and "api.REPLACE_WITH_ZONE" in text
+
+
+def test_not_inherited_is_what_wrangler_says(rendered: Render, node_modules: Path) -> None:
+    """The list in the code is the one of the installed wrangler. Its schema leaves out three."""
+    schema = json.loads((node_modules / "wrangler/config-schema.json").read_text())["definitions"]
+    marked = {
+        key
+        for key, value in schema["RawEnvironment"]["properties"].items()
+        if "not automatically inherited" in json.dumps(value)
+    }
+    assert len(marked) > 30
+    previews = set(schema["PreviewsConfig"]["properties"])
+    script = "from ops.check_config import NOT_INHERITED; print(*NOT_INHERITED)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=rendered(**CUSTOM_DOMAIN),
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    listed = done.stdout.split()
+    assert len(listed) == len(set(listed))
+    assert set(listed) == marked | {"durable_objects", "k2", "version_metadata"}
+    assert set(listed) <= previews
+
+
+# --- The file as a whole -------------------------------------------------------------------------
+
+
+def test_almost_empty_file(rendered: Render, tmp_path: Path) -> None:
+    """Everything that wrangler would decide by itself is named, at the top level too."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    write(folder, {"name": "my-api"})
+    found = {(each["rule"], each["wrong"]) for each in check(folder)}
+    for rule, part in (
+        ("implicit-exposure", "workers_dev"),
+        ("implicit-exposure", "preview_urls"),
+        ("implicit-exposure", "routes"),
+        ("main", "null"),
+        ("compatibility-date", "null"),
+        ("compatibility-flags", "null"),
+        ("setting", "TEAM_DOMAIN"),
+        ("setting", "POLICY_AUD"),
+        ("setting", "ALLOWED_EMAILS"),
+    ):
+        assert any(rule == name and part in wrong for name, wrong in found), (rule, part)
+    assert len(found) == 9
+
+
+def test_line_is_where_the_mistake_is(rendered: Render, tmp_path: Path) -> None:
+    """Also with a byte order mark, Windows line ends, comments and trailing commas."""
+    folder = project(rendered, tmp_path, **CUSTOM_DOMAIN)
+    path = folder / "wrangler.jsonc"
+    text = path.read_text(encoding="utf-8")
+    text = text.replace('"previews_enabled": false', '/* é { */ "previews_enabled": 0, // x')
+    text = text.replace(AUD, "abc").replace('"workers_dev"', '"keep_vars": true,\n  "workers_dev"')
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    lines = text.splitlines()
+    wanted = {
+        rule: next(number for number, line in enumerate(lines, 1) if part in line)
+        for rule, part in (
+            ("implicit-exposure", "previews_enabled"),
+            ("setting", "POLICY_AUD"),
+            ("keep-vars", "keep_vars"),
+        )
+    }
+    assert {each["rule"]: each["line"] for each in check(folder)} == wanted
+
+
+def test_what_wrangler_would_read_instead(rendered: Render, tmp_path: Path) -> None:
+    """wrangler prefers wrangler.json, even one further up, and a build tool's redirect."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    (tmp_path / "wrangler.json").write_text("{}")
+    (folder / ".wrangler" / "deploy").mkdir(parents=True)
+    (folder / ".wrangler" / "deploy" / "config.json").write_text("{}")
+    found = {(each["rule"], each["file"]): each["wrong"] for each in check(folder)}
+    assert str(tmp_path / "wrangler.json") in found.pop(("other-config", "wrangler.json"))
+    assert ("other-config", ".wrangler/deploy/config.json") in found
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (None, "cannot be read"),
+        (b'{"a": 1', "line 1"),
+        (b"[]", "object"),
+        (b'{"a": "\xff"}', "UTF-8"),
+        (b'{"vars": {}, "vars": {}}', "'vars'"),
+        (b'{"a":' * 99 + b"1" + b"}" * 99, "deep"),
+    ],
+    ids=("missing", "cut", "list", "latin-1", "twice", "deep"),
+)
+def test_unreadable_configuration(
+    content: bytes | None, part: str, rendered: Render, tmp_path: Path
+) -> None:
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    (folder / "wrangler.jsonc").unlink()
+    if content is not None:
+        (folder / "wrangler.jsonc").write_bytes(content)
+    refused(ops(folder, "check", "--json"), "wrangler.jsonc", part)
+
+
+def test_other_types_than_expected(rendered: Render, tmp_path: Path) -> None:
+    """Nothing that JSON can hold stops the command."""
+    folder = project(rendered, tmp_path, **CUSTOM_DOMAIN)
+    config = configuration(folder)
+    keys = [*config, "previews", "services", "vpc_networks", "queues", "assets", "keep_vars"]
+    values: list[Any] = [None, 7, "x", [[], {}, None, "x"], {"binding": {"x": []}, "pattern": []}]
+    values.append([{"binding": 1, "service": 7, "service_id": [], "entrypoint": {}}])
+    environments: Config = {}
+    for number, value in enumerate(values):
+        environments[f"every-{number}"] = {key: value for key in keys if key != "$schema"}
+        environments[f"broken-{number}"] = value
+        environments[f"routes-{number}"] = {"routes": [value], "vars": {}}
+    write(folder, {**config, "env": environments})
+    assert {each["rule"] for each in check(folder)} >= {"implicit-exposure", "main"}
+    for value in values[2:]:
+        every = {**environments[f"every-{values.index(value)}"], "env": environments}
+        write(folder, {**every, "routes": [value]})
+        assert {each["rule"] for each in check(folder)} >= {"implicit-exposure", "setting"}
+    write(folder, {**config, "env": values[3]})
+    assert check(folder) == []
+
+
+# --- Configurations of public repositories, reduced to what is wrong with them --------------------
+
+PUBLIC: dict[str, tuple[Config, set[str]]] = {
+    # IceCube9680/telegram-clone-worker: public on workers.dev, Version URLs, and static assets.
+    "telegram-clone-worker": (
+        {"workers_dev": True, "preview_urls": True, "assets": {"directory": "web"}},
+        {"wrong-exposure", "previews-block", "assets"},
+    ),
+    # 2815891157/duolingo-helper-server: workers.dev on purpose, preview_urls follows it.
+    "duolingo-helper-server": (
+        {"workers_dev": True, "preview_urls": None},
+        {"wrong-exposure", "implicit-exposure"},
+    ),
+    # ATProto-Science/iosp-kiosk: a path of a zone; nothing said about workers.dev.
+    "iosp-kiosk": (
+        {
+            "workers_dev": None,
+            "preview_urls": None,
+            "routes": [{**ZONED, "pattern": "b.net/api/*"}],
+        },
+        {"implicit-exposure", "route-form"},
+    ),
+    # CoderScreen/coderscreen: a custom domain without its switches; staging without its objects.
+    "coderscreen": (
+        {
+            "routes": [{"pattern": "api.example.net", "custom_domain": True}],
+            "durable_objects": MORE["durable_objects"],
+            "env": {"staging": {"routes": [DOMAIN], "vars": {}, "durable_objects": None}},
+        },
+        {"implicit-exposure", "not-inherited"},
+    ),
+    # AlecDusheck/carrier-explode: a custom domain, and workers.dev beside it.
+    "carrier-explode": ({"workers_dev": True}, {"wrong-exposure"}),
+    # BrianVia/rbox-core: production, an environment, keeps workers.dev as a second way in.
+    "rbox-core": (
+        {"env": {"production": {"workers_dev": True, "preview_urls": False, "routes": [DOMAIN]}}},
+        {"wrong-exposure", "not-inherited"},
+    ),
+    # BaseOut/baseout: its comment says that the environments once held a name and nothing else.
+    "baseout": ({"env": {"staging": {"name": "api"}}}, {"implicit-exposure", "not-inherited"}),
+    # 21lakshh/Blogs: a database URL with a real token, and the signing secret, in vars.
+    "blogs": (
+        {"vars": {"DATABASE_URL": f"prisma://db.example.net/?api_key={JWT}", "JWT_SECRET": "x"}},
+        {"secret-in-vars", "secret", "setting"},
+    ),
+    # AlexInABox/zeitvertreib-website: addresses of the own machine in what is deployed.
+    "zeitvertreib-website": (
+        {"vars": {"TEAM_DOMAIN": "http://localhost:4200", "POLICY_AUD": "local"}},
+        {"setting"},
+    ),
+    # cloudflare/workers-sdk#10628: the proposal from which the form under `services` comes.
+    "workers-sdk-10628": (
+        {"services": [{"binding": "MYAPI", "service_id": UUID}]},
+        {"vpc-in-services"},
+    ),
+    # cloudflare/wrangler-legacy#2142: an environment with `route`, and no Durable Objects.
+    "wrangler-legacy-2142": (
+        {
+            "durable_objects": MORE["durable_objects"],
+            "env": {"staging": {"route": "staging.example.net/*"}},
+        },
+        {"route", "implicit-exposure", "not-inherited"},
+    ),
+    # cloudflare/wrangler-legacy#1773: one API key for all environments, in vars.
+    "wrangler-legacy-1773": (
+        {"env": {"staging": {"vars": {"SCHEDULER_API_KEY": "expected"}}}},
+        {"secret-in-vars", "implicit-exposure", "not-inherited"},
+    ),
+    # Ice-Hazymoon/short-link: a pattern with a path, ready to be used as a custom domain.
+    "short-link": ({"routes": [{**DOMAIN, "pattern": "s.example.net/*"}]}, {"route-form"}),
+    # 0verlabs/herald: a trailing comma after everything, and nothing about addresses.
+    "herald": ({"workers_dev": None, "preview_urls": None, "routes": None}, {"implicit-exposure"}),
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_configuration(name: str, rendered: Render, tmp_path: Path) -> None:
+    """As the custom domain of a production project."""
+    given, rules = PUBLIC[name]
+    folder = project(rendered, tmp_path, **CUSTOM_DOMAIN)
+    config = {**configuration(folder), **given}
+    write(folder, {key: value for key, value in config.items() if value is not None})
+    assert {each["rule"] for each in check(folder)} == rules
+
+
+# --- The repository ------------------------------------------------------------------------------
+
+WRONG_FILES: dict[str, tuple[str, str, int]] = {
+    # file: (content, rule, line)
+    "notes/token.txt": (f"one\ntwo {SECRET}\n", "secret", 2),
+    "notes/old.env.txt": (f"CF_ACCESS_CLIENT_SECRET={AUD}\n", "secret", 1),
+    "notes/old.json": (json.dumps({"client_secret": AUD}), "secret", 1),
+    "notes/curl.sh": (
+        f"curl -H 'CF-Access-Client-Secret: {AUD}' https://a.example.net\n",
+        "secret",
+        1,
+    ),
+    "notes/jwt.md": (f"\n\nCookie: CF_Authorization={JWT}; x=y\n", "secret", 3),
+    **{f"notes/{number}.jwt": (JWTS[number], "secret", 1) for number in range(len(JWTS))},
+    "notes/key.pem": (PEM, "secret", 1),
+    "notes/key.json": (json.dumps({"key": PEM}), "secret", 1),
+    "deploy.sh": ("export CLOUDFLARE_API_TOKEN=" + "Ab1_" * 10 + "\n", "secret", 1),
+    "with space/café.py": ("x = 1\n" + "<" * 7 + " before updating\n", "merge-marker", 2),
+    "src/api.py.rej": ("@@ -1 +1 @@\n", "reject-file", 0),
+    ".dev.vars": ("A=1\n", "local-file", 0),
+    "sub/.env.production": ("A=1\n", "local-file", 0),
+    "requirements.txt": ("requests\n", "requirements-txt", 0),
+}
+RIGHT_FILES = {
+    "short.txt": "cfast_wrong cfast_" + "x" * 47 + "\n",
+    "ci.yml": "CLOUDFLARE_API_TOKEN: ${{ secrets.CLOUDFLARE_API_TOKEN }}\nCLIENT_SECRET: $X\n",
+    "code.py": 'CLOUDFLARE_API_TOKEN = os.environ["CLOUDFLARE_API_TOKEN_OF_THE_WHOLE_ACCOUNT"]\n',
+    "header.py": "HEADER = '-----BEGIN " + "PRIVATE KEY-----'\n",
+    "no-algorithm.txt": token(b'{"kid":"made-up"}') + "\n",
+    "image.bin": "\0<<<<<<<\x01\0",
+    "dots.txt": "eyJ" + "x" * 40 + ".eyJ" + "y" * 40 + "." + "z" * 40 + "\n",
+    "markers.md": "    " + "<" * 7 + " quoted\n" + "<" * 8 + "\n" + "=" * 7 + "\n",
+    ".dev.vars.example": "A=1\n",
+    "sub/.env.example": "A=1\n",
+    "sub/requirements.txt": "requests\n",
+    "node_modules/x/token.txt": SECRET,
+    "sub/.gitignore": "ignored.txt\n",
+    "sub/ignored.txt": SECRET,
+}
+
+
+def fill(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+
+
+@pytest.mark.parametrize("tracked", [True, False], ids=("in-git", "about-to-be"))
+def test_repository(tracked: bool, rendered: Render, tmp_path: Path) -> None:
+    """In a subfolder of a repository, with a space in its path."""
+    above = tmp_path / "mono repo"
+    folder = project(rendered, above, **WORKERS_DEV)
+    shutil.rmtree(folder / ".git")
+    (folder / ".gitignore").unlink()
+    fill(folder, {name: content for name, (content, _, _) in WRONG_FILES.items()} | RIGHT_FILES)
+    (folder / ".gitignore").write_text("node_modules/\n")
+    (folder / "large.txt").write_bytes(SECRET.encode() + b"\n" * 5_000_001)
+    outside = tmp_path / "outside.txt"
+    outside.write_text(SECRET)
+    (folder / "link.txt").symlink_to(outside)
+    (above / "neighbour.txt").write_text(SECRET)
+    git(above, "init", "--quiet")
+    if tracked:
+        git(above, "add", "--all")
+    done = ops(folder, "check", "--json")
+    assert SECRET not in done.stdout and AUD not in done.stdout and JWT not in done.stdout
+    found = json.loads(done.stdout)["findings"]
+    assert {each["file"]: (each["rule"], each["line"] or 0) for each in found} == {
+        name: (rule, line) for name, (_, rule, line) in WRONG_FILES.items()
+    }
+    assert len(found) == len(WRONG_FILES)
+
+
+def test_versions(rendered: Render, tmp_path: Path) -> None:
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    npm, python = folder / "package.json", folder / "pyproject.toml"
+    package, text = json.loads(npm.read_text()), python.read_text()
+    pin, host = "workers-py==1.17.9", 'requires-python = ">=3.11"'
+    assert pin in text and host in text
+
+    def found(wrangler: str, node: str, workers_py: str, requires_python: str) -> str:
+        package["devDependencies"]["wrangler"], package["engines"]["node"] = wrangler, node
+        npm.write_text(json.dumps(package))
+        python.write_text(text.replace(pin, workers_py).replace(host, requires_python))
+        listed = check(folder)
+        assert {each["rule"] for each in listed} <= {"version"}
+        return "\n".join(f"{each['file']}: {each['wrong']}" for each in listed)
+
+    assert found("4.164.0", ">=22.12", "workers-py == 1.9 ; python_version > '3'", host) == ""
+    assert found("4.163.9", ">=20", "workers-py==1.8.2", 'requires-python = ">=3.9"') == (
+        "package.json: It asks for 4.163.9, too old\npackage.json: It asks for 20, too old\n"
+        "pyproject.toml: It asks for 1.8.2, too old\npyproject.toml: It asks for 3.9, too old"
+    )
+    lacks = (
+        'lacks "wrangler": "',
+        'lacks "node": ">=',
+        'lacks "workers-py==',
+        "lacks requires-python",
+    )
+    for answer in (
+        found("^4.164.0", "*", "workers-py >= 1.17.9", ""),
+        found("latest", "", f"# {pin}", f"# {host}"),
+    ):
+        assert [part for part in lacks if part not in answer] == [] and answer.count("\n") == 3
+    npm.unlink()
+    python.write_bytes(b"\xff")
+    assert [each["file"] for each in check(folder)] == ["package.json"] * 2 + ["pyproject.toml"] * 2
+
+
+def test_without_git(rendered: Render, tmp_path: Path) -> None:
+    """No repository, one that ignores the project, and no git: said, and the rest is checked."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    shutil.rmtree(folder / ".git")
+    fill(folder, {".dev.vars": SECRET})  # it is where it belongs
+    config = configuration(folder)
+    write(folder, {**config, "keep_vars": True})
+    rules = {"not-a-repository", "keep-vars"}
+    assert {each["rule"] for each in check(folder)} == rules
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / ".gitignore").write_text("/my-api/\n")
+    assert {each["rule"] for each in check(folder)} == rules
+    found = check(folder, PATH=machine(tmp_path / "bin", git=None))
+    assert {each["rule"] for each in found} == rules | {"tool"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such names cannot exist there")
+def test_hostile_names_and_values(rendered: Render, tmp_path: Path) -> None:
+    """What comes from files reaches the terminal neither as an escape nor as markup, and what a
+    person would paste into a shell stays one word."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    evil = "a\x1b]0;x\x07[bold red]\u202e$(touch owned).rej"
+    (folder / evil).write_text("")
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.rej")).write_text("")
+    config = configuration(folder)
+    config["vars"]["$(touch owned)\x1b[31m_SECRET"] = "x"
+    config["env"] = {"\x9b31m[red]\ud800": {"workers_dev": "\x1b[2J[/]", "main": "\x7f\x1b"}}
+    write(folder, config)
+    for env in ({}, {"PYTHONIOENCODING": "ascii"}, {"FORCE_COLOR": "1", "TERM": "xterm"}):
+        done = ops(folder, "check", env=env)
+        assert done.returncode == 1 and done.stderr == ""
+        plain = done.stdout
+        if "FORCE_COLOR" in env:
+            plain = plain.replace("\x1b[1m", "").replace("\x1b[0m", "")
+        assert all(c.isprintable() or c == "\n" for c in plain)
+        assert "[bold red]" in plain and "\\x1b" in plain and "[red]" in plain
+        flat = "".join(plain.split())
+        assert "rm'a" in flat and "put'$(touchowned)" in flat
+    found = ops(folder, "check", "--json")
+    assert found.stdout.isascii() and found.stdout.count("\n") == 1
+    assert "\\u001b" in found.stdout and json.loads(found.stdout)["ok"] is False
+
+
+# --- The machine ---------------------------------------------------------------------------------
+
+NEW = {"uv": "uv 0.13.9 (x86_64)", "node": "v24.1.0", "npm": "11.0.0"}
+
+
+def machine(folder: Path, **tools: str | None) -> str:
+    """A PATH with these programs only. A program is a shell script, or the real git."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    real = shutil.which("git")
+    assert real
+    (folder / "git").symlink_to(real)
+    for name, answer in {**{name: f"echo '{text}'" for name, text in NEW.items()}, **tools}.items():
+        (folder / name).unlink(missing_ok=True)
+        if answer is not None:
+            (folder / name).write_text(f"#!/bin/sh\n{answer}\n")
+            (folder / name).chmod(0o755)
+    return str(folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the programs here are shell scripts")
+def test_machine(rendered: Render, tmp_path: Path) -> None:
+    folder, bin_ = project(rendered, tmp_path, **WORKERS_DEV), tmp_path / "bin"
+    assert check(folder, PATH=machine(bin_)) == []
+    path = machine(
+        bin_,
+        uv="echo uv 0.13.3",
+        node="echo v22.11.9",
+        npm="printf '\\033[31mno\\n'; exit 1",
+        git="echo git version 1.9.5",
+    )
+    found = {each["file"]: each["wrong"] + each["fix"] for each in check(folder, PATH=path)}
+    assert "0.13.3" in found["uv"] and "0.13.4" in found["uv"] and "astral.sh" in found["uv"]
+    assert "22.11.9" in found["node"] and "nodejs.org" in found["node"]
+    assert "does not run" in found["npm"] and "1.9.5" in found["git"]
+    exact = machine(bin_, uv="echo uv 0.13.4", node="echo v22.12.0")
+    assert check(folder, PATH=exact) == []
+    path = machine(bin_, uv=None, node="/bin/sleep 30", npm="exec /nowhere/npm")
+    found = {each["file"]: each["wrong"] for each in check(folder, PATH=path)}
+    assert set(found) == {"uv", "node", "npm"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is another signal there")
+def test_ctrl_c(rendered: Render, tmp_path: Path) -> None:
+    """While a program hangs: one line, the usual exit status, and the program is gone."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    started = tmp_path / "started"
+    path = machine(tmp_path / "bin", uv=f"while :; do echo x >> {started}; /bin/sleep 0.1; done")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ops", "check"],
+        cwd=folder,
+        env=environment(PATH=path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not started.exists():
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all that run in it
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (130, "", "ops: stopped\n")
+    lines = started.read_text()
+    time.sleep(0.5)
+    assert started.read_text() == lines
+
+
+# --- The command line ----------------------------------------------------------------------------
+
+
+def test_output(rendered: Render, tmp_path: Path) -> None:
+    """Every finding says where, what, why and what to type, within 80 columns, and the last line
+    sums up."""
+    folder = project(rendered, tmp_path, **CUSTOM_DOMAIN)
+    config = configuration(folder)
+    config["vars"]["GREETING_API_KEY"] = "é"
+    del config["workers_dev"]
+    write(folder, config)
+    done = ops(folder, "check", env={"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"})
+    assert done.returncode == 1 and done.stderr == "" and done.stdout.isascii()
+    assert "\x1b" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-1] == "Wrong: 2."
+    for found in check(folder):
+        assert set(found) == {"rule", "file", "line", "wrong", "fix", "why"}
+        flat = " ".join(done.stdout.split())
+        assert f"wrangler.jsonc:{found['line']} {found['rule']}" in flat
+        for part in ("wrong", "why", "fix"):
+            assert f"{part} {found[part]}" in flat
+    assert "npx wrangler secret put GREETING_API_KEY" in " ".join(done.stdout.split())
+    done = ops(folder, "check", "--allow", "implicit-exposure", "--allow", "secret-in-vars")
+    assert (done.returncode, done.stdout) == (0, "Nothing is wrong, left out by --allow: 2.\n")
+    assert [each["rule"] for each in check(folder, "--allow", "secret-in-vars")] == [
+        "implicit-exposure"
+    ]
+
+
+def test_command_line(rendered: Render, tmp_path: Path) -> None:
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    helped = ops(folder, "check", "--help")
+    assert helped.returncode == 0 and "--allow" in helped.stdout and helped.stderr == ""
+    done = ops(folder, "check", "--allow", "everything")
+    refused(done, "--allow", "everything")
+    rules = done.stderr.partition("choose from ")[2].partition(")")[0].replace("'", "").split(", ")
+    assert len(rules) > 20
+    tests = Path(__file__).read_text(encoding="utf-8")
+    for rule in rules:  # no rule without a test
+        assert f'"{rule}"' in tests, rule
+    refused(ops(folder, "check", "--fix"), "--fix")
+    assert ops(folder, "check").stdout == "Nothing is wrong.\n"
+
+
+def test_closed_pipe(rendered: Render, tmp_path: Path) -> None:
+    """`| head -1` ends it without a word."""
+    folder = project(rendered, tmp_path, **CUSTOM_DOMAIN)
+    config = configuration(folder)
+    config["vars"] |= {f"API_KEY_{number}": "x" for number in range(400)}
+    write(folder, config)
+    for words in ("", "--json"):
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{sys.executable} -m ops check {words} | head -c 1"],
+            cwd=folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+        )
+        assert (len(done.stdout), done.stderr) == (1, "")
+
+
+def test_opens_no_connection(rendered: Render, tmp_path: Path) -> None:
+    """Offline: neither the process nor a library of it makes a socket."""
+    folder = project(rendered, tmp_path, **CUSTOM_DOMAIN)
+    watch = (
+        "import runpy, sys\n"
+        "def hook(event, arguments):\n"
+        "    if event.startswith('socket.') and event != 'socket.gethostname':\n"
+        "        print('SOCKET', event, file=sys.stderr)\n"
+        "sys.addaudithook(hook)\n"
+        "sys.argv = ['ops', 'check']\n"
+        "runpy.run_module('ops', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", watch],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Nothing is wrong.\n", "")

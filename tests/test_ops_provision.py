@@ -1,0 +1,800 @@
+"""`python -m ops provision` (issue 5): the real command and SDK against a stateful stand-in.
+
+What must be created is written here from the facts about Cloudflare Access, not from the command.
+"""
+
+import json
+import os
+import pty
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudflare_api import Account, CloudflareApi, Json
+from conftest import Render
+from ops_run import environment, ops, project, refused
+
+PRODUCTION = {
+    "profile": "production",
+    "hostname": "invoices.example.net",
+    "allowed_emails": "ann@example.net, Bob@Example.org",
+}
+MACHINES_AND_PEOPLE = {"profile": "custom", "callers": ["human", "machine"]}
+SINK = """
+import json, os, sys
+names = "CF_ACCESS_CLIENT_ID", "CF_ACCESS_TOKEN_NAME"
+with open(sys.argv[1], "a") as file:
+    file.write(json.dumps([sys.stdin.read(), *(os.environ[name] for name in names)]) + "\\n")
+"""
+TEAM = "https://acme-labs.cloudflareaccess.com"
+Done = subprocess.CompletedProcess[str]
+
+
+@dataclass
+class Setup:
+    """A rendered project, its deployed Worker and the account that it is in."""
+
+    api: CloudflareApi
+    account: Account
+    folder: Path
+    sink: Path  # gets the secrets, outside of the project
+    worker: Json
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"CLOUDFLARE_BASE_URL": self.api.url, "CLOUDFLARE_API_TOKEN": self.api.token}
+
+    def run(self, *words: str, **env: str) -> Done:
+        self.api.requests.clear()
+        return ops(self.folder, "provision", *words, env=self.env | env)
+
+    def apply(self, *words: str, **env: str) -> Done:
+        return self.run("--apply", "--secret-to", self.secret_to, *words, **env)
+
+    @property
+    def secret_to(self) -> str:
+        return shlex.join([sys.executable, "-c", SINK, str(self.sink)])
+
+    @property
+    def handed_over(self) -> list[list[str]]:
+        if not self.sink.exists():
+            return []
+        return [json.loads(line) for line in self.sink.read_text().splitlines()]
+
+    @property
+    def wrangler(self) -> Path:
+        return self.folder / "wrangler.jsonc"
+
+    def replace(self, old: str, new: str) -> None:
+        text = self.wrangler.read_text()
+        assert old in text
+        self.wrangler.write_text(text.replace(old, new))
+
+    def files(self) -> dict[str, bytes]:
+        return {
+            str(path): path.read_bytes()
+            for path in self.folder.rglob("*")
+            if path.is_file() and ".git" not in path.parts
+        }
+
+    @property
+    def app(self) -> Json:
+        [found] = self.account.apps.values()
+        return found
+
+    def policy(self, decision: str) -> Json:
+        [found] = [p for p in self.account.policies.values() if p["decision"] == decision]
+        return found
+
+    def policy_named(self, part: str) -> Json:
+        [found] = [p for p in self.account.policies.values() if f": {part} (" in p["name"]]
+        return found
+
+    def policy_token(self, name: str) -> Json:
+        [found] = [t for t in self.account.service_tokens.values() if t["name"] == name]
+        return found
+
+
+Make = Callable[..., Setup]
+
+
+@pytest.fixture
+def cloud() -> Iterator[CloudflareApi]:
+    api = CloudflareApi()
+    yield api
+    api.close()
+
+
+@pytest.fixture
+def make(cloud: CloudflareApi, rendered: Render, tmp_path: Path) -> Make:
+    def make(worker: str = "my-api", **answers: object) -> Setup:
+        folder = project(rendered, tmp_path, **(answers or PRODUCTION))
+        account = cloud.account()
+        made = cloud.worker(account, worker)
+        return Setup(cloud, account, folder, tmp_path / "secrets", made)
+
+    return make
+
+
+def well(done: Done, *parts: str) -> None:
+    assert done.returncode == 0, done.stderr + done.stdout
+    for part in parts:
+        assert part in done.stdout, done.stdout
+
+
+def stopped(done: Done, *parts: str) -> None:
+    """It did not finish: exit 1, says what was done and how to go on, and no traceback."""
+    assert done.returncode == 1, done.stderr + done.stdout
+    for part in (*parts, "done so far: ", "To go on, run it again."):
+        assert part in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_plan_changes_nothing(make: Make) -> None:
+    setup = make()
+    state, files = setup.api.state(), setup.files()
+    other_credentials = {
+        "CLOUDFLARE_API_KEY": "k" * 37,
+        "CLOUDFLARE_EMAIL": "eve@example.net",
+        "CLOUDFLARE_API_USER_SERVICE_KEY": "v1.0-x",
+    }
+    done = setup.run(CLOUDFLARE_LOG="debug", **other_credentials)
+    well(
+        done,
+        '+ create login method "One-time PIN login"',
+        '+ create service token "my-api"',
+        '+ create policy "my-api: people (private-worker)"',
+        '+ create policy "my-api: service tokens (private-worker)"',
+        '+ create application "my-api (private-worker)"',
+        f'vars.TEAM_DOMAIN: "REPLACE_WITH_TEAM_DOMAIN" -> "{TEAM}"',
+        "Nothing was changed. To carry this out, add --apply.",
+        "npm run deploy",
+        "npm run probe",
+    )
+    assert "bob@example.org" in done.stdout and setup.worker["id"] in done.stdout
+    assert setup.api.writes == []
+    assert setup.api.state() == state and setup.files() == files
+    # The SDK's own log was on, and must not hold the token.
+    assert "HTTP Request: GET" in done.stderr
+    assert setup.api.token not in done.stderr + done.stdout
+    for headers in setup.api.authorizations:
+        assert headers["authorization"] == f"Bearer {setup.api.token}"
+        assert not {"x-auth-key", "x-auth-email", "x-auth-user-service-key"} & set(headers)
+
+
+def test_first_run_creates_and_second_run_writes_nothing(make: Make) -> None:
+    setup = make()
+    before = setup.wrangler.read_text()
+    first = setup.apply(CLOUDFLARE_LOG="debug")
+    well(first, "done: create service token", "npm run deploy", "npm run probe")
+
+    account = setup.account
+    [login] = account.identity_providers.values()
+    assert (login["type"], login["config"]) == ("onetimepin", {})
+    [token] = account.service_tokens.values()
+    assert (token["name"], token["duration"]) == ("my-api", "8760h")
+    people, machines = setup.policy("allow"), setup.policy("non_identity")
+    assert people["include"] == [
+        {"email": {"email": "ann@example.net"}},
+        {"email": {"email": "bob@example.org"}},
+    ]
+    assert people["session_duration"] == "24h"
+    assert machines["include"] == [{"service_token": {"token_id": token["id"]}}]
+    for policy in (people, machines):
+        assert policy["exclude"] == policy["require"] == []
+    app = setup.app
+    assert {name: app[name] for name in app if name not in ("id", "uid", "aud", "name")} == {
+        "type": "self_hosted",
+        "destinations": [{"type": "worker", "worker_id": setup.worker["id"]}],
+        "policies": [
+            {"id": people["id"], "precedence": 1},
+            {"id": machines["id"], "precedence": 2},
+        ],
+        "allowed_idps": [login["id"]],
+        "auto_redirect_to_identity": True,
+        "session_duration": "24h",
+        "app_launcher_visible": False,
+        "service_auth_401_redirect": True,
+        "http_only_cookie_attribute": True,
+        "same_site_cookie_attribute": "lax",
+        "options_preflight_bypass": False,
+        "allow_authenticate_via_warp": False,
+        "created_at": app["created_at"],
+        "updated_at": app["updated_at"],
+    }
+
+    # Three values of wrangler.jsonc, and nothing else in it.
+    assert setup.wrangler.read_text() == (
+        before.replace("REPLACE_WITH_TEAM_DOMAIN", TEAM)
+        .replace("REPLACE_WITH_AUD_TAG", app["aud"])
+        .replace("REPLACE_WITH_CLIENT_ID", token["client_id"])
+    )
+
+    # The secret was on the command's standard input, once, and is nowhere else.
+    [secret] = setup.api.secrets
+    assert setup.handed_over == [[secret, token["client_id"], "my-api"]]
+    for hidden in (secret, setup.api.token):
+        assert hidden not in first.stdout + first.stderr
+        assert not [path for path, data in setup.files().items() if hidden.encode() in data]
+
+    state, files = setup.api.state(), setup.files()
+    second = setup.apply()
+    well(second, "Nothing to do")
+    assert "npm run deploy" not in second.stdout
+    assert setup.api.writes == []
+    assert setup.api.state() == state and setup.files() == files
+    assert len(setup.handed_over) == 1
+
+
+def test_drift_is_shown_then_repaired_and_unknown_fields_survive(make: Make) -> None:
+    setup = make()
+    well(setup.apply())
+    wanted = setup.api.state()
+    people, app = setup.policy("allow"), setup.app
+    future = {"of": ["tomorrow"]}
+    people["future_field"] = app["future_field"] = future
+    people["purpose_justification_required"] = True
+    people["include"].append({"email": {"email": "eve@example.net"}})
+    people["exclude"] = [{"email": {"email": "ann@example.net"}}]
+    setup.policy("non_identity")["include"] = [{"any_valid_service_token": {}}]
+    guests = {"id": "0" * 8, "name": "guests", "decision": "allow", "include": [{"everyone": {}}]}
+    setup.account.policies["0" * 8] = guests
+    app["policies"].append({"id": "0" * 8, "precedence": 3})
+    app["session_duration"] = "720h"
+    app["options_preflight_bypass"] = True
+    app["destinations"].append({"type": "public", "uri": "old.example.net"})
+    setup.replace(app["aud"], "a" * 64)
+
+    drifted = setup.api.state()
+    plan = setup.run()
+    well(
+        plan,
+        "eve@example.net",
+        "any_valid_service_token",
+        'session_duration: "720h" -> "24h"',
+        "options_preflight_bypass: true -> false",
+        f'"{"a" * 64}" -> "{app["aud"]}"',
+    )
+    assert setup.api.state() == drifted and setup.api.writes == []
+
+    well(setup.apply())
+    puts = [request for request in setup.api.writes if request.method == "PUT"]
+    assert len(puts) == len(setup.api.writes) == 3
+    for put in puts:
+        assert not {"id", "uid", "aud", "created_at", "updated_at"} & set(put.body)
+    people, app = setup.policy_named("people"), setup.app
+    assert people.pop("future_field") == app.pop("future_field") == future
+    assert people.pop("purpose_justification_required") is True
+    assert app["destinations"].pop() == {"type": "public", "uri": "old.example.net"}
+    # What provision did not make is still there, but no longer attached.
+    assert setup.account.policies.pop("0" * 8) == guests
+    assert _stable(setup.api.state()) == _stable(wanted)
+    assert app["aud"] in setup.wrangler.read_text() and "a" * 64 not in setup.wrangler.read_text()
+    well(setup.apply(), "Nothing to do")
+
+
+def _stable(state: Any) -> Any:
+    """Without what the server sets when something changes."""
+    text = json.dumps([vars(account) for account in state[0].values()], sort_keys=True)
+    data = json.loads(text)
+    for account in data:
+        for kind in ("policies", "apps"):
+            for row in account[kind].values():
+                row.pop("updated_at")
+                row.pop("domain", None)
+                row.pop("self_hosted_domains", None)
+    return data
+
+
+# Each write, and whether it was carried out although no answer came.
+WRITES = (
+    ("/access/identity_providers$", True),
+    ("/access/service_tokens$", False),
+    ("/access/policies$", True),
+    ("/access/policies$", False),
+    ("/access/apps$", True),
+)
+
+
+def test_an_interrupted_run_is_gone_on_with(make: Make) -> None:
+    """Each write fails in turn. What was done is found again, and nothing is there twice."""
+    setup = make()
+    for path, lost in WRITES:
+        setup.api.fail("POST", path, 500, carried_out=lost, drop=lost)
+        done = setup.apply()
+        stopped(done, "whether it was done is not known" if lost else "HTTP 500")
+        assert len(setup.api.writes) == len(done.stdout.split("done: "))
+        assert "REPLACE_WITH_AUD_TAG" in setup.wrangler.read_text()
+    well(setup.apply())
+    account = setup.account
+    kinds = account.identity_providers, account.service_tokens, account.policies, account.apps
+    assert [len(kind) for kind in kinds] == [1, 1, 2, 1]
+    assert len(setup.handed_over) == 1
+    well(setup.apply(), "Nothing to do")
+
+
+def test_a_token_whose_secret_was_never_seen_is_told_of(make: Make) -> None:
+    setup = make()
+    setup.api.fail("POST", "/access/service_tokens$", 0, carried_out=True, drop=True)
+    stopped(setup.apply(), "whether it was done is not known", "done so far: create login method")
+    done = setup.apply()
+    well(done, 'Service token "my-api" was there already', "rotate it")
+    assert len(setup.account.service_tokens) == 1 and setup.handed_over == []
+
+
+def _interrupt(setup: Setup, path: str) -> tuple[int, str]:
+    """Ctrl-C while the POST to `path` waits for its answer: exit status and standard error."""
+    setup.api.requests.clear()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "ops", "provision", "--apply", "--secret-to", setup.secret_to],
+        cwd=setup.folder,
+        env=environment(**setup.env),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 20
+    while not any(request.path.endswith(path) for request in setup.api.writes):
+        assert time.monotonic() < deadline and running.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=20)
+    return running.returncode, errors
+
+
+def test_ctrl_c(make: Make) -> None:
+    """A token that is being created is handed over first; what was done is listed."""
+    setup = make()
+    for path, done in (("/service_tokens", "create service token"), ("/policies", "nothing")):
+        setup.api.fail("POST", f"{path}$", 0, delay=1.5, late=True)
+        status, errors = _interrupt(setup, path)
+        assert status == 130 and "Traceback" not in errors
+        assert "ops: stopped" in errors and "To go on, run it again." in errors
+        assert done in errors
+    [secret] = setup.api.secrets
+    assert [row[0] for row in setup.handed_over] == [secret]
+    well(setup.apply())
+    assert len(setup.account.service_tokens) == 1
+
+
+def test_rate_limits(make: Make) -> None:
+    """A 429 was not carried out: reads and writes wait as long as Cloudflare asks."""
+    setup = make()
+    wait = {"Retry-After": "1"}
+    setup.api.fail("GET", "/access/apps$", 429, headers=wait)
+    setup.api.fail("POST", "/access/service_tokens$", 429, headers=wait, times=2)
+    done = setup.apply()
+    well(done)
+    assert "rate limit, waiting 1 s" in done.stderr
+    assert len(setup.account.service_tokens) == len(setup.handed_over) == 1
+
+    setup.policy_named("people")["include"] = []
+    setup.api.fail("PUT", "/access/policies/", 429, headers={"Retry-After": "3600"})
+    stopped(setup.apply(), "rate limit", "3600 s")
+    assert len(setup.api.writes) == 1
+
+
+def test_wrong_answers(make: Make) -> None:
+    """`success: false` with 200, HTML, empty, and JSON that is not what it should be."""
+    setup = make()
+    forbidden = [{"code": 12130, "message": "access.api.error.policy_limit"}]
+    setup.api.fail("POST", "/access/policies$", 200, forbidden)
+    stopped(setup.apply(), "creating the Access policies", "12130 access.api.error.policy_limit")
+    assert [write.path.rsplit("/")[-1] for write in setup.api.writes][2:] == ["policies"]
+    state = setup.api.state()
+    null = b'{"success": true, "errors": [], "result": null}'
+    odd = b'{"success": true, "errors": [], "result": [{"name": 3}, 4]}'
+    html = b"<!doctype html><title>Log in</title>"
+    empty = b'{"success": true, "result": {}}'
+    wrong = {
+        "organizations$": (html, "proxy"),
+        "identity_providers$": (b"", "login methods"),
+        "service_tokens$": (odd, "service tokens"),
+        "policies$": (odd, "policies"),
+        "apps$": (null, "applications"),
+        "workers/workers/": (empty, "the Worker"),
+    }
+    for path, (body, named) in wrong.items():
+        setup.api.fail("GET", path, 200, body=body)
+        refused(setup.run(), named)
+    # Nor is a redirect followed: it could lead the token somewhere else.
+    away = {"Location": f"{setup.api.url}/elsewhere"}
+    setup.api.fail("GET", "workers/workers/", 302, headers=away, body=b'{"errors": 5}')
+    refused(setup.run(), "HTTP 302")
+    assert not [request for request in setup.api.requests if "elsewhere" in request.path]
+    setup.api.fail("POST", "/access/policies$", 200, body=null)
+    stopped(setup.apply(), "no usable id")
+    assert setup.api.state() == state
+    setup.api.fail("POST", "/access/apps$", 200, body=b'{"success": true, "result": {"id": "x"}}')
+    stopped(setup.apply(), "aud")
+    assert "REPLACE_WITH_AUD_TAG" in setup.wrangler.read_text()
+
+
+READS = {
+    "workers/workers/": "Workers Scripts Read",
+    "access/organizations": "Access: Organizations, Identity Providers, and Groups Read",
+    "access/service_tokens": "Access: Service Tokens Read",
+    "access/apps": "Access: Apps and Policies Read",
+}
+CREATES = {
+    "access/identity_providers": "Access: Organizations, Identity Providers, and Groups Write",
+    "access/service_tokens": "Access: Service Tokens Write",
+    "access/policies": "Access: Apps and Policies Write",
+    "access/apps": "Access: Apps and Policies Write",
+}
+
+
+def test_a_missing_permission_is_named(make: Make) -> None:
+    setup = make()
+    state = setup.api.state()
+    for path, permission in READS.items():
+        setup.api.denied = {f"GET /accounts/{setup.account.id}/{path}"}
+        refused(setup.apply(), f'"{permission}"', "https://dash.cloudflare.com/profile/api-tokens")
+        assert setup.api.state() == state
+    for path, permission in CREATES.items():
+        setup.api.denied = {f"POST /accounts/{setup.account.id}/{path}"}
+        stopped(setup.apply(), f'"{permission}"', "HTTP 403")
+    setup.api.denied = set()
+    setup.api.token += "-of-another-time"
+    refused(setup.run(CLOUDFLARE_API_TOKEN="expired"), "HTTP 401", "CLOUDFLARE_API_TOKEN")
+
+
+def test_what_stops_it_before_anything_is_changed(make: Make) -> None:
+    setup = make()
+    state, files = setup.api.state(), setup.files()
+    refused(setup.run("--apply"), "--secret-to", '"my-api"')
+    refused(setup.run("--apply", "--secret-to", "no-such-command x"), "--secret-to", "no-such-com")
+    refused(setup.run("--secret-to", "it's"), "--secret-to")
+    refused(setup.run("--env", "staging"), "--env staging")
+    refused(setup.run("--account-id", "../../zones"), "--account-id", "32 hexadecimal")
+    refused(setup.run("--account-id", "0" * 32), "HTTP 403")
+    refused(setup.run("--adopt", "nothing"), "--adopt nothing", "not there yet")
+    refused(setup.run(CLOUDFLARE_API_TOKEN=" "), "CLOUDFLARE_API_TOKEN", "Apps and Policies")
+    split = setup.run(CLOUDFLARE_API_TOKEN="first\nsecond")
+    refused(split, "CLOUDFLARE_API_TOKEN")
+    assert "second" not in split.stderr and setup.api.requests == []
+    refused(setup.run(CLOUDFLARE_BASE_URL="http://192.0.2.1/client/v4"), "https://")
+    refused(setup.run(CLOUDFLARE_BASE_URL="https://api.invalid/v4"), "api.invalid", "no connection")
+    for name in ("HTTPS_PROXY", "SSL_CERT_FILE", "CLOUDFLARE_BASE_URL"):
+        refused(setup.run(**{name: "nonsense://["}), name)
+
+    assert setup.account.organization is not None
+    setup.account.organization["auth_domain"] = "evil.example.com/x.cloudflareaccess.com"
+    refused(setup.run(), "organisation", "auth_domain", "evil.example.com")
+    setup.account.organization = None
+    refused(setup.run(), "Zero Trust", "dashboard")
+    setup.account.zero_trust = False
+    refused(setup.run(), "Zero Trust is not enabled", "dashboard", "never")
+    setup.account.zero_trust, setup.account.organization = (
+        True,
+        state[0][setup.account.id].organization,
+    )
+    workers, setup.account.workers = setup.account.workers, {}
+    refused(setup.apply(), 'no Worker "my-api"', "npm run deploy", "--account-id")
+    setup.account.workers = workers
+    assert setup.api.state() == state and setup.files() == files
+
+    setup.replace('"ann@example.net"', '"REPLACE_WITH_YOUR_EMAIL"')
+    refused(setup.apply(), "ALLOWED_EMAILS", "placeholder")
+    setup.replace('"REPLACE_WITH_YOUR_EMAIL"', '"ann@example.net"')
+    setup.replace('"REPLACE_WITH_CLIENT_ID"', '"a.access", "REPLACE_WITH_CLIENT_ID"')
+    refused(setup.apply(), "ALLOWED_SERVICE_TOKENS", "placeholder")
+    setup.replace('"a.access", ', "")
+    setup.replace("REPLACE_WITH_CLIENT_ID", "unknown.access")
+    refused(setup.apply(), "unknown.access", "ALLOWED_SERVICE_TOKENS")
+    setup.replace("unknown.access", "REPLACE_WITH_CLIENT_ID")
+    setup.replace("REPLACE_WITH_TEAM_DOMAIN", "another-team")
+    refused(setup.apply(), "https://another-team.cloudflareaccess.com", TEAM, "--account-id")
+    assert setup.api.state() == state
+
+
+def test_two_accounts(make: Make) -> None:
+    setup = make()
+    other = setup.api.account("Other \x1b[31m[bold]", "other-team")
+    both = setup.run()
+    refused(both, "--account-id", setup.account.id, other.id)
+    assert "\x1b" not in both.stderr and "[bold]" in both.stderr
+    well(setup.run("--account-id", setup.account.id, CLOUDFLARE_ACCOUNT_ID=other.id))
+    refused(setup.run(CLOUDFLARE_ACCOUNT_ID=other.id), other.id, "no Worker")
+    setup.replace('"name": "my-api",', f'"name": "my-api", "account_id": "{setup.account.id}",')
+    well(setup.run(), setup.account.id)
+    assert not [request for request in setup.api.requests if request.path == "/accounts"]
+
+
+def test_only_what_is_named_is_adopted(make: Make) -> None:
+    setup = make()
+    account, api = setup.account, setup.api
+    path = f"/accounts/{account.id}/access"
+    foreign = api.create(
+        f"{path}/policies", name="me", decision="allow", include=[{"everyone": {}}]
+    )
+    app = api.create(
+        f"{path}/apps",
+        name="by hand",
+        type="self_hosted",
+        session_duration="12h",
+        destinations=[{"type": "worker", "worker_id": setup.worker["id"]}],
+        policies=[{"id": foreign["id"], "precedence": 1}],
+    )
+    state = api.state()
+    refused(
+        setup.apply(),
+        '"by hand"',
+        app["id"],
+        'session_duration: "12h" -> "24h"',
+        f"--adopt {app['id']}",
+    )
+    assert api.state() == state
+
+    well(setup.apply("--adopt", app["id"]), "~ change application", 'policies: ["me"] -> [')
+    assert setup.app["name"] == "by hand" and setup.app["session_duration"] == "24h"
+    people, machines = setup.policy_named("people"), setup.policy_named("service tokens")
+    assert [link["id"] for link in setup.app["policies"]] == [people["id"], machines["id"]]
+    # It is in use no longer, but as it was. What fits needs no name.
+    assert account.policies[foreign["id"]] == state[0][account.id].policies[foreign["id"]]
+    well(setup.apply(), "Nothing to do")
+    refused(setup.apply("--adopt", foreign["id"]), f"--adopt {foreign['id']}", app["id"])
+
+    # Of another type, or two policies of the same name: which of them is meant is not guessed.
+    setup.app["type"] = "ssh"
+    refused(setup.apply("--adopt", app["id"]), '"ssh"', app["id"])
+    setup.app["type"] = "self_hosted"
+    account.policies["twin"] = {**machines, "id": "twin"}
+    refused(setup.apply("--adopt", app["id"]), "several policies", machines["id"], "twin")
+
+
+def test_policies_that_a_change_would_lose(make: Make) -> None:
+    setup = make()
+    inline = {"name": "only here", "decision": "allow", "include": [{"everyone": {}}]}
+    app = setup.api.create(
+        f"/accounts/{setup.account.id}/access/apps",
+        name="my-api (private-worker)",
+        type="self_hosted",
+        destinations=[{"type": "worker", "worker_id": setup.worker["id"]}],
+        policies=[inline],
+    )
+    state = setup.api.state()
+    refused(setup.apply("--adopt", app["id"]), '"only here"', app["id"], "reusable")
+    assert setup.api.state() == state
+
+
+def test_hostnames(make: Make) -> None:
+    """An application on the hostname: one in an older form is found and completed."""
+    setup = make(**PRODUCTION, access_scope="hostname")
+    assert setup.account.apps == {}
+    well(setup.apply())
+    assert setup.app["destinations"] == [{"type": "public", "uri": "invoices.example.net"}]
+    well(setup.apply(), "Nothing to do")
+    older = setup.app
+    del older["destinations"]
+    older["domain"] = "INVOICES.example.net"
+    setup.replace(
+        '"routes": [', '"routes": ["www.example.net/invoices/*", "https://b.example.net/*",'
+    )
+    setup.replace('"workers_dev": false', '"workers_dev": true')
+    well(setup.apply(), "~ change application")
+    assert [(row["type"], row["uri"]) for row in setup.app["destinations"]] == [
+        ("public", "invoices.example.net"),
+        ("public", "www.example.net/invoices"),
+        ("public", "b.example.net"),
+        ("public", "my-api.acme.workers.dev"),
+    ]
+    well(setup.apply(), "Nothing to do")
+    copy = {**setup.app, "id": "copy", "destinations": setup.app["destinations"][1:2]}
+    setup.account.apps["copy"] = copy
+    refused(setup.apply(), "several applications", older["id"], "copy")
+
+
+def _at_a_terminal(setup: Setup, *words: str, keys: bytes = b"") -> tuple[int, str]:
+    """The command at a terminal: exit status, and what is shown. `keys` answer its question."""
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "ops", "provision", *words],
+        cwd=setup.folder,
+        env=environment(**setup.env, TERM="xterm"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 4096):
+            shown += part
+            if keys and b"Which account?" in shown:
+                os.write(ours, keys)
+                keys = b""
+    except OSError:  # what Linux says when the other side is closed
+        pass
+    os.close(ours)
+    return running.wait(timeout=20), shown.decode()
+
+
+def test_a_secret_on_the_terminal(make: Make) -> None:
+    setup = make()
+    night_only = ("--service-token", "night")
+    status, shown = _at_a_terminal(setup, "--apply", *night_only, "--secret-to", "false")
+    assert status == 1 and "--secret-to: exit status 1" in shown
+    status, shown_next = _at_a_terminal(setup, "--apply", *night_only, "--service-token", "day")
+    assert status == 0
+    night, day = setup.api.secrets
+    assert shown.count(night) == 1 and night not in shown_next and shown_next.count(day) == 1
+    for token in setup.account.service_tokens.values():
+        assert token["client_id"] in (shown if token["name"] == "night" else shown_next)
+        assert token["client_id"] in setup.wrangler.read_text()
+    assert not [data for data in setup.files().values() if night.encode() in data]
+
+
+def test_an_account_is_chosen_at_the_terminal(make: Make) -> None:
+    setup = make()
+    other = setup.api.account("Other", "other-team")
+    first, second = sorted((setup.account.id, other.id))
+    for keys, chosen in ((b"\r", first), (b"\x1b[B\r", second)):
+        _, shown = _at_a_terminal(setup, keys=keys)
+        expected = f"Account {chosen}" if chosen == setup.account.id else f"{chosen} has no Worker"
+        assert expected in shown
+    status, _ = _at_a_terminal(setup, keys=b"\x03")
+    assert status == 130
+
+
+def test_a_secret_that_nobody_took(make: Make) -> None:
+    """Named service tokens get one call of the command each."""
+    setup = make()
+    named = ("--service-token", "night", "--service-token", "day")
+    lost = setup.run("--apply", "--secret-to", "false", *named)
+    stopped(lost, "the secret is lost", "rotate the token", 'create service token "night"')
+    assert setup.api.secrets[0] not in lost.stdout + lost.stderr
+    well(setup.apply(*named), 'Service token "night" was there already')
+    assert [row[0::2] for row in setup.handed_over] == [[setup.api.secrets[1], "day"]]
+    ids = [token["client_id"] for token in setup.account.service_tokens.values()]
+    assert json.dumps(ids) in setup.wrangler.read_text()
+
+    # A third one joins those that are listed.
+    well(setup.apply("--service-token", "dawn"))
+    assert len(setup.policy("non_identity")["include"]) == 3
+    well(setup.apply(), "Nothing to do")
+
+
+def test_an_environment_and_previews(make: Make) -> None:
+    setup = make(**MACHINES_AND_PEOPLE, exposure="route", preview_urls=True)
+    setup.replace("REPLACE_WITH_YOUR_EMAIL", "ann@example.net")
+    setup.replace(
+        "REPLACE_WITH_CLIENT_ID", setup.api.service_token(setup.account, "x")["client_id"]
+    )
+    staging = setup.api.worker(setup.account, "my-api-staging")
+    block = """"env": { "staging": { // our own
+      "vars": { "TEAM_DOMAIN": "acme-labs", "POLICY_AUD": ["%s", "REPLACE_WITH_AUD_TAG"],
+        "ALLOWED_EMAILS": [], "ALLOWED_SERVICE_TOKENS": ["REPLACE_WITH_CLIENT_ID"] } } },
+  "workers_dev\"""" % ("b" * 64)
+    setup.replace('"workers_dev"', block)
+    before = setup.wrangler.read_text()
+
+    done = setup.apply("--env", "staging")
+    well(done, "npm run deploy -- --env staging", "env.staging.vars.POLICY_AUD")
+    assert setup.app["destinations"] == [{"type": "worker", "worker_id": staging["id"]}]
+    assert setup.app["name"] == "my-api-staging (private-worker)"
+    assert "allowed_idps" not in setup.app and setup.account.identity_providers == {}
+    assert setup.handed_over[0][1:] == [
+        setup.policy_token("my-api-staging")["client_id"],
+        "my-api-staging",
+    ]
+    head, tail = before.split('"workers_dev"')
+    head = head.replace('"REPLACE_WITH_AUD_TAG"', f'"{setup.app["aud"]}"')
+    head = head.replace("REPLACE_WITH_CLIENT_ID", setup.handed_over[0][1])
+    assert setup.wrangler.read_text() == f'{head}"workers_dev"{tail}'
+
+    staged = setup.account.apps.popitem()
+    well(setup.apply(), "previews.vars.POLICY_AUD")
+    tail = tail.replace("REPLACE_WITH_AUD_TAG", setup.app["aud"])
+    tail = tail.replace("REPLACE_WITH_TEAM_DOMAIN", TEAM)
+    assert setup.wrangler.read_text() == f'{head}"workers_dev"{tail}'
+    setup.account.apps[staged[0]] = staged[1]
+    well(setup.apply("--env", "staging"), "Nothing to do")
+
+
+def test_lists_that_name_nobody_in_particular(make: Make) -> None:
+    """["*"] leaves it to the policies of the owner's, which are kept; never any valid token."""
+    setup = make()
+    setup.replace('["ann@example.net", "Bob@Example.org"]', '["*"]')
+    setup.replace('["REPLACE_WITH_CLIENT_ID"]', '["*"]')
+    done = setup.apply()
+    well(done, 'ALLOWED_EMAILS is ["*"]', 'ALLOWED_SERVICE_TOKENS is ["*"]', "Service Auth policy")
+    assert setup.app["policies"] == [] and setup.account.policies == {}
+    assert setup.account.service_tokens == {}
+    path = f"/accounts/{setup.account.id}/access/policies"
+    staff = {"email_domain": {"domain": "example.net"}}
+    own = setup.api.create(path, name="staff", decision="allow", include=[staff])
+    everyone = setup.api.create(path, name="all", decision="bypass", include=[{"everyone": {}}])
+    setup.app["policies"] = [
+        {"id": everyone["id"], "precedence": 1},
+        {"id": own["id"], "precedence": 2},
+    ]
+    well(setup.apply("--service-token", "ci"), "~ change application", "create service token")
+    machines = setup.policy("non_identity")
+    assert setup.app["policies"] == [
+        {"id": own["id"], "precedence": 1},
+        {"id": machines["id"], "precedence": 2},
+    ]
+    assert '"ALLOWED_SERVICE_TOKENS": ["*"]' in setup.wrangler.read_text()
+    well(setup.apply(), "Nothing to do")
+    setup.replace('"ALLOWED_EMAILS": ["*"]', '"ALLOWED_EMAILS": []')
+    well(setup.apply(), "~ change application")
+    assert setup.app["policies"] == [{"id": machines["id"], "precedence": 1}]
+    # With nobody at all the Worker is closed for good, unless a token is named now.
+    setup.replace('"ALLOWED_SERVICE_TOKENS": ["*"]', '"ALLOWED_SERVICE_TOKENS": []')
+    refused(setup.apply(), "names nobody")
+    well(setup.apply("--service-token", "ci"))
+    listed = json.dumps([setup.policy_token("ci")["client_id"]])
+    assert f'"ALLOWED_SERVICE_TOKENS": {listed}' in setup.wrangler.read_text()
+
+
+def test_people_only(make: Make) -> None:
+    """No service tokens are looked at, and a login method of the owner's choice stays."""
+    setup = make(profile="personal", allowed_emails="ann@example.net", identity_provider="existing")
+    refused(setup.run("--service-token", "x"), "--service-token")
+    setup.api.denied = {"service_tokens", "identity_providers"}
+    well(setup.run("--apply"))
+    assert "service_auth_401_redirect" not in setup.app and "allowed_idps" not in setup.app
+    assert len(setup.account.policies) == 1
+    well(setup.apply(), "Nothing to do")
+
+    # The other choice: they log in with their Cloudflare accounts.
+    setup.api.denied = {"service_tokens"}
+    shape = setup.folder / "ops" / "shape.py"
+    shape.write_text(shape.read_text().replace('"existing"', '"cloudflare"'))
+    well(setup.apply())
+    [login] = setup.account.identity_providers.values()
+    assert login["type"] == "cloudflare" and setup.app["allowed_idps"] == [login["id"]]
+
+
+def test_what_is_left_by_hand(make: Make) -> None:
+    """Strict mode off, a rule for one path, other applications on the same address; and names that
+    would write to the terminal, on an output that knows ASCII only."""
+    setup = make()
+    account = setup.account
+    assert account.organization is not None
+    account.organization["strict_service_token_auth"] = False
+    well(setup.apply())
+    [token] = account.service_tokens.values()
+    token["enabled"] = False
+    rule = {"behavior": "public", "path_pattern": "/health*"}
+    setup.app["destinations"][0]["overrides"] = [rule]
+    path = f"/accounts/{account.id}/access"
+    everyone = setup.api.create(
+        f"{path}/policies", name="all", decision="bypass", include=[{"everyone": {}}]
+    )
+    hostile = "\x1b]0;owned\x07[red]\u202e\u00e9"
+    for name, uri in ((hostile, "*.example.net/open"), ("far", "other.example.com")):
+        destination = {"type": "public", "uri": uri}
+        setup.api.create(
+            f"{path}/apps",
+            name=name,
+            type="self_hosted",
+            destinations=[destination],
+            policies=[everyone["id"]],
+        )
+    previews = {"type": "preview_worker", "worker_id": setup.worker["id"]}
+    setup.api.create(f"{path}/apps", name="prev", type="self_hosted", destinations=[previews])
+    done = setup.run(PYTHONIOENCODING="ascii")
+    well(
+        done,
+        "Nothing to do",
+        "strict service token authentication",
+        'Turn on service token "my-api"',
+        "/health*",
+        "also is on *.example.net/open",
+        "Bypass",
+        "also is on the previews",
+        "[red]",
+    )
+    assert "far" not in done.stdout
+    assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
