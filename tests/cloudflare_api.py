@@ -531,6 +531,7 @@ _ENDPOINTS = [_endpoint(line, handler) for line, handler in _HANDLERS.items()]
 class _Handler(BaseHTTPRequestHandler):
     api: CloudflareApi
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # each answer would take 40 ms
 
     def do_GET(self) -> None:
         self._serve()

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -225,6 +225,7 @@ def test_first_run_creates_and_second_run_writes_nothing(make: Make) -> None:
         assert hidden not in first.stdout + first.stderr
         assert not [path for path, data in setup.files().items() if hidden.encode() in data]
 
+    people["include"].reverse()  # the order means nothing
     state, files = setup.api.state(), setup.files()
     second = setup.apply()
     well(second, "Nothing to do")
@@ -242,6 +243,7 @@ def test_drift_is_shown_then_repaired_and_unknown_fields_survive(make: Make) -> 
     future = {"of": ["tomorrow"]}
     people["future_field"] = app["future_field"] = future
     people["purpose_justification_required"] = True
+    people["approval_groups"] = app["custom_pages"] = None
     people["include"].append({"email": {"email": "eve@example.net"}})
     people["exclude"] = [{"email": {"email": "ann@example.net"}}]
     setup.policy("non_identity")["include"] = [{"any_valid_service_token": {}}]
@@ -270,6 +272,7 @@ def test_drift_is_shown_then_repaired_and_unknown_fields_survive(make: Make) -> 
     assert len(puts) == len(setup.api.writes) == 3
     for put in puts:
         assert not {"id", "uid", "aud", "created_at", "updated_at"} & set(put.body)
+        assert None not in put.body.values()  # the API may refuse what it gives
     people, app = setup.policy_named("people"), setup.app
     assert people.pop("future_field") == app.pop("future_field") == future
     assert people.pop("purpose_justification_required") is True
@@ -323,8 +326,11 @@ def test_an_interrupted_run_is_gone_on_with(make: Make) -> None:
 
 def test_a_token_whose_secret_was_never_seen_is_told_of(make: Make) -> None:
     setup = make()
+    without = b'{"success": true, "result": {"id": "x", "client_id": "y.access"}}'
+    setup.api.fail("POST", "/access/service_tokens$", 200, body=without)
+    stopped(setup.apply(), 'service token "my-api" came without its secret', "create login method")
     setup.api.fail("POST", "/access/service_tokens$", 0, carried_out=True, drop=True)
-    stopped(setup.apply(), "whether it was done is not known", "done so far: create login method")
+    stopped(setup.apply(), "whether it was done is not known")
     done = setup.apply()
     well(done, 'Service token "my-api" was there already', "rotate it")
     assert len(setup.account.service_tokens) == 1 and setup.handed_over == []
@@ -367,20 +373,15 @@ def test_ctrl_c(make: Make) -> None:
 
 
 def test_rate_limits(make: Make) -> None:
-    """A 429 was not carried out: reads and writes wait as long as Cloudflare asks."""
+    """A read waits as long as Cloudflare asks. A write was not carried out, and is not repeated."""
     setup = make()
     wait = {"Retry-After": "1"}
     setup.api.fail("GET", "/access/apps$", 429, headers=wait)
-    setup.api.fail("POST", "/access/service_tokens$", 429, headers=wait, times=2)
-    done = setup.apply()
-    well(done)
-    assert "rate limit, waiting 1 s" in done.stderr
+    setup.api.fail("POST", "/access/service_tokens$", 429, headers={"Retry-After": "77"})
+    stopped(setup.apply(), "HTTP 429", "rate limit, wait 77 s", "create login method")
+    assert [write.path.split("/")[-1] for write in setup.api.writes][1:] == ["service_tokens"]
+    well(setup.apply())
     assert len(setup.account.service_tokens) == len(setup.handed_over) == 1
-
-    setup.policy_named("people")["include"] = []
-    setup.api.fail("PUT", "/access/policies/", 429, headers={"Retry-After": "3600"})
-    stopped(setup.apply(), "rate limit", "3600 s")
-    assert len(setup.api.writes) == 1
 
 
 def test_wrong_answers(make: Make) -> None:
@@ -393,15 +394,15 @@ def test_wrong_answers(make: Make) -> None:
     state = setup.api.state()
     null = b'{"success": true, "errors": [], "result": null}'
     odd = b'{"success": true, "errors": [], "result": [{"name": 3}, 4]}'
+    nameless = b'{"success": true, "errors": [], "result": [{"name": 3}]}'
     html = b"<!doctype html><title>Log in</title>"
     empty = b'{"success": true, "result": {}}'
     wrong = {
         "organizations$": (html, "proxy"),
-        "identity_providers$": (b"", "login methods"),
-        "service_tokens$": (odd, "service tokens"),
-        "policies$": (odd, "policies"),
-        "apps$": (null, "applications"),
-        "workers/workers/": (empty, "the Worker"),
+        "service_tokens$": (odd, "/access/service_tokens"),
+        "policies$": (nameless, "access/policies has no usable id"),
+        "apps$": (null, "/access/apps"),
+        "workers/workers/": (empty, "the Worker has no usable id"),
     }
     for path, (body, named) in wrong.items():
         setup.api.fail("GET", path, 200, body=body)
@@ -419,33 +420,49 @@ def test_wrong_answers(make: Make) -> None:
     assert "REPLACE_WITH_AUD_TAG" in setup.wrangler.read_text()
 
 
-READS = {
-    "workers/workers/": "Workers Scripts Read",
-    "access/organizations": "Access: Organizations, Identity Providers, and Groups Read",
-    "access/service_tokens": "Access: Service Tokens Read",
-    "access/apps": "Access: Apps and Policies Read",
-}
-CREATES = {
-    "access/identity_providers": "Access: Organizations, Identity Providers, and Groups Write",
-    "access/service_tokens": "Access: Service Tokens Write",
-    "access/policies": "Access: Apps and Policies Write",
-    "access/apps": "Access: Apps and Policies Write",
-}
+IDENTITY = "Access: Organizations, Identity Providers, and Groups"
+PERMISSIONS = (
+    ("GET", "access/organizations", f"{IDENTITY} Read"),
+    ("GET", "workers/workers/", "Workers Scripts Read"),
+    ("GET", "access/service_tokens", "Access: Service Tokens Read"),
+    ("GET", "access/apps", "Access: Apps and Policies Read"),
+    ("POST", "access/identity_providers", f"{IDENTITY} Write"),
+    ("POST", "access/service_tokens", "Access: Service Tokens Write"),
+    ("POST", "access/policies", "Access: Apps and Policies Write"),
+    ("POST", "access/apps", "Access: Apps and Policies Write"),
+)
+
+
+def _permissions_are_named(setup: Setup, permissions: Iterable[tuple[str, str, str]]) -> None:
+    for method, path, permission in permissions:
+        setup.api.denied = {f"{method} /accounts/{setup.account.id}/{path}"}
+        before, check = setup.api.state(), refused if method == "GET" else stopped
+        check(
+            setup.apply(), "HTTP 403", f'"{permission}"', "dash.cloudflare.com/profile/api-tokens"
+        )
+        assert method == "POST" or setup.api.state() == before
 
 
 def test_a_missing_permission_is_named(make: Make) -> None:
     setup = make()
-    state = setup.api.state()
-    for path, permission in READS.items():
-        setup.api.denied = {f"GET /accounts/{setup.account.id}/{path}"}
-        refused(setup.apply(), f'"{permission}"', "https://dash.cloudflare.com/profile/api-tokens")
-        assert setup.api.state() == state
-    for path, permission in CREATES.items():
-        setup.api.denied = {f"POST /accounts/{setup.account.id}/{path}"}
-        stopped(setup.apply(), f'"{permission}"', "HTTP 403")
+    _permissions_are_named(setup, PERMISSIONS[3:5])
     setup.api.denied = set()
     setup.api.token += "-of-another-time"
     refused(setup.run(CLOUDFLARE_API_TOKEN="expired"), "HTTP 401", "CLOUDFLARE_API_TOKEN")
+
+
+@pytest.mark.slow
+def test_each_missing_permission_is_named(make: Make) -> None:
+    _permissions_are_named(make(), (*PERMISSIONS[:3], *PERMISSIONS[5:]))
+
+
+@pytest.mark.slow
+def test_variables_that_lead_nowhere(make: Make) -> None:
+    """Of the SDK and of httpx."""
+    setup = make()
+    for name in ("HTTPS_PROXY", "SSL_CERT_FILE", "CLOUDFLARE_BASE_URL"):
+        refused(setup.run(**{name: "nonsense://["}), name)
+    refused(setup.run(CLOUDFLARE_BASE_URL="https://api.invalid/v4"), "api.invalid", "no connection")
 
 
 def test_what_stops_it_before_anything_is_changed(make: Make) -> None:
@@ -453,27 +470,24 @@ def test_what_stops_it_before_anything_is_changed(make: Make) -> None:
     state, files = setup.api.state(), setup.files()
     refused(setup.run("--apply"), "--secret-to", '"my-api"')
     refused(setup.run("--apply", "--secret-to", "no-such-command x"), "--secret-to", "no-such-com")
-    refused(setup.run("--secret-to", "it's"), "--secret-to")
     refused(setup.run("--env", "staging"), "--env staging")
     refused(setup.run("--account-id", "../../zones"), "--account-id", "32 hexadecimal")
     refused(setup.run("--account-id", "0" * 32), "HTTP 403")
-    refused(setup.run("--adopt", "nothing"), "--adopt nothing", "not there yet")
-    refused(setup.run(CLOUDFLARE_API_TOKEN=" "), "CLOUDFLARE_API_TOKEN", "Apps and Policies")
+    refused(setup.run("--adopt", "nothing"), "--adopt", "not there yet")
+    no_token = setup.run(CLOUDFLARE_API_TOKEN=" ")
+    refused(no_token, "CLOUDFLARE_API_TOKEN", "docs/SETUP.md", "dash.cloudflare.com")
     split = setup.run(CLOUDFLARE_API_TOKEN="first\nsecond")
     refused(split, "CLOUDFLARE_API_TOKEN")
     assert "second" not in split.stderr and setup.api.requests == []
     refused(setup.run(CLOUDFLARE_BASE_URL="http://192.0.2.1/client/v4"), "https://")
-    refused(setup.run(CLOUDFLARE_BASE_URL="https://api.invalid/v4"), "api.invalid", "no connection")
-    for name in ("HTTPS_PROXY", "SSL_CERT_FILE", "CLOUDFLARE_BASE_URL"):
-        refused(setup.run(**{name: "nonsense://["}), name)
 
     assert setup.account.organization is not None
     setup.account.organization["auth_domain"] = "evil.example.com/x.cloudflareaccess.com"
     refused(setup.run(), "organisation", "auth_domain", "evil.example.com")
     setup.account.organization = None
-    refused(setup.run(), "Zero Trust", "dashboard")
+    refused(setup.run(), "Zero Trust is not enabled", "dashboard")
     setup.account.zero_trust = False
-    refused(setup.run(), "Zero Trust is not enabled", "dashboard", "never")
+    refused(setup.run(), "Zero Trust is not enabled", "dashboard")
     setup.account.zero_trust, setup.account.organization = (
         True,
         state[0][setup.account.id].organization,
@@ -493,7 +507,7 @@ def test_what_stops_it_before_anything_is_changed(make: Make) -> None:
     refused(setup.apply(), "unknown.access", "ALLOWED_SERVICE_TOKENS")
     setup.replace("unknown.access", "REPLACE_WITH_CLIENT_ID")
     setup.replace("REPLACE_WITH_TEAM_DOMAIN", "another-team")
-    refused(setup.apply(), "https://another-team.cloudflareaccess.com", TEAM, "--account-id")
+    refused(setup.apply(), "TEAM_DOMAIN is another-team", TEAM, "--account-id")
     assert setup.api.state() == state
 
 
@@ -535,19 +549,20 @@ def test_only_what_is_named_is_adopted(make: Make) -> None:
     )
     assert api.state() == state
 
-    well(setup.apply("--adopt", app["id"]), "~ change application", 'policies: ["me"] -> [')
+    well(
+        setup.apply("--adopt", app["id"]),
+        "~ change application",
+        f'policies: ["\\"me\\" ({foreign["id"]})"] -> [',
+    )
     assert setup.app["name"] == "by hand" and setup.app["session_duration"] == "24h"
     people, machines = setup.policy_named("people"), setup.policy_named("service tokens")
     assert [link["id"] for link in setup.app["policies"]] == [people["id"], machines["id"]]
     # It is in use no longer, but as it was. What fits needs no name.
     assert account.policies[foreign["id"]] == state[0][account.id].policies[foreign["id"]]
     well(setup.apply(), "Nothing to do")
-    refused(setup.apply("--adopt", foreign["id"]), f"--adopt {foreign['id']}", app["id"])
+    refused(setup.apply("--adopt", foreign["id"]), "--adopt", app["id"])
 
-    # Of another type, or two policies of the same name: which of them is meant is not guessed.
-    setup.app["type"] = "ssh"
-    refused(setup.apply("--adopt", app["id"]), '"ssh"', app["id"])
-    setup.app["type"] = "self_hosted"
+    # Two policies of the same name: which of them is meant is not guessed.
     account.policies["twin"] = {**machines, "id": "twin"}
     refused(setup.apply("--adopt", app["id"]), "several policies", machines["id"], "twin")
 
@@ -576,18 +591,18 @@ def test_hostnames(make: Make) -> None:
     well(setup.apply(), "Nothing to do")
     older = setup.app
     del older["destinations"]
-    older["domain"] = "INVOICES.example.net"
+    older |= {"domain": "INVOICES.example.net", "name": "by hand"}
     setup.replace(
         '"routes": [', '"routes": ["www.example.net/invoices/*", "https://b.example.net/*",'
     )
     setup.replace('"workers_dev": false', '"workers_dev": true')
-    well(setup.apply(), "~ change application")
-    assert [(row["type"], row["uri"]) for row in setup.app["destinations"]] == [
+    well(setup.apply("--adopt", older["id"]), "~ change application")
+    assert {(row["type"], row["uri"]) for row in setup.app["destinations"]} == {
         ("public", "invoices.example.net"),
         ("public", "www.example.net/invoices"),
         ("public", "b.example.net"),
         ("public", "my-api.acme.workers.dev"),
-    ]
+    }
     well(setup.apply(), "Nothing to do")
     copy = {**setup.app, "id": "copy", "destinations": setup.app["destinations"][1:2]}
     setup.account.apps["copy"] = copy
@@ -621,27 +636,22 @@ def _at_a_terminal(setup: Setup, *words: str, keys: bytes = b"") -> tuple[int, s
 
 def test_a_secret_on_the_terminal(make: Make) -> None:
     setup = make()
-    night_only = ("--service-token", "night")
-    status, shown = _at_a_terminal(setup, "--apply", *night_only, "--secret-to", "false")
-    assert status == 1 and "--secret-to: exit status 1" in shown
-    status, shown_next = _at_a_terminal(setup, "--apply", *night_only, "--service-token", "day")
-    assert status == 0
-    night, day = setup.api.secrets
-    assert shown.count(night) == 1 and night not in shown_next and shown_next.count(day) == 1
-    for token in setup.account.service_tokens.values():
-        assert token["client_id"] in (shown if token["name"] == "night" else shown_next)
+    named = ("--service-token", "night", "--service-token", "day", "--service-token", "day")
+    status, shown = _at_a_terminal(setup, "--apply", *named)
+    assert status == 0 and len(setup.account.service_tokens) == 2
+    for token, secret in zip(setup.account.service_tokens.values(), setup.api.secrets, strict=True):
+        assert shown.count(secret) == 1 and token["client_id"] in shown
         assert token["client_id"] in setup.wrangler.read_text()
-    assert not [data for data in setup.files().values() if night.encode() in data]
+        assert not [data for data in setup.files().values() if secret.encode() in data]
 
 
 def test_an_account_is_chosen_at_the_terminal(make: Make) -> None:
     setup = make()
     other = setup.api.account("Other", "other-team")
-    first, second = sorted((setup.account.id, other.id))
-    for keys, chosen in ((b"\r", first), (b"\x1b[B\r", second)):
-        _, shown = _at_a_terminal(setup, keys=keys)
-        expected = f"Account {chosen}" if chosen == setup.account.id else f"{chosen} has no Worker"
-        assert expected in shown
+    second = max(setup.account.id, other.id)
+    _, shown = _at_a_terminal(setup, keys=b"\x1b[B\r")
+    expected = f"Account {second}" if second == setup.account.id else f"{second} has no Worker"
+    assert expected in shown
     status, _ = _at_a_terminal(setup, keys=b"\x03")
     assert status == 130
 
@@ -651,7 +661,7 @@ def test_a_secret_that_nobody_took(make: Make) -> None:
     setup = make()
     named = ("--service-token", "night", "--service-token", "day")
     lost = setup.run("--apply", "--secret-to", "false", *named)
-    stopped(lost, "the secret is lost", "rotate the token", 'create service token "night"')
+    stopped(lost, "--secret-to: exit status 1", 'token "night" was created', "rotate it in Zero")
     assert setup.api.secrets[0] not in lost.stdout + lost.stderr
     well(setup.apply(*named), 'Service token "night" was there already')
     assert [row[0::2] for row in setup.handed_over] == [[setup.api.secrets[1], "day"]]
@@ -662,6 +672,10 @@ def test_a_secret_that_nobody_took(make: Make) -> None:
     well(setup.apply("--service-token", "dawn"))
     assert len(setup.policy("non_identity")["include"]) == 3
     well(setup.apply(), "Nothing to do")
+
+
+def _listed(token: Json) -> str:
+    return json.dumps([token["client_id"]])
 
 
 def test_an_environment_and_previews(make: Make) -> None:
@@ -676,7 +690,12 @@ def test_an_environment_and_previews(make: Make) -> None:
         "ALLOWED_EMAILS": [], "ALLOWED_SERVICE_TOKENS": ["REPLACE_WITH_CLIENT_ID"] } } },
   "workers_dev\"""" % ("b" * 64)
     setup.replace('"workers_dev"', block)
+    # The previews let in no program, on purpose.
+    top, previews = setup.wrangler.read_text().split('"previews"')
+    [token] = setup.account.service_tokens.values()
+    setup.wrangler.write_text(f'{top}"previews"{previews.replace(_listed(token), "[]", 1)}')
     before = setup.wrangler.read_text()
+    assert before.count(_listed(token)) == 1
 
     done = setup.apply("--env", "staging")
     well(done, "npm run deploy -- --env staging", "env.staging.vars.POLICY_AUD")
@@ -706,18 +725,13 @@ def test_lists_that_name_nobody_in_particular(make: Make) -> None:
     setup = make()
     setup.replace('["ann@example.net", "Bob@Example.org"]', '["*"]')
     setup.replace('["REPLACE_WITH_CLIENT_ID"]', '["*"]')
-    done = setup.apply()
-    well(done, 'ALLOWED_EMAILS is ["*"]', 'ALLOWED_SERVICE_TOKENS is ["*"]', "Service Auth policy")
+    well(setup.apply(), '["*"] lets in whom your own policies admit', "Applications")
     assert setup.app["policies"] == [] and setup.account.policies == {}
     assert setup.account.service_tokens == {}
     path = f"/accounts/{setup.account.id}/access/policies"
     staff = {"email_domain": {"domain": "example.net"}}
     own = setup.api.create(path, name="staff", decision="allow", include=[staff])
-    everyone = setup.api.create(path, name="all", decision="bypass", include=[{"everyone": {}}])
-    setup.app["policies"] = [
-        {"id": everyone["id"], "precedence": 1},
-        {"id": own["id"], "precedence": 2},
-    ]
+    setup.app["policies"] = [{"id": own["id"], "precedence": 1}]
     well(setup.apply("--service-token", "ci"), "~ change application", "create service token")
     machines = setup.policy("non_identity")
     assert setup.app["policies"] == [
@@ -725,16 +739,15 @@ def test_lists_that_name_nobody_in_particular(make: Make) -> None:
         {"id": machines["id"], "precedence": 2},
     ]
     assert '"ALLOWED_SERVICE_TOKENS": ["*"]' in setup.wrangler.read_text()
-    well(setup.apply(), "Nothing to do")
+    well(setup.apply("--service-token", "ci"), "Nothing to do")
+    # As soon as the lists name who may pass, nobody else does.
     setup.replace('"ALLOWED_EMAILS": ["*"]', '"ALLOWED_EMAILS": []')
-    well(setup.apply(), "~ change application")
-    assert setup.app["policies"] == [{"id": machines["id"], "precedence": 1}]
-    # With nobody at all the Worker is closed for good, unless a token is named now.
     setup.replace('"ALLOWED_SERVICE_TOKENS": ["*"]', '"ALLOWED_SERVICE_TOKENS": []')
     refused(setup.apply(), "names nobody")
-    well(setup.apply("--service-token", "ci"))
-    listed = json.dumps([setup.policy_token("ci")["client_id"]])
-    assert f'"ALLOWED_SERVICE_TOKENS": {listed}' in setup.wrangler.read_text()
+    token = setup.policy_token("ci")["client_id"]
+    setup.replace('"ALLOWED_SERVICE_TOKENS": []', f'"ALLOWED_SERVICE_TOKENS": ["{token}"]')
+    well(setup.apply(), "~ change application")
+    assert setup.app["policies"] == [{"id": machines["id"], "precedence": 1}]
 
 
 def test_people_only(make: Make) -> None:
@@ -757,44 +770,17 @@ def test_people_only(make: Make) -> None:
 
 
 def test_what_is_left_by_hand(make: Make) -> None:
-    """Strict mode off, a rule for one path, other applications on the same address; and names that
-    would write to the terminal, on an output that knows ASCII only."""
+    """Strict mode that is off; and names that would write to the terminal, on an output that knows
+    ASCII only."""
     setup = make()
-    account = setup.account
-    assert account.organization is not None
-    account.organization["strict_service_token_auth"] = False
+    assert setup.account.organization is not None
+    setup.account.organization["strict_service_token_auth"] = False
     well(setup.apply())
-    [token] = account.service_tokens.values()
-    token["enabled"] = False
-    rule = {"behavior": "public", "path_pattern": "/health*"}
-    setup.app["destinations"][0]["overrides"] = [rule]
-    path = f"/accounts/{account.id}/access"
-    everyone = setup.api.create(
-        f"{path}/policies", name="all", decision="bypass", include=[{"everyone": {}}]
-    )
     hostile = "\x1b]0;owned\x07[red]\u202e\u00e9"
-    for name, uri in ((hostile, "*.example.net/open"), ("far", "other.example.com")):
-        destination = {"type": "public", "uri": uri}
-        setup.api.create(
-            f"{path}/apps",
-            name=name,
-            type="self_hosted",
-            destinations=[destination],
-            policies=[everyone["id"]],
-        )
-    previews = {"type": "preview_worker", "worker_id": setup.worker["id"]}
-    setup.api.create(f"{path}/apps", name="prev", type="self_hosted", destinations=[previews])
-    done = setup.run(PYTHONIOENCODING="ascii")
-    well(
-        done,
-        "Nothing to do",
-        "strict service token authentication",
-        'Turn on service token "my-api"',
-        "/health*",
-        "also is on *.example.net/open",
-        "Bypass",
-        "also is on the previews",
-        "[red]",
-    )
-    assert "far" not in done.stdout
+    setup.account.identity_providers.popitem()
+    path = f"/accounts/{setup.account.id}/access/identity_providers"
+    setup.api.create(path, name=hostile, type="onetimepin", config={})
+    setup.app["name"] = hostile
+    done = setup.run("--adopt", setup.app["id"], PYTHONIOENCODING="ascii")
+    well(done, "strict service token authentication", "[red]", "~ change application")
     assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
