@@ -661,16 +661,22 @@ def test_a_secret_that_nobody_took(make: Make) -> None:
     setup = make()
     named = ("--service-token", "night", "--service-token", "day")
     lost = setup.run("--apply", "--secret-to", "false", *named)
-    stopped(lost, "--secret-to: exit status 1", 'token "night" was created', "rotate it in Zero")
+    stopped(lost, "--secret-to: exit status 1", 'token "night" exists', "rotate it: Zero")
     assert setup.api.secrets[0] not in lost.stdout + lost.stderr
     well(setup.apply(*named), 'Service token "night" was there already')
     assert [row[0::2] for row in setup.handed_over] == [[setup.api.secrets[1], "day"]]
     ids = [token["client_id"] for token in setup.account.service_tokens.values()]
     assert json.dumps(ids) in setup.wrangler.read_text()
 
-    # A third one joins those that are listed.
+    # At a terminal it is not lost.
+    named = ("--service-token", "evening", "--secret-to", "false")
+    status, shown = _at_a_terminal(setup, "--apply", *named)
+    assert status == 1 and shown.count(setup.api.secrets[-1]) == 1 and "stands above" in shown
+    well(setup.apply("--service-token", "evening"))
+
+    # A fourth one joins those that are listed.
     well(setup.apply("--service-token", "dawn"))
-    assert len(setup.policy("non_identity")["include"]) == 3
+    assert len(setup.policy("non_identity")["include"]) == 4
     well(setup.apply(), "Nothing to do")
 
 
@@ -698,7 +704,7 @@ def test_an_environment_and_previews(make: Make) -> None:
     assert before.count(_listed(token)) == 1
 
     done = setup.apply("--env", "staging")
-    well(done, "npm run deploy -- --env staging", "env.staging.vars.POLICY_AUD")
+    well(done, "pywrangler deploy --env staging", "env.staging.vars.POLICY_AUD")
     assert setup.app["destinations"] == [{"type": "worker", "worker_id": staging["id"]}]
     assert setup.app["name"] == "my-api-staging (private-worker)"
     assert "allowed_idps" not in setup.app and setup.account.identity_providers == {}
