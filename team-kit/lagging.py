@@ -13,6 +13,7 @@ Exit code: 0 all is well, 1 there is something to do, 2 something could not be f
 """
 
 import argparse
+import hashlib
 import io
 import json
 import os
@@ -67,17 +68,21 @@ def without_credentials(text: str) -> str:
 # ---------------------------------------------------------------- asking git
 
 
-def git(*arguments: str, folder: Path) -> str:
-    """Run git without a terminal to ask at, and give up after a while."""
+def git(*arguments: str, folder: Path, protocols: str = "none") -> str:
+    """Run git without a terminal to ask at, and give up after a while.
+
+    What a project brings must not make git run a command: no folder is taken for a repository
+    because it looks like one, and with no `protocols` nothing that is missing is fetched.
+    """
     environment = {
         **os.environ,
-        "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",  # no ext::, which runs a command
+        "GIT_ALLOW_PROTOCOL": protocols,
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_TERMINAL_PROMPT": "0",
         "LC_ALL": "C",
     }
     process = subprocess.Popen(
-        ["git", "-c", "core.fsmonitor=false", *arguments],
+        ["git", "-c", "core.fsmonitor=false", "-c", "safe.bareRepository=explicit", *arguments],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -123,7 +128,9 @@ def tags(repository: str) -> list[str] | Unknown:
     # From the root, where no project's own configuration tells git what to do.
     root = Path(Path.cwd().anchor)
     try:
-        listed = git("ls-remote", "--tags", "--refs", "--", repository, folder=root)
+        asked = ("ls-remote", "--tags", "--refs", "--", repository)
+        # Without ext::, which runs a command.
+        listed = git(*asked, folder=root, protocols="file:git:http:https:ssh")
     except Unknown as problem:
         return problem
     return [line.partition("\trefs/tags/")[2] for line in listed.splitlines()]
@@ -166,12 +173,21 @@ def repository_of(source: str) -> tuple[str, bool]:
     return path, False
 
 
+class WithoutAliases(yaml.SafeLoader):
+    """Copier writes no aliases, and a few of them can stand for more than fits into memory."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias")
+        return super().compose_node(parent, index)
+
+
 def answers(project: Path) -> dict[str, object]:
     file = project / ANSWERS
     try:
         if file.stat().st_size > LARGEST:
             raise Unknown(f"{ANSWERS} is too large to be an answers file")
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        found = yaml.load(file.read_text(encoding="utf-8"), WithoutAliases)
     except OSError as error:
         raise Unknown(f"{ANSWERS}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -183,10 +199,23 @@ def answers(project: Path) -> dict[str, object]:
 
 def uncommitted(project: Path) -> str | None:
     try:
-        changed = git("status", "--porcelain", "--ignored", "--", ANSWERS, folder=project)
+        git("rev-parse", "--git-dir", folder=project)
     except Unknown:
         return "not in a git repository, which an update needs"
-    return f"{ANSWERS} is not committed, which an update needs" if changed else None
+    try:
+        committed = git("rev-parse", f"HEAD:./{ANSWERS}", folder=project).strip()
+    except Unknown:
+        committed = ""
+    # Compared here: `git status` would run the filters that a project's configuration names.
+    content = (project / ANSWERS).read_bytes()
+    here = {blob(content, committed), blob(content.replace(b"\r\n", b"\n"), committed)}
+    return None if committed in here else f"{ANSWERS} is not committed, which an update needs"
+
+
+def blob(content: bytes, like: str) -> str:
+    """The name that git gives to a file's content, in the form of another."""
+    kind = "sha256" if len(like) == 64 else "sha1"
+    return hashlib.new(kind, b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def look_at(project: Path) -> Row:

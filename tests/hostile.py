@@ -1,6 +1,6 @@
 """Answers that people and programs really give: those that break templates, and good ones."""
 
-from shapes import AUD, CLIENT_IDS, SERVICE_ID
+from shapes import AUD, CLIENT_IDS, SERVICE_ID, STAGING_AUD
 
 # Each is tried on every free-text question.
 HOSTILE = {
@@ -94,7 +94,7 @@ GOOD = {
     "policy_aud": ["", AUD, AUD.upper(), f"{AUD},{'0' * 64}"],
     "staging_hostname": ["staging.my-api.example.com", "dev.example.org"],
     "staging_route_pattern": ["staging.example.com/*", "example.com/*"],
-    "staging_policy_aud": ["", AUD, f"{AUD},{'0' * 64}"],
+    "staging_policy_aud": ["", STAGING_AUD, f"{STAGING_AUD},{'0' * 64}"],
     "calling_workers": ["", "gateway", "gateway, nightly-job"],
     "upstreams": ["", "billing", "a, b2, c-d", f"billing={SERVICE_ID}", "class, import"],
 }

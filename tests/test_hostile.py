@@ -28,6 +28,7 @@ CONTEXT = {
     "zone_name": "example.com",
     "hostname": "my-api.example.com",
     "route_pattern": "api.example.com/*",
+    "policy_aud": AUD,
     "profile": "custom",
 }
 # The questions that take any text of one line. All others take names of a known form.
@@ -165,7 +166,7 @@ BAD = {
         "staging.example.com/v1/*",
         "api.example.com/*",
     ],
-    "staging_policy_aud": ["abc", f"{AUD}\n"],
+    "staging_policy_aud": ["abc", f"{'0' * 64}, {AUD.upper()}", f"{AUD}\n"],
     "calling_workers": ["my-api", "Gateway", "a b", "gateway,,x", "gateway\n"],
     "upstreams": [
         "Billing",

@@ -345,6 +345,7 @@ def test_wrong_answer_is_explained_and_can_be_corrected(
         zone_name="example.net",
         hostname="invoices.example.net",
         route_pattern="api.example.net/*",
+        policy_aud="",
     )
     assert message
     corrected = [
@@ -411,6 +412,7 @@ def test_free_text_has_placeholder_and_validator(name: str) -> None:
             "worker_name": "my-api",
             "hostname": "api.example.com",
             "route_pattern": "api.example.com/v1/*",
+            "policy_aud": "",
         }
         placeholder = fill(QUESTIONS[name]["placeholder"], context)
         assert placeholder and "\n" not in placeholder

@@ -231,6 +231,7 @@ def test_credentials_in_what_git_says(text: str, kept: str) -> None:
         ("_src_path: {\n", "not YAML"),
         ("_src_path: \xff\n", "not YAML"),
         ("[" * 100_000, "not YAML"),
+        ("a: &a [x]\n_src_path: gh:org/x\nb: *a\n", "not YAML"),
         ("# " + "x" * 1_000_001, "too large"),
         ("_src_path: ../template\n", "relative path"),
         ("_src_path: --upload-pack=touch ran\n", "relative path"),
@@ -261,11 +262,32 @@ def test_terminals_are_not_spoken_to(host: Path, tmp_path: Path) -> None:
 
 
 def test_a_projects_git_configuration_runs_nothing(host: Path, tmp_path: Path) -> None:
-    """A file monitor is a command that `git status` would start."""
+    """A file monitor and a filter are commands that `git status` would start. Nor is a folder that
+    came with a clone taken for a repository, though it has all that one has."""
     folder = project(tmp_path / "a", "gh:org/private-worker")
     git(folder, "config", "core.fsmonitor", f"touch {tmp_path}/ran")
+    git(folder, "config", "filter.x.clean", f"touch {tmp_path}/ran; cat")
+    (folder / ".gitattributes").write_text("* filter=x\n")
+    os.utime(folder / lagging.ANSWERS)  # git would look at the file again
     assert run(host, folder)[0] == 0
+    cloned = tmp_path / "b"
+    cloned.mkdir()
+    for path in (folder / ".git").iterdir():
+        path.rename(cloned / path.name)
+    git_config = f'[filter "x"]\n\tclean = "touch {tmp_path}/ran; cat"\n'
+    (cloned / "config").write_text(f"[core]\n\tworktree = .\n{git_config}")
+    for name in (lagging.ANSWERS, ".gitattributes"):
+        (folder / name).rename(cloned / name)
+    _, said, _ = run(host, cloned)
+    assert "not in a git repository" in said
     assert not (tmp_path / "ran").exists()
+
+
+def test_line_ends_of_a_checkout_are_no_change(host: Path, tmp_path: Path) -> None:
+    folder = project(tmp_path / "a", "gh:org/private-worker")
+    file = folder / lagging.ANSWERS
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert run(host, folder)[0] == 0
 
 
 def test_a_host_that_does_not_answer(
