@@ -48,6 +48,7 @@ class Reply:
     status: int = 200
     body: bytes | Iterator[bytes] = b'{"ok": true}'
     headers: dict[str, str] = field(default_factory=dict)
+    before: Iterator[bytes] = field(default_factory=lambda: iter(()))  # sent before all of it
 
 
 HANG, RESET, NO_ROUTE = "hang", "reset", "no route"
@@ -200,6 +201,8 @@ class _Handler(socketserver.BaseRequestHandler):
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return
         reply = behaviour(seen) if callable(behaviour) else Reply(502, headers={"Server": "proxy"})
+        for piece in reply.before:
+            stream.sendall(piece)
         lines = [f"HTTP/1.1 {reply.status} Answer", "Connection: close"]
         if isinstance(reply.body, bytes):
             lines.append(f"Content-Length: {len(reply.body)}")

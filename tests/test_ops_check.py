@@ -6,6 +6,7 @@ environment must be exactly what the table says.
 """
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -180,6 +181,7 @@ DOMAIN = {
 }
 ZONED = {"pattern": "b.example.net/*", "zone_name": "example.net"}
 
+SHARED = "shared-access"
 CASES = (
     # Exposure is written out.
     Case("good", "custom_domain", lambda block: None, None),
@@ -252,6 +254,60 @@ CASES = (
         "shared-hostname",
         (FILLED["hostname"], "the top level"),
     ),
+    Case(
+        "stolen-dot",
+        "custom_domain",
+        put("routes", 0, "pattern", value=FILLED["hostname"].upper() + "."),
+        "shared-hostname",
+        (FILLED["hostname"].upper(),),
+    ),
+    Case(
+        "stolen-route",
+        "route",
+        put("routes", 0, "pattern", value="WWW.example.net/invoices/*"),
+        "shared-hostname",
+    ),
+    Case("other-path", "route", put("routes", 0, "pattern", value="www.example.net/A/*"), None),
+    Case("other-zone", "route", put("routes", 0, "pattern", value="a.net/*"), "route-form"),
+    Case("glued-zone", "route", put("routes", 0, "pattern", value="aexample.net/*"), "route-form"),
+    Case("zone", "route", put("routes", 0, "pattern", value="Example.NET/*"), None),
+    # An environment is a Worker of its own, with an Access application and services of its own.
+    Case(
+        "same-name",
+        "none",
+        put("name", value="my-api"),
+        "worker-name",
+        ("env.same-name.name", "my-api", "the top level"),
+    ),
+    Case("made-name", "none", put("name", value="my-api-good-name"), None),
+    Case("made-name-taken", "none", put("name", value="my-api-later"), None),
+    Case("later", "none", lambda block: None, "worker-name", ("env.made-name-taken",)),
+    Case("empty-name", "none", put("name", value=""), "worker-name"),
+    Case("number-name", "none", put("name", value=7), "worker-name"),
+    Case(
+        "same-aud",
+        "custom_domain",
+        put("vars", "POLICY_AUD", value=AUD.upper()),
+        "shared-access",
+        ("env.same-aud.vars.POLICY_AUD", AUD, "the top level"),
+    ),
+    Case("aud-text", "workers_dev", put("vars", "POLICY_AUD", value=f"{'1' * 64}, {AUD}"), SHARED),
+    Case("aud-list", "workers_dev", put("vars", "POLICY_AUD", value=["2" * 64, AUD]), SHARED),
+    Case("aud-again", "workers_dev", put("vars", "POLICY_AUD", value="2" * 64), SHARED),
+    Case(
+        "aud-previews",
+        "custom_domain",
+        previewing_but(put("previews", "vars", "POLICY_AUD", value=AUD)),
+        "shared-access",
+        ("env.aud-previews.previews.vars.POLICY_AUD",),
+    ),
+    Case(
+        "same-service",
+        "custom_domain",
+        put("vpc_services", 0, "service_id", value=UUID.upper()),
+        "shared-service",
+        ("env.same-service.vpc_services", UUID.lower(), "the top level"),
+    ),
     # What is not inherited is repeated.
     Case("no-vars", "workers_dev", drop("vars"), "not-inherited", ("TEAM_DOMAIN", "POLICY_AUD")),
     Case("no-aud", "route", drop("vars", "POLICY_AUD"), "not-inherited", ("POLICY_AUD",)),
@@ -263,6 +319,27 @@ CASES = (
     Case("no-objects", "workers_dev", drop("durable_objects"), "not-inherited"),
     Case("other-name", "workers_dev", put("containers", 0, "name", value="sandbox2"), None),
     Case("no-containers", "workers_dev", drop("containers"), "not-inherited", ("containers",)),
+    Case(
+        "lost-object",
+        "workers_dev",
+        put("durable_objects", "bindings", 0, "name", value="X"),
+        "not-inherited",
+        ("lacks ROOM",),
+    ),
+    Case(
+        "lost-producer",
+        "workers_dev",
+        put("queues", "producers", 0, "binding", value="X"),
+        "not-inherited",
+        ("lacks JOBS",),
+    ),
+    Case(
+        "lost-limit",
+        "workers_dev",
+        put("ratelimits", 0, "name", value="X"),
+        "not-inherited",
+        ("lacks LIMITER",),
+    ),
     Case("no-ai", "workers_dev", drop("ai"), "not-inherited", ("AI",)),
     Case("no-limits", "workers_dev", drop("ratelimits"), "not-inherited", ("ratelimits",)),
     Case("no-secrets", "workers_dev", drop("secrets"), "not-inherited", ("secrets",)),
@@ -429,6 +506,15 @@ OWN = ("workers_dev", "preview_urls", "routes", "vars", "vpc_services", *MORE)
 Judged = dict[str, list[Found]]
 
 
+def make_own(block: Config, name: str) -> None:
+    """An Access application and private services that no other environment has."""
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    if "POLICY_AUD" in block["vars"]:
+        block["vars"]["POLICY_AUD"] = digest
+    for service in block.get("vpc_services", []):
+        service["service_id"] = digest[:8] + UUID[8:]
+
+
 @pytest.fixture(scope="module")
 def judged(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Judged]:
     """What `check` says of each environment, for each shape, and of the rest under ""."""
@@ -446,6 +532,7 @@ def judged(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> dict[s
                 for route in block["routes"]:
                     path = route["pattern"].partition("/")[1:]
                     route["pattern"] = f"{case.name}.example.net" + "".join(path)
+                make_own(block, case.name)
                 case.change(block)
                 environments[case.name] = block
         write(folder, {**config, "env": environments})
@@ -489,6 +576,7 @@ def test_placeholders(rendered: Render, tmp_path: Path) -> None:
     config = configuration(folder)
     staging = {key: deepcopy(config[key]) for key in OWN if key in config}
     staging["routes"][0]["pattern"] = "staging.example.net"
+    make_own(staging, "staging")
     staging["vars"]["POLICY_AUD"] = "REPLACE_WITH_AUD_TAG"
     staging["vars"]["X"] = [["// 'replace_with_it' ]"]]
     config["routes"][0]["pattern"] = "api.REPLACE_WITH_ZONE"
@@ -534,13 +622,14 @@ def test_not_inherited_is_what_wrangler_says(rendered: Render, node_modules: Pat
 def test_almost_empty_file(rendered: Render, tmp_path: Path) -> None:
     """Everything that wrangler would decide by itself is named, at the top level too."""
     folder = project(rendered, tmp_path, **WORKERS_DEV)
-    write(folder, {"name": "my-api"})
+    write(folder, {"name": ""})
     found = {(each["rule"], each["wrong"]) for each in check(folder)}
     for rule, part in (
         ("implicit-exposure", "workers_dev"),
         ("implicit-exposure", "preview_urls"),
         ("implicit-exposure", "routes"),
         ("main", "null"),
+        ("worker-name", '""'),
         ("compatibility-date", "null"),
         ("compatibility-flags", "null"),
         ("setting", "TEAM_DOMAIN"),
@@ -548,7 +637,7 @@ def test_almost_empty_file(rendered: Render, tmp_path: Path) -> None:
         ("setting", "ALLOWED_EMAILS"),
     ):
         assert any(rule == name and part in wrong for name, wrong in found), (rule, part)
-    assert len(found) == 9
+    assert len(found) == 10
 
 
 def test_line_is_where_the_mistake_is(rendered: Render, tmp_path: Path) -> None:
@@ -592,8 +681,9 @@ def test_what_wrangler_would_read_instead(rendered: Render, tmp_path: Path) -> N
         (b'{"a": "\xff"}', "UTF-8"),
         (b'{"vars": {}, "vars": {}}', "'vars'"),
         (b'{"a":' * 99 + b"1" + b"}" * 99, "deep"),
+        (b'{"a": "' + b" " * 1_000_000 + b'"}', "1000000 bytes"),
     ],
-    ids=("missing", "cut", "list", "latin-1", "twice", "deep"),
+    ids=("missing", "cut", "list", "latin-1", "twice", "deep", "large"),
 )
 def test_unreadable_configuration(
     content: bytes | None, part: str, rendered: Render, tmp_path: Path
@@ -623,8 +713,11 @@ def test_other_types_than_expected(rendered: Render, tmp_path: Path) -> None:
         every = {**environments[f"every-{values.index(value)}"], "env": environments}
         write(folder, {**every, "routes": [value]})
         assert {each["rule"] for each in check(folder)} >= {"implicit-exposure", "setting"}
-    write(folder, {**config, "env": values[3]})
-    assert check(folder) == []
+    for environments, way in ((values[3], "env"), ({"staging": []}, "env.staging")):
+        write(folder, {**config, "env": environments})
+        found = check(folder)
+        assert [each["rule"] for each in found] == ["environment"]
+        assert found[0]["wrong"].split()[0] == way
 
 
 # --- Configurations of public repositories, reduced to what is wrong with them --------------------
@@ -729,6 +822,11 @@ WRONG_FILES: dict[str, tuple[str, str, int]] = {
     "notes/key.pem": (PEM, "secret", 1),
     "notes/key.json": (json.dumps({"key": PEM}), "secret", 1),
     "deploy.sh": ("export CLOUDFLARE_API_TOKEN=" + "Ab1_" * 10 + "\n", "secret", 1),
+    "terraform.tfvars": ('cloudflare_api_token = "' + "ab1-" * 10 + '"\n', "secret", 1),
+    "notes/pair.py": (f"HEADERS = [('CF-Access-Client-Secret', '{AUD}')]\n", "secret", 1),
+    "notes/many.txt": (f"\n{SECRET}\n" * 3, "secret", 2),
+    "notes/hs384.jwt": (token(b'{"alg":"HS384"}'), "secret", 1),
+    "many.md": ("x\n" + ("<" * 7 + " x\n") * 400_000, "merge-marker", 2),
     "with space/café.py": ("x = 1\n" + "<" * 7 + " before updating\n", "merge-marker", 2),
     "src/api.py.rej": ("@@ -1 +1 @@\n", "reject-file", 0),
     ".dev.vars": ("A=1\n", "local-file", 0),
@@ -739,6 +837,14 @@ RIGHT_FILES = {
     "short.txt": "cfast_wrong cfast_" + "x" * 47 + "\n",
     "ci.yml": "CLOUDFLARE_API_TOKEN: ${{ secrets.CLOUDFLARE_API_TOKEN }}\nCLIENT_SECRET: $X\n",
     "code.py": 'CLOUDFLARE_API_TOKEN = os.environ["CLOUDFLARE_API_TOKEN_OF_THE_WHOLE_ACCOUNT"]\n',
+    "sample.sh": "export CLOUDFLARE_API_TOKEN=your-cloudflare-api-token-with-edit-permission\n",
+    "sum.py": f"CLIENT_SECRET_SHA256 = '{AUD}'\nSECRET_HASH = '{AUD}'\n",
+    **{
+        f"sample-{number}.jwt": token(header.replace(b"ES256", b"HS256"))
+        for number, header in enumerate(HEADERS)
+    },
+    ".env.sample": "A=1\n",
+    "sub/.dev.vars.template": "A=1\n",
     "header.py": "HEADER = '-----BEGIN " + "PRIVATE KEY-----'\n",
     "no-algorithm.txt": token(b'{"kid":"made-up"}') + "\n",
     "image.bin": "\0<<<<<<<\x01\0",
@@ -783,6 +889,8 @@ def test_repository(tracked: bool, rendered: Render, tmp_path: Path) -> None:
         name: (rule, line) for name, (_, rule, line) in WRONG_FILES.items()
     }
     assert len(found) == len(WRONG_FILES)
+    said = {each["file"]: each["wrong"] for each in found}
+    assert "and 2 more" in said["notes/many.txt"] and "399999 more" in said["many.md"]
 
 
 def test_versions(rendered: Render, tmp_path: Path) -> None:

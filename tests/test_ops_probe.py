@@ -158,6 +158,18 @@ def drip(status: int) -> Callable[[Seen], Reply]:
     return answered
 
 
+def trickle(first: bytes, piece: bytes) -> Callable[[Seen], Reply]:
+    """A head that does not end: no single wait is long, but all of them together."""
+
+    def pieces() -> Iterator[bytes]:
+        yield first
+        while True:
+            time.sleep(2)
+            yield piece
+
+    return lambda seen: Reply(before=pieces())
+
+
 def flood(seen: Seen) -> Reply:
     def pieces() -> Iterator[bytes]:
         while True:
@@ -263,6 +275,15 @@ NOTHING: list[Case] = [
     ("off", answer(404, "error code: 1042\n", CLOUDFLARE), "nothing", ALL),
 ]
 UNKNOWN: list[Case] = [
+    # Whoever can answer in the Worker's place can also say 401.
+    ("not-cloudflare", answer(401, "", {"Server": "nginx"}), "unreachable", ALL),
+    ("no-server", answer(403, "", {"Server": "", "Cf-Access-Aud": AUD}), "unreachable", ALL),
+    # Cloudflare's firewall refuses with a page that is not Access.
+    ("blocked", answer(403, "<title>Attention Required! | Cloudflare</title>"), "unreachable",
+     ALL),
+    ("banned", answer(403, '<div id="cf-error-details" class="p">Error 1006</div>'),
+     "unreachable", ALL),
+    ("no-idna", to("https://xn--0.example.com/"), "unreachable", ["anonymous", "http"]),
     ("firewall", answer(403, "error code: 1010", CLOUDFLARE), "unreachable", ALL),
     ("challenge", answer(403, "<p>", {**CLOUDFLARE, "cf-mitigated": "c"}), "unreachable", ALL),
     ("resets", RESET, "unreachable", ["anonymous", "http"]),
@@ -308,6 +329,8 @@ def test_every_answer_has_its_verdict(production: Path, world: World) -> None:
         "no-keys": "keys_unavailable",
         "bad-tls": "CERTIFICATE_VERIFY_FAILED",
         "firewall": "firewall",
+        "blocked": "firewall",
+        "not-cloudflare": "It is not Cloudflare that answers",
     }.items():
         assert part in rows[f"{name}.example.org"]["hint"], rows[f"{name}.example.org"]["hint"]
     # A handful of requests, and each for itself: the cookie that was set does not come back.
@@ -326,19 +349,25 @@ def test_servers_that_take_their_time(production: Path, world: World) -> None:
         ("refusing", drip(403), "unreachable", ["anonymous"]),
         ("giving", drip(200), "open", ["anonymous"]),
         ("hangs", HANG, "unreachable", ["anonymous", "http"]),
-    ]
+        ("header", trickle(b"HTTP/1.1 200 Answer\r\n", b"X-A: b\r\n"), "unreachable",
+         ["anonymous", "http"]),
+        ("hints", trickle(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"), "unreachable",
+         ["anonymous", "http"]),
+    ]  # fmt: skip
     configure(production, routes=[])
     urls(cases, world)
 
     def asked(name: str) -> Json:
+        before = time.monotonic()
         _, found, _ = probe(production, world, "--url", f"https://{name}.example.org/")
+        assert time.monotonic() - before < 40, "ten seconds for each of the two requests"
         return by_host(found)[f"{name}.example.org"]
 
-    with ThreadPoolExecutor() as pool:  # each takes ten seconds and more
+    with ThreadPoolExecutor(len(cases)) as pool:  # each takes ten seconds and more
         rows = list(pool.map(asked, [name for name, *_ in cases]))
     for row, (_, _, verdict, attempts) in zip(rows, cases, strict=True):
         assert (row["verdict"], which(row, verdict)) == (verdict, attempts), row
-    assert "timed out" in rows[2]["hint"]
+    assert all("timed out" in row["hint"] for row in rows[2:])
 
 
 @pytest.mark.parametrize(
@@ -460,6 +489,8 @@ NOT_SENT: dict[str, Behaviour] = {
     "other-team": to(LOGIN.replace("acme-labs", "mallory")),
     "off": NOTHING[0][1],
     "unreachable": RESET,
+    "not-cloudflare": answer(401, "", {"Server": "nginx"}),
+    "blocked": answer(403, "<p class=cf-error-details>"),
 }
 
 
@@ -573,11 +604,19 @@ def test_addresses_of_wrangler_jsonc(production: Path, world: World) -> None:
         "https://f.example.net/Path": "route",
         "https://my-api.acme.workers.dev/": "workers.dev",
     }
-    for host in world.hosts:  # the first is off, and nobody configured the second one's name
-        assert by_host(found)[host]["verdict"] == "nothing"
+    assert by_host(found)["b.example.net"]["verdict"] == "nothing", "it is off"
+    # Nobody configured this name, so it says nothing about those that are there.
+    row = by_host(found)["private-worker-probe.d.example.net"]
+    assert row["verdict"] == "unreachable" and "wildcard" in row["hint"]
     assert by_host(found)["a.example.net"]["verdict"] == "unreachable"
     said = " | ".join(found["not_tried"])
-    for part in ("*.example.*/x", "Previews", "Version URLs"):
+    for part in (
+        "*.example.*/x",
+        "Previews",
+        "Version URLs",
+        "other names under *.d.example.net/*: give each with --url",
+        "other names under *e.example.net/x*: give each with --url",
+    ):
         assert part in said
     world.hosts["my-api-staging.acme.workers.dev"] = NOTHING[0][1]
     world.hosts["s.example.net"] = login
@@ -588,11 +627,23 @@ def test_addresses_of_wrangler_jsonc(production: Path, world: World) -> None:
         "https://s.example.net/": "route",
         "https://my-api-staging.acme.workers.dev/": "workers.dev",
     }
-    said = " | ".join(found["not_tried"])
-    assert "a setting is missing" in said and "Previews" in said
+    assert "Previews" in " | ".join(found["not_tried"])
+    assert any("a setting is missing" in problem for problem in found["problems"])
     # Nothing shows whose login that is, so the secret stays here, and that is no success.
     assert SECRET not in str(world.seen)
     assert "The service token did not get in." in found["problems"]
+
+
+def test_a_setting_that_is_missing(production: Path, world: World) -> None:
+    """Any team's login would count as ours, so a login alone is no success."""
+    path = production / "wrangler.jsonc"
+    settings = json5.loads(path.read_text(encoding="utf-8"))["vars"]
+    configure(production, vars={**settings, "TEAM_DOMAIN": ""})
+    world.hosts[HOST] = to(LOGIN.replace("acme-labs", "mallory"))
+    status, found, _ = probe(production, world)
+    assert (status, by_host(found)[HOST]["verdict"]) == (1, "access")
+    (problem,) = found["problems"]
+    assert "a setting is missing" in problem and "npm run check" in problem
 
 
 def test_an_address_that_is_off_must_be_nothing(production: Path, world: World) -> None:
@@ -655,8 +706,8 @@ def test_the_api_finds_what_nobody_remembers(
         f"https://{version_host}/": ("Version URL", "access"),
     }
     assert found["open"] == ["https://last.zone3.example/api/"]
-    assert [what for what in found["not_tried"] if "Previews" not in what] == []
-    assert any("Previews" in what for what in found["not_tried"])
+    previews, routes = found["not_tried"]
+    assert "Previews" in previews and "zones that the API token does not see" in routes
     assert api.writes == [] and api.token not in done.stdout + done.stderr
     assert api.token not in str(world.seen)
 
@@ -665,7 +716,7 @@ def test_all_is_off_but_the_custom_domain(
     production: Path, world: World, api: CloudflareApi
 ) -> None:
     """Off is tried as well. With the service token that gets in, everything is proven."""
-    _, _, version = deployed(api)
+    account, _, version = deployed(api)
     off = NOTHING[0][1]
     world.hosts = {
         HOST: edge(answer(200)),
@@ -675,8 +726,21 @@ def test_all_is_off_but_the_custom_domain(
     done = ops(production, "probe", env={**with_api(api, world), **TOKEN})
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(world.at(host) for host in world.hosts)
-    assert "Not tried" not in done.stdout and done.stderr == ""
+    # But for the zones of others, which no token shows.
+    assert done.stdout.count("Not tried") == 1 and done.stderr == ""
+    assert "zones that the API token does not see" in done.stdout
+    assert done.stdout.splitlines()[-1] == "Closed, as far as it was tried: 3 addresses."
     assert len(world.seen) <= 8 * len(world.hosts)
+    # A route of wrangler.jsonc can have Previews of its own, and a wildcard has other names.
+    routes = [{**domains(HOST)[0], "previews_enabled": True}]
+    configure(production, routes=routes)
+    zone = next(zone for zone in api.zones.values() if zone["name"] == "example.net")
+    api.route(zone, "*.example.net/*", "my-api")
+    world.hosts["private-worker-probe.example.net"] = off
+    done = ops(production, "probe", env={**with_api(api, world), **TOKEN})
+    assert done.returncode == 1, "whether the wildcard is closed is not known"
+    for part in ("Previews", "other names under *.example.net/*: give each with --url"):
+        assert part in done.stdout
 
 
 def test_a_worker_that_should_have_no_address(
@@ -689,7 +753,7 @@ def test_a_worker_that_should_have_no_address(
     api.worker(account, "my-api")
     done = ops(folder, "probe", env=with_api(api, world))
     assert (done.returncode, world.seen) == (0, []), done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].startswith("Closed: 0 addresses")
+    assert done.stdout.splitlines()[-1].endswith("tried: 0 addresses.")
     for source in ("workers.dev", "Version URL"):
         assert f"closed: {source}: " in done.stdout
     account.subdomain, account.versions = "acme", {}
@@ -699,7 +763,7 @@ def test_a_worker_that_should_have_no_address(
     world.hosts = {host: NOTHING[0][1], version: NOTHING[0][1]}
     done = ops(folder, "probe", env=with_api(api, world))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Not tried, so not known to be closed: routes: the API token sees no zone" in done.stdout
+    assert "the API token does not see (it sees none)" in done.stdout
     worker["subdomain"]["enabled"] = True
     world.hosts[host] = forbidden
     done = ops(folder, "probe", env=with_api(api, world))
@@ -738,6 +802,8 @@ def test_wrong_options_and_variables(production: Path, world: World) -> None:
         ("--url", f"https://{'a' * 64}.example.org/"): ["--url"],
         ("--url", "https://example..org/"): ["--url"],
         ("--url", "https://"): ["--url", "HOSTNAME"],
+        ("--url", "http://xn--0.example/"): ["--url"],
+        ("--url", "https://xn--0.example/"): ["--url"],
         ("--url", "https://example.org:99999/"): ["--url"],
         ("--subdomain", "a.b"): ["--subdomain"],
         ("--env", "nowhere"): ["--env nowhere"],

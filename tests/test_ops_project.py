@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -145,6 +146,26 @@ def test_refusal_says_what_is_wrong(
 ) -> None:
     with pytest.raises(module.Problem, match=part):
         config(module, tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"\\' * 400_000,
+        '"\\"' + '\\"' * 400_000 + "\\\n" + '"',
+        "/* " * 300_000,
+        '{"a": "x' + '\n"' * 300_000,
+        "{" + '"a": 1, ' * 100_000 + '"b": 1}',
+        "{" + ", ".join(f'"a{n}": 1' for n in range(60_000)) + ', "a7": 1}',
+        "[" + " " * 900_000,
+    ],
+    ids=("quotes", "escapes", "comments", "texts", "twice", "one-twice", "blanks"),
+)
+def test_broken_file_is_refused_in_no_time(text: str, module: ModuleType, tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(module.Problem, match="is not JSON"):
+        config(module, tmp_path, text)
+    assert time.monotonic() - started < 3
 
 
 def test_deep_is_deep(module: ModuleType, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from .project import Config, Problem
 
 TOKEN = "CLOUDFLARE_API_TOKEN"
 TOKENS_PAGE = "https://dash.cloudflare.com/profile/api-tokens"
-ENABLE = "Zero Trust is not enabled: only you can do that, in the dashboard > Zero Trust"
+ENABLE = "Zero Trust is not enabled: open it in the dashboard and choose a team name"
 _IDENTITY = "Access: Organizations, Identity Providers, and Groups"
 # A part of the path, what it is about, and the token's permission for it (without Read or Write).
 # https://developers.cloudflare.com/fundamentals/api/reference/permissions/
@@ -89,7 +89,8 @@ def account_id(api: cloudflare.Cloudflare, option: str | None, config: Config) -
     chosen = next(iter(names), None)
     if len(names) != 1:
         if not (names and sys.stdin.isatty() and sys.stdout.isatty()):
-            raise Problem(f"{len(names)} accounts, give --account-id: {', '.join(sorted(names))}")
+            listed = ", ".join(sorted(names)) or "none that the API token may list"
+            raise Problem(f"{len(names)} accounts, give --account-id: {listed}")
         import questionary
 
         chosen = questionary.select("Which account?", sorted(names)).ask()
@@ -144,7 +145,7 @@ def _explained(error: cloudflare.APIStatusError | cloudflare.APIConnectionError)
     if "access.api.error.not_enabled" in why or (status == 404 and "/organizations" in path):
         said += f": {ENABLE}"
     elif status in (401, 403):
-        said += f': {TOKEN} is wrong or lacks "{need} {right}" (Write is Edit there): {TOKENS_PAGE}'
+        said += f': {TOKEN} is wrong or lacks "{need} {right}" (Edit, at {TOKENS_PAGE})'
     elif isinstance(error, cloudflare.RateLimitError):
         said += f": rate limit, wait {plain(error.response.headers.get('retry-after', 60))} s"
     elif request.method != "GET" and not 200 <= status < 500:

@@ -74,7 +74,15 @@ def is_right(item: Any) -> bool:
     if CUSTOM_DOMAIN:
         return bool(HOSTNAME.fullmatch(pattern_of(item)))
     zone = item.get("zone_name") or item.get("zone_id")
-    return bool(zone and ROUTE.fullmatch(pattern_of(item)))
+    host = normal(pattern_of(item)).partition("/")[0].removeprefix("*.")
+    below = f".{host}".endswith("." + normal(str(item.get("zone_name") or host)))
+    return bool(zone and below and ROUTE.fullmatch(pattern_of(item)))
+
+
+def normal(pattern: str) -> str:
+    """A pattern with its hostname in lower case and without the dot that may end it."""
+    host, slash, path = pattern.partition("/")
+    return host.lower().removesuffix(".") + slash + path
 
 
 def pattern_of(item: Any) -> str:
@@ -102,7 +110,8 @@ def shared(config: Config) -> Findings:
     owners: dict[str, str] = {}  # pattern -> name of the block that has it
     for block in config.blocks():
         for index, pattern in enumerate(map(pattern_of, items(block, "routes"))):
-            if pattern and owners.setdefault(pattern, block.name) != block.name:
-                wrong = f"is {shown(pattern)}, as in {owners[pattern]}"
+            owner = owners.setdefault(normal(pattern), block.name)
+            if pattern and owner != block.name:
+                wrong = f"is {shown(pattern)}, as in {owner}"
                 path: Way = (*block.path, "routes", index)
                 yield at(config, path, "shared-hostname", wrong, "Give it a hostname of its own.")

@@ -37,12 +37,19 @@ UNWANTED = {
 # What must stand there, as it is to be written. These an environment inherits.
 # https://developers.cloudflare.com/workers/configuration/compatibility-flags/
 WANTED = {
+    "name": '"...", and another one in each environment',
     "main": '"src/entry.py"',
     "compatibility_date": 'any date from "2026-09-08", the first with Python 3.14, to today',
     "compatibility_flags": '["python_workers"], and none that takes Python away',
 }
 PYTHON_TAKEN_AWAY = re.compile(r"python_workers_20250116|(no|disable)_(enable_)?python_.*")
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+# What each environment has for itself: rule, way to it, what of it is compared.
+ITS_OWN: tuple[tuple[str, tuple[str, ...], str | re.Pattern[str]], ...] = (
+    ("worker-name", ("name",), r'"(.+)"'),
+    ("shared-access", ("vars", "POLICY_AUD"), r"[0-9a-f]{64}"),
+    ("shared-service", ("vpc_services",), UUID),
+)
 SECRET_NAME = re.compile(
     r"(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?|(API|PRIVATE|ACCESS|SIGNING)_?KEY)(_?V?\d+)?\Z",
     re.IGNORECASE,
@@ -54,6 +61,8 @@ def findings(config: Config) -> Findings:
     """All that is wrong in wrangler.jsonc besides addresses."""
     yield from other_files()
     yield from placeholders(config)
+    yield from environments(config)
+    yield from shared(config)
     for block in config.blocks():
         for look in (keys, not_inherited, guard, secrets, services):
             yield from look(config, block)
@@ -72,9 +81,36 @@ def placeholders(config: Config) -> Findings:
     """Every placeholder, wherever it stands."""
     for match in re.finditer(STRING, config.plain):
         if PLACEHOLDER in match[0].upper():
-            line = config.plain.count("\n", 0, match.start()) + 1
-            wrong, fix = f"{match[0]} still stands here", "Put in the real one; see docs/SETUP.md."
+            line, wrong = config.line_at(match.start()), f"{match[0]} still stands here"
+            fix = "Put in the real one; see docs/SETUP.md."
             yield Finding("placeholder", config.path.name, line, wrong, fix)
+
+
+def environments(config: Config) -> Findings:
+    """`env`, and each environment, must be an object: only then is it looked at."""
+    given, fix = config.data.get("env", {}), 'Write: "env": {"staging": {...}},'
+    found: dict[Way, Any] = {("env",): given}
+    if isinstance(given, dict):
+        found |= {("env", name): settings for name, settings in given.items()}
+    for path, value in found.items():
+        if not isinstance(value, dict):
+            yield at(config, path, "environment", f"is {shown(value)}", fix)
+
+
+def shared(config: Config) -> Findings:
+    """What two environments share. Previews share with their own environment on purpose."""
+    owners: dict[str, tuple[str, ...]] = {}  # name, tag or id -> way to the environment
+    for block in config.blocks():
+        own = block.path[:2] if block.path[:1] == ("env",) else ()
+        for rule, path, pattern in ITS_OWN:
+            value = config.get((*block.path, *path))
+            if rule == "worker-name" and not block.is_previews:  # left out, wrangler makes one
+                value = value or "-".join([str(config.data.get("name")), *own[1:]])
+            for same in set(re.findall(pattern, json.dumps(value).lower())):
+                if owners.setdefault(same, own) != own:
+                    wrong = f"has {same}, as has {'.'.join(owners[same]) or 'the top level'}"
+                    fix = f"Write one here that is only for {block.name}."
+                    yield at(config, (*block.path, *path), rule, wrong, fix)
 
 
 def keys(config: Config, block: Block) -> Findings:
@@ -83,7 +119,8 @@ def keys(config: Config, block: Block) -> Findings:
         value, path = block.settings.get(key), (*block.path, key)
         if not is_right(key, value) and (key in block.settings or not block.path):
             fix = f'"{key}": {wanted}'
-            yield at(config, path, key.replace("_", "-"), f"is {shown(value)}", fix)
+            rule = "worker-name" if key == "name" else key.replace("_", "-")
+            yield at(config, path, rule, f"is {shown(value)}", fix)
     for key, fix in UNWANTED.items():
         if block.settings.get(key):
             yield at(config, (*block.path, key), key.replace("_", "-"), "stands here", fix)
@@ -95,6 +132,8 @@ def is_right(key: str, value: Any) -> bool:
         flags = value if isinstance(value, list) else []
         lost = any(PYTHON_TAKEN_AWAY.fullmatch(str(flag)) for flag in flags)
         return "python_workers" in flags and not lost
+    if key == "name":
+        return isinstance(value, str) and value != ""
     if key == "main":
         return str(value).removeprefix("./") == "src/entry.py"
     tomorrow = date.today() + timedelta(days=1)  # it may be tomorrow already at Cloudflare
@@ -105,7 +144,7 @@ def is_right(key: str, value: Any) -> bool:
 def not_inherited(config: Config, block: Block) -> Findings:
     """Vars and bindings of the top level that an environment or `previews` lacks."""
     for key in NOT_INHERITED:
-        there = names(key, block.settings.get(key))
+        there = set(names(key, block.settings.get(key)))
         for name in names(key, config.data.get(key)):
             if name not in there:
                 wrong = f"lacks {name}, which the top level has"
@@ -118,7 +157,13 @@ def names(key: str, value: Any) -> list[str]:
     if key == "vars":
         return [name for name in GUARD_VARS if isinstance(value, dict) and name in value]
     found = value if isinstance(value, list) else [value] if value else []
-    return [str(item.get("binding", key)) if isinstance(item, dict) else key for item in found]
+    if isinstance(value, dict):  # such as {"bindings": [...]} of durable_objects
+        lists = [each for each in value.values() if isinstance(each, list)]
+        found = [item for each in lists for item in each] or found
+    # A container's `name` is no binding, but that of an application at Cloudflare.
+    name = "binding" if key == "containers" else "name"
+    given = [item if isinstance(item, dict) else {} for item in found]
+    return [str(item.get("binding", item.get(name, key))) for item in given]
 
 
 def guard(config: Config, block: Block) -> Findings:

@@ -12,23 +12,31 @@ from .project import ROOT
 
 LARGEST = 5_000_000  # bytes; a longer file is data, and is not looked through
 LOCAL_FIX = "Name it in .gitignore. If git has it, replace its secrets and: git rm --cached {}"
+NO_SAMPLE = r"(?<!\.example)(?<!\.sample)(?<!\.template)"
 # Files that should not be there: rule, name, what to do.
 NAMES = (
     ("reject-file", r".*\.rej", "Work it in by hand, then type: rm {}"),
     ("requirements-txt", r"requirements\.txt", "Name the packages in pyproject.toml. Type: rm {}"),
-    ("local-file", r"(.*/)?\.(dev\.vars|env)(\.[^/]*)?(?<!\.example)", LOCAL_FIX),
+    ("local-file", r"(.*/)?\.(dev\.vars|env)(\.[^/]*)?" + NO_SAMPLE, LOCAL_FIX),
 )
-IS = rb"[\"']?\s{0,9}[:=]\s{0,9}[\"']?"
+# Between a name and its value, also in a list: ('name', 'value')
+IS = rb"([\"']?\s{0,9}[:=]|[\"'],)\s{0,9}[\"']?"
 # https://developers.cloudflare.com/cloudflare-one/access-controls/service-credentials/service-tokens/
 SECRETS = {
     "a service token's secret": rb"cfast_[A-Za-z0-9]{48}(?![A-Za-z0-9])",
-    "an older token's secret": rb"(?i)SECRET[\w-]{0,40}" + IS + rb"[0-9a-f]{64}(?![0-9a-f])",
-    "a Cloudflare API token": rb"(CLOUDFLARE|CF)_API_(TOKEN|KEY)" + IS + rb"[\w-]{37,}(?![\w.(-])",
+    "an older token's secret": rb"(?i)SECRET(?![\w-]{0,40}(SHA[_-]?\d|HASH|DIGEST))[\w-]{0,40}"
+    + IS
+    + rb"[0-9a-f]{64}(?![0-9a-f])",
+    "a Cloudflare API token": rb"(?i)(CLOUDFLARE|CF)_API_(TOKEN|KEY)"
+    + IS
+    + rb"(?=[a-z_-]*\d)[\w-]{37,}(?![\w.(-])",
     "a private key": rb"-{5}BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-{5}(\s|\\[nr]){1,9}([\w+/]{20}|Proc)",
-    # A token's first part holds "alg": in base64, which has three forms.
+    # A token's first part holds "alg": in base64, which has three forms. Access signs with RS256;
+    # "HS256", which the samples of documentation have, is left out.
     "a signed token (JWT)": rb"(?<![\w-])ey(?=J[\w-]+\.eyJ[\w-]{5,9000}\.[\w-]{20})"
-    rb"[\w-]{0,4000}?(ImFsZyI6|JhbGciOi|iYWxnIjo)",
+    rb"[\w-]{0,4000}?(ImFsZyI6(?!IkhTM)|JhbGciOi(?!JIUzI)|iYWxnIjo(?!iSFMy))",
 }
+SECRET_FIX = "Revoke it, since git keeps it. Then put the new one where git does not look."
 # The versions that the project asks for: file, where it stands, how to write the oldest that works.
 # https://developers.cloudflare.com/workers/languages/python/
 VERSIONS = (
@@ -79,7 +87,7 @@ def file_name(name: str) -> Findings:
 
 
 def file_content(name: str) -> Findings:
-    """Merge markers and secrets. A secret itself is never part of what is reported."""
+    """Merge markers and secrets, each kind once. A secret itself is never part of the report."""
     path = ROOT / name
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
@@ -87,17 +95,15 @@ def file_content(name: str) -> Findings:
         content = path.read_bytes()
     except OSError:
         return
-    for match in re.finditer(rb"^(<{7}|>{7}) ", content, re.MULTILINE):
-        fix = "Solve it: git diff shows both sides."
-        yield Finding("merge-marker", name, line_of(match), "Here stands a merge marker", fix)
-    for kind, pattern in SECRETS.items():
-        for match in re.finditer(pattern, content):
-            fix = "Revoke it, since git keeps it. Then put the new one where git does not look."
-            yield Finding("secret", name, line_of(match), f"Here stands {kind}", fix)
-
-
-def line_of(match: re.Match[bytes]) -> int:
-    return match.string.count(b"\n", 0, match.start()) + 1
+    fix = "Solve it: git diff shows both sides."
+    looked_for = [("merge-marker", "a merge marker", rb"(?m)^(<{7}|>{7}) ", fix)]
+    looked_for += [("secret", kind, pattern, SECRET_FIX) for kind, pattern in SECRETS.items()]
+    for rule, kind, pattern, fix in looked_for:
+        places = [match.start() for match in re.finditer(pattern, content)]
+        if places:
+            line = content.count(b"\n", 0, places[0]) + 1
+            more = f", and {len(places) - 1} more below" if places[1:] else ""
+            yield Finding(rule, name, line, f"Here stands {kind}{more}", fix)
 
 
 def versions() -> Findings:

@@ -2,7 +2,7 @@
 """`probe`: try every way in from outside, as somebody who must not get in.
 
 At most eight requests for each address. What reaches the API is OPEN, however it answers. Closed
-are only the login of Cloudflare Access, 401, 403 and the guard's own refusals.
+are only the login of Cloudflare Access and a 401 or 403 of Cloudflare's.
 """
 
 import argparse
@@ -13,6 +13,9 @@ import re
 import socket
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
+from threading import Thread
 from typing import Any, NamedTuple
 from urllib.request import getproxies
 
@@ -28,7 +31,7 @@ from .project import Config, Problem, guard_settings
 from .verdicts import NO_NAME, VERDICTS, Answer, Expected, judge
 from .ways import Way, clean, find
 
-TIMEOUT = 10  # seconds for an answer
+TIMEOUT = 10  # seconds for a request and all of its answer
 MOST = 64 * 1024  # bytes of an answer's body
 PROXIED = bool(getproxies().keys() & {"http", "https", "all"})
 SERVICE_TOKEN = "service token"
@@ -43,6 +46,7 @@ PROBLEMS = {
     "open": "OPEN:",
 }
 Requests = dict[str, dict[str, str]]  # the headers of each request
+NewClient = Callable[[], httpx.Client]
 
 
 class Result(NamedTuple):
@@ -71,15 +75,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Returns 0 when all that was tried is closed. Raises Problem."""
     config = Config()
-    expected, token, client = _expected(config, options.env), _service_token(), _client()
+    expected, token, client = _expected(config, options.env), _service_token(), _new_client()
     ways = find(options, config)
-    if expected.team is None and shape.EXPOSURE != "none":
-        ways.not_tried.append("whose login it is: a setting is missing, see npm run check")
     requests, results = _requests(expected, token), []
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
         for way in progress.track(list(ways.found.values()), description="Trying"):
             results.append(_try(way, requests, client, expected))
     problems = _problems(results, bool(token))
+    if expected.team is None and shape.EXPOSURE != "none":
+        problems.insert(0, "Whose login it is: a setting is missing, see npm run check.")
     if options.json:
         is_open = [result.url for result in results if result.verdict == "open"]
         said = {"ok": not problems, "open": is_open, "problems": problems}
@@ -129,7 +133,7 @@ def _requests(expected: Expected, token: dict[str, str]) -> Requests:
     }
 
 
-def _try(way: Way, requests: Requests, client: httpx.Client, expected: Expected) -> Result:
+def _try(way: Way, requests: Requests, client: NewClient, expected: Expected) -> Result:
     """Send the requests to one address. The worst answer counts."""
     url = httpx.URL(way.url)
     attempts: list[dict[str, Any]] = []
@@ -156,7 +160,9 @@ def _try(way: Way, requests: Requests, client: httpx.Client, expected: Expected)
     said = [f"{worst}: {names}."] if worst in ("open", "unreachable") else []
     if worst in ("open", "guard"):
         said += [HTTPS_ONLY if names == "http" else PROTECT if way.wanted else TURN_OFF]
-    if worst == "nothing" and way.wanted:
+    if worst == "nothing" and way.example:
+        worst, said = "unreachable", ["This is one example of a wildcard."]
+    elif worst == "nothing" and way.wanted:
         worst = "missing"
     said += [made["remark"] for made in attempts if made["remark"]]
     # Each sentence once.
@@ -179,27 +185,37 @@ def _let_in(status: int | None, verdict: str) -> tuple[str, str]:
     return "unreachable", "The service token got no clear answer."
 
 
-def _ask(client: httpx.Client, url: httpx.URL, headers: dict[str, str]) -> Answer:
-    """Send one request: no redirect is followed, no cookie kept, no long body read."""
-    client.cookies.clear()
-    answer, end = Answer(), time.monotonic() + TIMEOUT
+def _ask(client: NewClient, url: httpx.URL, headers: dict[str, str]) -> Answer:
+    """Send one request and wait for TIMEOUT in all, however little by little the answer comes.
+
+    A thread that waits for longer ends with the process.
+    """
+    known = [Answer(why="It timed out")]
+    sending = Thread(target=_send, args=(client, url, headers, known), daemon=True)
+    sending.start()
+    sending.join(TIMEOUT)
+    return known[-1]
+
+
+def _send(client: NewClient, url: httpx.URL, headers: dict[str, str], known: list[Answer]) -> None:
+    """Add to `known` what is known of the answer. No redirect is followed, no long body read."""
+    answer = Answer()
     try:
-        with client.stream("GET", url, headers=headers) as response:
+        with client() as new, new.stream("GET", url, headers=headers) as response:
             answer = Answer(response.status_code, response.headers)
             if url.scheme == "http" and PROXIED and not answer.at_cloudflare:
-                return Answer(why="A proxy may have answered instead")
+                known.append(Answer(why="A proxy may have answered instead"))
+                return
+            known.append(answer._replace(why="The answer did not end"))
             for piece in response.iter_raw():
                 answer = answer._replace(body=answer.body + piece)
                 if len(answer.body) > MOST:
                     break
-                if time.monotonic() > end:
-                    raise httpx.ReadTimeout("The answer did not end")
-        return answer
-    except (httpx.HTTPError, OSError, ValueError) as error:
+        known.append(answer)
+    except Exception as error:  # whatever it is, it must not end the thread unseen
         # With a proxy it could be the proxy's own name that is not known.
-        if f"[Errno {socket.EAI_NONAME}]" in str(error) and not PROXIED:
-            return Answer(why=NO_NAME)
-        return answer._replace(why=clean(error) or "No answer")
+        no_name = f"[Errno {socket.EAI_NONAME}]" in str(error) and not PROXIED
+        known.append(answer._replace(why=NO_NAME if no_name else clean(error) or "No answer"))
 
 
 def _problems(results: list[Result], token: bool) -> list[str]:
@@ -231,7 +247,8 @@ def _print(results: list[Result], problems: list[str], not_tried: list[str]) -> 
     for problem in problems:
         out.print(problem, style="bold red")
     if not problems:
-        out.print(f"Closed: {len(results)} addresses, no way around Access.", style="bold green")
+        # There is always something that could not be tried.
+        out.print(f"Closed, as far as it was tried: {len(results)} addresses.", style="bold green")
 
 
 def _expected(config: Config, environment: str | None) -> Expected:
@@ -263,10 +280,13 @@ def _service_token() -> dict[str, str]:
     return {"CF-Access-Client-Id": client_id, "CF-Access-Client-Secret": secret} if secret else {}
 
 
-def _client() -> httpx.Client:
-    """Raises Problem when a variable about certificates or a proxy is wrong."""
+def _new_client() -> NewClient:
+    """Makes a client. Raises Problem when a variable about certificates or a proxy is wrong."""
     headers = {"User-Agent": "private-worker-probe", "Accept-Encoding": "identity"}
     try:
-        return httpx.Client(timeout=TIMEOUT, headers={**headers, "Connection": "close"})
+        trusted = httpx.create_ssl_context()  # takes time, so all clients share it
+        new = partial(httpx.Client, verify=trusted, timeout=TIMEOUT, headers=headers)
+        new().close()
+        return new
     except (OSError, ValueError, ImportError, httpx.InvalidURL):
         raise Problem("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY or SSL_CERT_FILE is wrong") from None

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+from bisect import bisect_left
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -15,8 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 WRANGLER = ROOT / "wrangler.jsonc"
 PLACEHOLDER = "REPLACE_WITH"  # every placeholder that the template renders starts with this
 
-STRING = r'"(?:\\.|[^"\\\n])*"'
-_COMMENT = re.compile(rf"{STRING}|//[^\r\n]*|/\*.*?\*/", re.DOTALL)
+LARGEST = 1_000_000  # bytes of wrangler.jsonc
+STRING = r'"(?:\\[^\n]|[^"\\\n])*"'
+# The last is what does not end: without it, each further quote would be tried to the end.
+_COMMENT = re.compile(rf'{STRING}|//[^\r\n]*|/\*.*?\*/|(?P<open>"|/\*)', re.DOTALL)
 # A comma before the end of a list or object, but not one that has nothing before it.
 _TRAILING_COMMA = re.compile(rf"{STRING}|[\[{{,:]\s*,|,(?=\s*[}}\]])")
 # A key, or else a value or one character between values.
@@ -52,6 +55,8 @@ class Config:
     def __init__(self, path: Path = WRANGLER) -> None:
         self.path = path
         try:
+            if path.stat().st_size > LARGEST:
+                raise Problem(f"{path.name} has more than {LARGEST} bytes: make it shorter")
             # Line ends and a byte order mark stay as they are, so that `save` gives them back.
             self.text = path.read_bytes().decode("utf-8")
         except OSError as error:
@@ -63,9 +68,9 @@ class Config:
     def _parse(self) -> None:
         # Comments become blanks: a position in `plain` is one in `text`.
         plain = " " + self.text[1:] if self.text[:1] == "\ufeff" else self.text
-        for pattern in (_COMMENT, _TRAILING_COMMA):
-            plain = pattern.sub(_blank, plain)
         try:
+            for pattern in (_COMMENT, _TRAILING_COMMA):
+                plain = pattern.sub(_blank, plain)
             # `int` refuses NaN and Infinity, which Python would take and wrangler does not.
             self.data = json.loads(plain, object_pairs_hook=_object, parse_constant=int)
         except (ValueError, RecursionError) as error:
@@ -73,6 +78,7 @@ class Config:
         if not isinstance(self.data, dict):
             raise Problem(f"{self.path.name} must hold one object")
         self.plain, self._places = plain, _places(plain)
+        self._line_ends = [match.start() for match in re.finditer("\n", plain)]
         if max(map(len, self._places)) > 64:  # more than Python can follow would be a traceback
             raise Problem(f"{self.path.name} is nested too deeply")
 
@@ -118,7 +124,10 @@ class Config:
         """The line of the value at `path`, or of the last part of the path that is there."""
         while path not in self._places:
             path = path[:-1]
-        return self.text.count("\n", 0, self._places[path][0]) + 1
+        return self.line_at(self._places[path][0])
+
+    def line_at(self, position: int) -> int:
+        return bisect_left(self._line_ends, position) + 1
 
     def put(self, path: tuple[str, ...], value: Any) -> None:
         """Replace or add the value at `path` and nothing else. Problem: no object is there."""
@@ -169,14 +178,19 @@ def guard_settings() -> ModuleType:
 def _blank(match: re.Match[str]) -> str:
     """A comment or a trailing comma as blanks; what else the patterns find stays as it is."""
     found = match[0]
+    if match.re is _COMMENT and match["open"]:
+        line = match.string.count("\n", 0, match.start()) + 1
+        raise ValueError(f"a text or a comment does not end: line {line}")
     return re.sub(r"[^\r\n]", " ", found) if found == "," or found[0] == "/" else found
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):  # wrangler takes the last; who reads the first is misled
-        raise ValueError(f"a key stands twice: {max(names, key=names.count)!a}")
-    return dict(pairs)
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:  # wrangler takes the last; who reads the first is misled
+            raise ValueError(f"a key stands twice: {name!a}")
+        found[name] = value
+    return found
 
 
 def _places(plain: str) -> dict[Way, tuple[int, int]]:

@@ -12,6 +12,9 @@ from .ways import clean
 VERDICTS = ("open", "unreachable", "guard", "missing", "access", "nothing", "https")
 NO_NAME = "DNS knows no such name"
 LOGIN = "/cdn-cgi/access/login"
+# Cloudflare's firewall refuses with a page of one line or with one of these in HTML.
+# https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/
+_BLOCKED = (b"Attention Required! | Cloudflare", b"cf-error-details")
 # src/guard/answers.py. Access never says that, whatever the headers are.
 _GUARD = {
     403: b'{"error":"forbidden"}',
@@ -59,7 +62,10 @@ def judge(answer: Answer, asked: httpx.URL, expected: Expected) -> tuple[str, st
     if status == 404 and answer.at_cloudflare and (nobody or page == b"error code: 1042"):
         return "nothing", ""
     if status in (401, 403):
-        if "cf-mitigated" in headers or page.startswith(b"error code:"):
+        if not answer.at_cloudflare:
+            return "unreachable", "It is not Cloudflare that answers."
+        blocked = page.startswith(b"error code:") or any(part in page for part in _BLOCKED)
+        if blocked or "cf-mitigated" in headers:
             return "unreachable", "Cloudflare's firewall stopped the probe itself."
         return "access", _audience(headers.get("cf-access-aud", ""), expected)
     return "open", f"It answered {status}."

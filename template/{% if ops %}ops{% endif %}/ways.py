@@ -15,14 +15,16 @@ import httpx
 from .project import Config, Problem
 
 _LABEL = r"[a-z0-9_-]{1,63}"
+_PREVIEWS = "Previews (wrangler preview): Cloudflare lists none, give --url"
 
 
 class Way(NamedTuple):
-    """An address. `wanted`: wrangler.jsonc says that the Worker answers there."""
+    """An address. `wanted`: wrangler.jsonc names it. `example`: one of many under a wildcard."""
 
     url: str
     source: str
     wanted: bool
+    example: bool = False
 
 
 class Ways:
@@ -39,12 +41,15 @@ class Ways:
         """
         text = str(pattern or "").strip()
         host, _, path = re.sub(r"^(\*|https?)://", "", text).partition("/")
+        wildcard = host.startswith("*")
+        if wildcard:
+            self.not_tried.append(f"other names under {clean(text)}: give each with --url")
         if host.startswith("*."):
             # Nobody configures this name: it stands for all that the wildcard covers.
             host, wanted = f"private-worker-probe{host[1:]}", False
         url = checked(f"https://{host.removeprefix('*')}/{path.removesuffix('*')}")
         if url:  # wrangler.jsonc comes first, so what it says about an address stays
-            self.found.setdefault(url, Way(url, source, wanted))
+            self.found.setdefault(url, Way(url, source, wanted, wildcard))
         else:
             self.not_tried.append(f'{source}: "{clean(text)}" cannot be made into an address')
 
@@ -60,6 +65,8 @@ def find(options: argparse.Namespace, config: Config) -> Ways:
         source = "custom domain" if route.get("custom_domain") is True else "route"
         if route.get("pattern"):
             ways.add(route["pattern"], source, route.get("enabled") is not False)
+        if route.get("previews_enabled"):
+            ways.not_tried.append(_PREVIEWS)
     if options.subdomain:
         if not re.fullmatch(_LABEL, options.subdomain):
             raise Problem("--subdomain must be the NAME in <worker>.NAME.workers.dev")
@@ -78,6 +85,7 @@ def find(options: argparse.Namespace, config: Config) -> Ways:
         ways.found.setdefault(url, Way(url, "--url", False))
     if not ways.found and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise Problem("no address to try: give CLOUDFLARE_API_TOKEN, --subdomain or --url")
+    ways.not_tried = list(dict.fromkeys(ways.not_tried))  # each once
     return ways
 
 
@@ -110,13 +118,13 @@ def _from_api(
     host = f"{version}{suffix}" if version and suffix else None
     ways.add(host, "Version URL", settings.get("preview_urls") is True)
     if subdomain.get("previews_enabled") is not False:
-        ways.not_tried.append("Previews (wrangler preview): Cloudflare lists none, give --url")
+        ways.not_tried.append(_PREVIEWS)
     for row in api.rows(client, f"{workers}/domains", service=name):
         if row.get("service") == name:
             ways.add(row.get("hostname"), "custom domain")
     zones = api.rows(client, "/zones", **{"account.id": account})
-    if not zones:
-        ways.not_tried.append("routes: the API token sees no zone of this account")
+    sees = "does not see" if zones else "does not see (it sees none)"
+    ways.not_tried.append(f"routes in zones that the API token {sees}")
     for zone in zones:
         for row in api.rows(client, f"/zones/{zone.get('id')}/workers/routes"):
             if row.get("script") == name:
@@ -127,12 +135,12 @@ def checked(text: str) -> str:
     """An address in the form that is asked, in ASCII, or "" when it is none that may be."""
     try:
         url = httpx.URL(text)
-    except httpx.InvalidURL:
+        here = url.host in ("127.0.0.1", "localhost")
+    except (httpx.InvalidURL, ValueError):  # ValueError: a name in punycode that is none
         return ""
-    on_this_machine = url.scheme == "http" and url.host in ("127.0.0.1", "localhost")
     host = re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", url.raw_host.decode())
     valid = host and (url.port or 0) < 65536 and not url.userinfo
-    return str(url) if valid and (url.scheme == "https" or on_this_machine) else ""
+    return str(url) if valid and (url.scheme == "https" or (url.scheme == "http" and here)) else ""
 
 
 def clean(value: object) -> str:
