@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,11 @@ def ops(
         encoding="utf-8",
         timeout=60,
     )
+
+
+def mind_ctrl_c() -> None:
+    """For `preexec_fn`: whoever starts the tests in the background has SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def project(rendered: Render, destination: Path, **answers: object) -> Path:

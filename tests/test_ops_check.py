@@ -24,7 +24,7 @@ import pytest
 import shapes
 from conftest import Render, git
 from files import read_jsonc
-from ops_run import AUD, FILLED, environment, ops, project, refused
+from ops_run import AUD, FILLED, environment, mind_ctrl_c, ops, project, refused
 
 Config = dict[str, Any]
 Found = dict[str, Any]
@@ -1028,6 +1028,7 @@ def test_ctrl_c(rendered: Render, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=mind_ctrl_c,
     )
     while not started.exists():
         assert process.poll() is None

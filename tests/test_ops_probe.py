@@ -20,7 +20,7 @@ import pytest
 import shapes
 from cloudflare_api import Account, CloudflareApi, Json
 from conftest import Render
-from ops_run import AUD, FILLED, environment, ops, project, refused
+from ops_run import AUD, FILLED, environment, mind_ctrl_c, ops, project, refused
 from probe_servers import (
     HANG,
     LOGIN,
@@ -850,6 +850,7 @@ def test_ctrl_c_does_not_wait_for_a_server_that_hangs(production: Path, world: W
         env=environment(**world.env, TERM="xterm"),
         stdout=subprocess.PIPE,
         stderr=side,
+        preexec_fn=mind_ctrl_c,
     )
     os.close(side)
     assert world.hanging.wait(20)

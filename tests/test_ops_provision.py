@@ -20,7 +20,7 @@ import pytest
 
 from cloudflare_api import Account, CloudflareApi, Json
 from conftest import Render
-from ops_run import environment, ops, project, refused
+from ops_run import environment, mind_ctrl_c, ops, project, refused
 
 PRODUCTION = {
     "profile": "production",
@@ -346,6 +346,7 @@ def _interrupt(setup: Setup, path: str) -> tuple[int, str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=mind_ctrl_c,
     )
     deadline = time.monotonic() + 20
     while not any(request.path.endswith(path) for request in setup.api.writes):

@@ -145,6 +145,8 @@ def corpus() -> dict[str, Answers]:
     for number in range(max(map(len, hostile.GOOD.values()))):
         samples = {name: texts[number % len(texts)] for name, texts in hostile.GOOD.items()}
         samples["zone_name"] = "example.com"  # that of the route patterns
+        path = samples["route_pattern"].partition("/")[2]
+        samples["staging_route_pattern"] = f"staging.example.com/{path}"
         found[f"samples {number + 1}"] = everybody | samples
         if number < len(hostile.GOOD["route_pattern"]):
             found[f"route {number + 1}"] = everybody | samples | {"exposure": "route"}
