@@ -23,7 +23,7 @@ from files import all_files, anchors, links, read_jsonc, texts
 from interview import ASKED, COMPUTED
 from shapes import BINDING, HUMAN, MACHINE, Shape
 
-EXPRESSION = re.compile(r"\$\{\{ [\w.\-' |&=!()/]+ \}\}")
+EXPRESSION = re.compile(r"\$\{\{ [\w.\-' |&=!()/:]+ \}\}")
 
 
 def test_every_file_parses(project: Path) -> None:
