@@ -4,6 +4,7 @@ shapes.py says which combinations there are, copier.yml which ones are offered. 
 from the other, so each checks the other.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import chain, combinations
 from pathlib import Path
@@ -149,8 +150,9 @@ def _hashable(answer: Any) -> Any:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
+    """Every file; without where the template lay, which differs between pytest's processes."""
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
+        path.relative_to(folder).as_posix(): re.sub(rb"_src_path: .*", b"", path.read_bytes())
         for path in folder.rglob("*")
         if path.is_file()
     }
