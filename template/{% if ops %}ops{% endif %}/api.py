@@ -13,7 +13,7 @@ from typing import Any
 import cloudflare
 import httpx
 
-from .project import Config, Problem
+from .project import Config, Problem, plain
 
 TOKEN = "CLOUDFLARE_API_TOKEN"
 TOKENS_PAGE = "https://dash.cloudflare.com/profile/api-tokens"
@@ -101,12 +101,6 @@ def account_id(api: cloudflare.Cloudflare, option: str | None, config: Config) -
         where = "--account-id, CLOUDFLARE_ACCOUNT_ID or account_id in wrangler.jsonc"
         raise Problem(f"{where} must be 32 hexadecimal digits, not {plain(account)}")
     return account
-
-
-def plain(value: object, limit: int = 200) -> str:
-    """Text from outside as one line without terminal escapes, of bounded length."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
-    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def _result(send: partial[Any]) -> Any:

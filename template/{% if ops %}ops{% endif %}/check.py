@@ -3,8 +3,6 @@
 
 import argparse
 import json
-import sys
-from io import TextIOWrapper
 
 from rich.console import Console
 from rich.padding import Padding
@@ -13,7 +11,7 @@ from rich.text import Text
 
 from . import check_addresses, check_config, check_repository
 from .finding import WHY, Finding
-from .project import Config
+from .project import Config, plain
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,20 +45,13 @@ def run(options: argparse.Namespace) -> int:
 
 def print_findings(findings: list[Finding], allowed: int) -> None:
     """One block for each finding, then a line that sums up."""
-    if isinstance(sys.stdout, TextIOWrapper):  # an ASCII terminal shows "é" as "\xe9"
-        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(highlight=False)
     for rule, file, line, wrong, fix in findings:
         where = f"{file}:{line}" if line else file
-        console.print(Text(printable(f"{where}  {rule}"), style="bold", overflow="fold"))
+        console.print(Text(plain(f"{where}  {rule}", 1000), style="bold", overflow="fold"))
         block = Table.grid(padding=(0, 2, 0, 0))
         for label, text in (("wrong", wrong), ("why", WHY[rule]), ("fix", fix)):
-            block.add_row(label, Text(printable(text), overflow="fold"))
+            block.add_row(label, Text(plain(text, 1000), overflow="fold"))
         console.print(Padding(block, (0, 0, 1, 2)))
     count = "Nothing is wrong" if not findings else f"Wrong: {len(findings)}"
     console.print(Text(count + (f", left out by --allow: {allowed}" if allowed else "") + "."))
-
-
-def printable(text: str) -> str:
-    """Text from outside for a terminal: what could steer it becomes an escape like `\\x1b`."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -27,9 +27,9 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from . import shape
-from .project import Config, Problem, guard_settings
+from .project import Config, Problem, guard_settings, plain
 from .verdicts import NO_NAME, VERDICTS, Answer, Expected, judge
-from .ways import Way, clean, find
+from .ways import Way, find
 
 TIMEOUT = 10  # seconds for a request and all of its answer
 MOST = 64 * 1024  # bytes of an answer's body
@@ -215,7 +215,7 @@ def _send(client: NewClient, url: httpx.URL, headers: dict[str, str], known: lis
     except Exception as error:  # whatever it is, it must not end the thread unseen
         # With a proxy it could be the proxy's own name that is not known.
         no_name = f"[Errno {socket.EAI_NONAME}]" in str(error) and not PROXIED
-        known.append(answer._replace(why=NO_NAME if no_name else clean(error) or "No answer"))
+        known.append(answer._replace(why=NO_NAME if no_name else plain(error) or "No answer"))
 
 
 def _problems(results: list[Result], token: bool) -> list[str]:

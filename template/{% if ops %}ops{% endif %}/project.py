@@ -159,6 +159,12 @@ class Config:
             raise Problem(f"{self.path.name} cannot be written: {error.strerror}") from None
 
 
+def plain(value: object, limit: int = 200) -> str:
+    """Text from outside on one short line. What could steer a terminal becomes `\\x1b` and such."""
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(value))
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
 def guard_module(name: str) -> ModuleType:
     """`src/guard/<name>.py`, without the rest of the guard, which needs the Worker's runtime."""
     package = ModuleType("guard")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import httpx
 
-from .ways import clean
+from .project import plain
 
 # From the worst to the best. `guard`: only the guard refused. `missing`: `nothing` is there, but
 # wrangler.jsonc says that the Worker is. `https`: plain http is sent on to https.
@@ -55,7 +55,7 @@ def judge(answer: Answer, asked: httpx.URL, expected: Expected) -> tuple[str, st
     if answer.why:  # the body did not come to its end
         return ("unreachable" if status in (401, 403) else "open"), f"{answer.why} ({status})."
     if page.replace(b" ", b"") == _GUARD.get(status):
-        return "guard", f"It says {clean(page.decode())}."
+        return "guard", f"It says {plain(page.decode())}."
     # Cloudflare's own pages: 1042 for a workers.dev or preview address that is off, the other for
     # a <name>.workers.dev that nobody has.
     nobody = asked.host.endswith(".workers.dev") and b"There is nothing here yet" in page
@@ -80,7 +80,7 @@ def _redirect(answer: Answer, asked: httpx.URL, expected: Expected) -> tuple[str
     if login and expected.team in (None, to.host):
         return "access", _audience(to.params.get("kid", ""), expected)
     what = "The login is of another team than TEAM_DOMAIN" if login else "It redirects"
-    return "open", f"{what}: {clean(to.host or to.path)}."
+    return "open", f"{what}: {plain(to.host or to.path)}."
 
 
 def _audience(tag: str, expected: Expected) -> str:
@@ -88,6 +88,6 @@ def _audience(tag: str, expected: Expected) -> str:
     if not tag or expected.team is None or tag.lower() in expected.audiences:
         return ""
     return (
-        f"Another Access application is in front. Its AUD {clean(tag)} is not in POLICY_AUD, so "
+        f"Another Access application is in front. Its AUD {plain(tag)} is not in POLICY_AUD, so "
         "the guard refuses everybody who logs in there."
     )

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
-from .project import Config, Problem
+from .project import Config, Problem, plain
 
 _LABEL = r"[a-z0-9_-]{1,63}"
 _PREVIEWS = "Previews (wrangler preview): Cloudflare lists none, give --url"
@@ -43,7 +43,7 @@ class Ways:
         host, _, path = re.sub(r"^(\*|https?)://", "", text).partition("/")
         wildcard = host.startswith("*")
         if wildcard:
-            self.not_tried.append(f"other names under {clean(text)}: give each with --url")
+            self.not_tried.append(f"other names under {plain(text)}: give each with --url")
         if host.startswith("*."):
             # Nobody configures this name: it stands for all that the wildcard covers.
             host, wanted = f"private-worker-probe{host[1:]}", False
@@ -51,7 +51,7 @@ class Ways:
         if url:  # wrangler.jsonc comes first, so what it says about an address stays
             self.found.setdefault(url, Way(url, source, wanted, wildcard))
         else:
-            self.not_tried.append(f'{source}: "{clean(text)}" cannot be made into an address')
+            self.not_tried.append(f'{source}: "{plain(text)}" cannot be made into an address')
 
 
 def find(options: argparse.Namespace, config: Config) -> Ways:
@@ -81,7 +81,7 @@ def find(options: argparse.Namespace, config: Config) -> Ways:
     for text in options.url:
         url = checked(text)
         if not url:
-            raise Problem(f"--url {clean(text)} is no address like https://HOSTNAME/PATH")
+            raise Problem(f"--url {plain(text)} is no address like https://HOSTNAME/PATH")
         ways.found.setdefault(url, Way(url, "--url", False))
     if not ways.found and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise Problem("no address to try: give CLOUDFLARE_API_TOKEN, --subdomain or --url")
@@ -141,8 +141,3 @@ def checked(text: str) -> str:
     host = re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", url.raw_host.decode())
     valid = host and (url.port or 0) < 65536 and not url.userinfo
     return str(url) if valid and (url.scheme == "https" or (url.scheme == "http" and here)) else ""
-
-
-def clean(value: object) -> str:
-    """Text from outside as one short line of printable ASCII."""
-    return "".join(c if " " <= c <= "~" else "?" for c in str(value))[:120]
