@@ -18,19 +18,10 @@ from hypothesis import strategies as st
 
 from conftest import Render
 from files import headings, markdown, read_jsonc, texts
-from hostile import GOOD, HOSTILE
+from hostile import BAD, CONTEXT, GOOD, HOSTILE
 from interview import FREE_TEXT, QUESTIONS, complaint, fill
 from shapes import AUD, CLIENT_IDS, SERVICE_ID
 
-# Answers that validators look at besides their own.
-CONTEXT = {
-    "worker_name": "my-api",
-    "zone_name": "example.com",
-    "hostname": "my-api.example.com",
-    "route_pattern": "api.example.com/*",
-    "policy_aud": AUD,
-    "profile": "custom",
-}
 # The questions that take any text of one line. All others take names of a known form.
 PROSE = ("project_name", "description")
 ACCEPTED = [
@@ -54,12 +45,16 @@ def all_questions() -> dict[str, Any]:
     }
 
 
-def is_our_line(message: str) -> bool:
+def is_our_line(question: str, message: str) -> bool:
+    """It fits on a terminal's line of 80 columns with what Copier puts before it: what is longer
+    is cut off there."""
+    shown = f"Validation error for question '{question}': {message}"
     return (
         message.startswith("Type ")
-        and len(message.splitlines()) == 1
+        and len(shown.splitlines()) == 1
         and message == message.strip()
-        and 30 <= len(message) <= 250
+        and len(message) >= 15
+        and len(shown) <= 80
     )
 
 
@@ -68,7 +63,7 @@ def is_our_line(message: str) -> bool:
 def test_accepted_or_refused_by_one_line(question: str, label: str) -> None:
     """The message is one line that says what to type, and does not repeat the answer's junk."""
     message = complaint(question, HOSTILE[label], **CONTEXT)
-    assert message == "" or is_our_line(message), message
+    assert message == "" or is_our_line(question, message), message
 
 
 def test_prose_takes_what_fits_on_a_line() -> None:
@@ -87,105 +82,6 @@ def test_names_take_nothing_that_needs_quoting(question: str) -> None:
             assert not set(text) & set("\"'\\{}$`<>|;&#"), (label, text)
 
 
-BAD = {
-    "project_name": ["", " ", "a" * 61, "two\nlines"],
-    "worker_name": ["", "My_App", "café", "-x", "x-", "a" * 55, 'a"b', "{{x}}", "🔐", "a.b", "a\n"],
-    "description": ["", "a" * 201, "two\nlines", "a\u0085b"],
-    "hostname": [
-        "",
-        "localhost",
-        "https://api.example.com",
-        "api.example.com/",
-        "api.example.com:443",
-        "*.example.com",
-        "API.example.com",
-        "api..example.com",
-        "-a.example.com",
-        "a_b.example.com",
-        "192.0.2.1",
-        "my-api.acme.workers.dev",
-        "my-api.pages.dev",
-        "acme.cloudflareaccess.com",
-        "api.example.com\n",
-        f"{'a' * 64}.example.com",
-        f"{'a.' * 130}example.com",
-    ],
-    "zone_name": ["", "com", "*.example.com", "example.com/", "workers.dev"],
-    "route_pattern": [
-        "",
-        "api.example.com",
-        "api.example.com/",
-        "api.example.com/x",
-        "api.example.com/x*",
-        "api.example.com*",
-        "https://api.example.com/*",
-        "api.example.org/*",
-        "notexample.com/*",
-        "a.*.example.com/*",
-        "*/*",
-        "*example.com/*",
-        "api.example.com/a*b/*",
-        "api.example.com/../*/*",
-        "api.example.com/?q=/*",
-        "api.example.com//*",
-        "api.example.com/*\n",
-    ],
-    "allowed_emails": [
-        "ann",
-        "ann@",
-        "@example.com",
-        "ann@example",
-        "ann@example.com;bob@example.com",
-        "ann@example.com bob@example.com",
-        "Ann <ann@example.com>",
-        "ann@@example.com",
-        "ann@example..com",
-        "ann@example.com,",
-        "ann\u200b@example.com",
-        'a"b@example.com',
-        "*@example.com",
-        "ann\udcff@example.com",
-        "ann@example.com\n",
-    ],
-    "allowed_service_tokens": [
-        "abc.access",
-        CLIENT_IDS[0].upper(),
-        CLIENT_IDS[0].removesuffix(".access"),
-        "cfast_" + "a" * 48,
-        "0" * 64,
-        f"{CLIENT_IDS[0]};{CLIENT_IDS[0]}",
-        f"{CLIENT_IDS[0]}\n",
-    ],
-    "team_domain": ["acme.example.com", "http://acme.cloudflareaccess.com"],
-    "policy_aud": ["abc", AUD[:-1], AUD + "0", "g" * 64, f"{AUD};{AUD}", f"{AUD},", f"{AUD}\n"],
-    "staging_hostname": ["", "https://x.example.com", "x.workers.dev", "my-api.example.com"],
-    "staging_route_pattern": [
-        "",
-        "staging.example.com",
-        "staging.example.org/*",
-        "staging.example.com/v1/*",
-        "api.example.com/*",
-    ],
-    "staging_policy_aud": ["abc", f"{'0' * 64}, {AUD.upper()}", f"{AUD}\n"],
-    "calling_workers": ["my-api", "Gateway", "a b", "gateway,,x", "gateway\n"],
-    "upstreams": [
-        "Billing",
-        "9lives",
-        "a_b",
-        "-a",
-        "a-",
-        "a" * 33,
-        "billing, billing",
-        "policy-aud",
-        "billing=abc",
-        f"billing={SERVICE_ID[:-1]}",
-        "billing,",
-        "../x",
-        "billing\n",
-    ],
-}
-
-
 @pytest.mark.parametrize(
     ("question", "answer"), [(name, answer) for name in GOOD for answer in GOOD[name]]
 )
@@ -197,7 +93,7 @@ def test_good_answer(question: str, answer: str) -> None:
     ("question", "answer"), [(name, answer) for name in BAD for answer in BAD[name]]
 )
 def test_bad_answer(question: str, answer: str) -> None:
-    assert is_our_line(complaint(question, answer, **CONTEXT))
+    assert is_our_line(question, complaint(question, answer, **CONTEXT))
 
 
 def test_every_free_text_question_is_here() -> None:
@@ -284,7 +180,7 @@ def test_any_prose_comes_back_exactly(
 @given(question=st.sampled_from(FREE_TEXT), text=st.text(max_size=300))
 def test_any_text_is_accepted_or_refused_by_one_line(question: str, text: str) -> None:
     message = complaint(question, text, **CONTEXT)
-    assert message == "" or is_our_line(message)
+    assert message == "" or is_our_line(question, message)
     if message == "":
         assert len(text.splitlines()) <= 1, text
         assert not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text.strip())
@@ -414,7 +310,7 @@ def test_team_domain_spelling(spelling: str) -> None:
     """J11-J13: one canonical issuer, or a line that says what to type."""
     message = complaint("team_domain", spelling)
     if SPELLINGS[spelling] is None:
-        assert is_our_line(message)
+        assert is_our_line("team_domain", message)
     else:
         assert message == ""
         context = {"pw_edge": True, "team_domain": spelling}

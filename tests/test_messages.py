@@ -68,12 +68,13 @@ def test_after_a_copy(template: Path, tmp_path: Path, name: str) -> None:
     assert done.stderr.startswith("This renders a Cloudflare Python Worker that only")
     message = done.stderr[done.stderr.index("The Worker ") :]
     assert message.startswith('The Worker "my-new-api" is rendered. Next:\n\n  cd ')
-    assert f"deploys the Worker closed, {setup}, and shows" in message
+    assert f"deploys the Worker closed, {setup}, and shows" in words(message)
+    own = [line for line in message.splitlines() if not line.startswith("  cd ")]
+    assert max(map(len, own)) <= 80
     project = tmp_path / FOLDER
     assert (project / "docs" / "SETUP.md").is_file()
-    last = message.strip().splitlines()[-1]
     if missing:
-        assert last == (
+        assert words(message).endswith(
             f"Still to fill in, in wrangler.jsonc: {missing} Until then it refuses everybody."
         )
         assert "REPLACE_WITH" in (project / "wrangler.jsonc").read_text(encoding="utf-8")
@@ -111,6 +112,7 @@ def test_after_an_update(versions: Path, tmp_path: Path, ops: str) -> None:
     done = copier("update", "--defaults", folder=project)
     assert done.returncode == 0, done.stderr
     assert "Yours (src/api.py, src/internal.py and their tests) stay" in words(done.stderr)
+    assert max(map(len, done.stderr.splitlines())) <= 80
     message = done.stderr[done.stderr.index("Updated. ") :]
     status, grep, *others, restore, clean = commands(message)
     assert ("npm run check" in others) == (ops == "true")
