@@ -1,5 +1,6 @@
 """In a rendered project: the forwarder against a real local service (facts U1-U3, threats 15-19),
-the local settings, and whatever else runs the Worker's own code on what it must withstand.
+the local settings, Access on this computer (issue 7), and whatever else runs the Worker's own
+code on what it must withstand.
 """
 
 import shutil
@@ -52,11 +53,12 @@ def ready(
     return ready
 
 
-def passes(project: CopierProject, test: str) -> None:
+def passes(project: CopierProject, test: str, tool: str = "hypothesis", group: str = "dev") -> None:
+    """Run the test with a package that is ours: a project does not have it."""
     shutil.copy(INSIDE / test, project.path / "tests")
-    # Hypothesis is ours, a project does not have it.
-    hypothesis = f"hypothesis=={metadata.version('hypothesis')}"
-    assert " passed" in project.run(f"uv run --with {hypothesis} pytest -q tests/{test}")
+    package = f"{tool}=={metadata.version(tool)}"
+    run = f"uv run --group {group} --with {package} pytest -q tests/{test}"
+    assert " passed" in project.run(run)
 
 
 @pytest.mark.parametrize("framework", ["plain", "fastapi"])
@@ -81,3 +83,10 @@ def test_rows(test: str, api: str, folders: tuple[str, ...], framework: str, rea
     for folder in folders:
         shutil.copytree(TESTS / folder, project.path / "tests" / folder)
     passes(project, test)
+
+
+def test_local_access(ready: Ready) -> None:
+    """Issue 7, local Access: a real browser, `ops local`, the Worker in Pyodide."""
+    if shutil.which("chromium") is None:
+        pytest.fail("chromium is missing: apt-get install chromium", pytrace=False)
+    passes(ready(), "test_local_chain.py", "playwright", "ops")

@@ -68,7 +68,12 @@ PARTS = (
         r"\bRPC\b|METHODS|internal\.py",
     ),
     Part("upstreams", lambda shape: shape["upstreams"] > 0, r"(?i:upstream|vpc)"),
-    Part("FastAPI", lambda shape: shape["framework"] == "fastapi", r"(?i:fastapi|starlette|asgi)"),
+    # `local` runs on starlette, which stands in pyproject.toml with a version.
+    Part(
+        "FastAPI",
+        lambda shape: shape["framework"] == "fastapi",
+        r"(?i:fastapi|starlette(?!>=)|asgi)",
+    ),
     Part(
         "previews",
         lambda shape: bool(shape["preview_urls"]),
@@ -103,7 +108,7 @@ PARTS = (
     Part(
         "setting up Access",
         lambda shape: bool(shape["ops"]) and edge(shape),
-        r"npm run provision|ops provision|`provision`",
+        r"npm run provision|ops provision|`provision`|npm run local|ops local",
     ),
     Part("staging", lambda shape: bool(shape["staging"]), r"(?i:staging)"),
     Part(
@@ -175,6 +180,7 @@ def test_files_of_a_shape(rendered: Render) -> None:
             "callers/worker-typescript": binding,
             "tests/callers/test_caller_workers.py": binding,
             "tests/kit/edge.py": public,
+            "tests/kit/admission.py": public,
             "callers/python/pyproject.toml": MACHINE in shape["callers"],
             "callers/curl.sh": MACHINE in shape["callers"],
             "callers/github-actions.yml": MACHINE in shape["callers"],
@@ -182,6 +188,7 @@ def test_files_of_a_shape(rendered: Render) -> None:
             "ops/check.py": shape["ops"],
             "ops/probe.py": shape["ops"],
             "ops/provision.py": shape["ops"] and public,
+            "ops/local.py": shape["ops"] and public,
             ".dev.vars.example": public,
             "renovate.json5": shape["ci"] != "none",
         }

@@ -176,6 +176,11 @@ def guard(config: Config, block: Block) -> Findings:
             yield at(config, path, "setting", problem, fix)
 
 
+def is_local(values: dict[str, Any]) -> bool:
+    """Whether the keys would come from the machine that the Worker runs on."""
+    return str(values.get("TEAM_DOMAIN")).lower().startswith("http://")
+
+
 def refusals(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Each var that the guard does not take, with what is wrong with it."""
     if shape.EXPOSURE != "none":
@@ -186,7 +191,7 @@ def refusals(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
             except settings.NotConfigured as error:
                 yield error.setting, error.problem
                 given[error.setting] = GUARD_VARS[error.setting]
-    if str(values.get("TEAM_DOMAIN")).lower().startswith("http://"):
+    if is_local(values):
         yield "TEAM_DOMAIN", "is for your own machine. It belongs in .dev.vars"
     if (ROOT / "src" / "guard" / "bound.py").is_file():
         rules = guard_module("values")

@@ -167,13 +167,22 @@ def plain(value: object, limit: int = 200) -> str:
 
 def guard_module(name: str) -> ModuleType:
     """`src/guard/<name>.py`, without the rest of the guard, which needs the Worker's runtime."""
-    package = ModuleType("guard")
-    package.__path__ = [str(ROOT / "src" / "guard")]
-    sys.modules["guard"] = package
+    return _module("src", "guard", name)
+
+
+def kit_module(name: str) -> ModuleType:
+    """`tests/kit/<name>.py`: the test kit's stand-in for Access, see `local`."""
+    return _module("tests", "kit", name)
+
+
+def _module(folder: str, package: str, name: str) -> ModuleType:
+    empty = ModuleType(package)  # so that only what is asked for is imported
+    empty.__path__ = [str(ROOT / folder / package)]
+    sys.modules[package] = empty
     try:
-        return importlib.import_module(f"guard.{name}")
+        return importlib.import_module(f"{package}.{name}")
     except (ImportError, SyntaxError) as error:
-        raise Problem(f"src/guard cannot be read: {error}; render it again") from None
+        raise Problem(f"{folder}/{package} cannot be read: {error}; render it again") from None
 
 
 def guard_settings() -> ModuleType:

@@ -53,118 +53,35 @@ class SigningKey:
         return self.private.sign(data, padding.PKCS1v15(), SHA256())
 
 
-class Issuer:
-    """The server, for a whole session: 127.0.0.1, any free port. `access` is the current test's."""
-
-    def __init__(self) -> None:
-        issuer = self
-        self.access: Access | None = None
-        self._made: list[SigningKey] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                if issuer.access is not None:
-                    issuer.access._serve(self)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True).start()
-
-    def key(self, index: int) -> SigningKey:
-        """One of the session's keys; made when first asked for, because that takes a while."""
-        while len(self._made) <= index:
-            self._made.append(SigningKey())
-        return self._made[index]
-
-    @cached_property
-    def stranger(self) -> SigningKey:
-        return SigningKey()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class Access:
-    """What one test sees of Cloudflare Access. Mints tokens and decides what the server answers."""
+class Team:
+    """An organisation at Cloudflare Access with one application: its keys, and tokens by them."""
 
     team_domain = TEAM_DOMAIN
     aud = AUD
 
-    def __init__(self, issuer: Issuer) -> None:
-        self._issuer = issuer
-        self._used = 0
-        self._lock = threading.Lock()
-        self.url = issuer.url  # where the server really is
-        self.signer = issuer.key(0)  # signs from now on
-        self.keys: list[Any] = [self.signer.jwk.copy()]  # published; a test may change it
-        self.requests = 0  # times the keys were really fetched
-        self.answer()
-        issuer.access = self
+    def __init__(self, key: SigningKey) -> None:
+        self.keys: list[Any] = []  # published; a test may change it
+        self.lasts = 3600  # seconds that a new token is good for
+        self.skew = 0  # seconds that the clock is ahead of the real time
+        self.sign_with(key)
 
-    # -- keys
+    def now(self) -> int:
+        """Seconds since 1970 by the organisation's clock."""
+        return int(time.time()) + self.skew
 
-    @property
-    def stranger(self) -> SigningKey:
-        """A good key that is never published."""
-        return self._issuer.stranger
-
-    def rotate(self) -> SigningKey:
-        """Publish a new key and sign with it from now on; the old ones stay published."""
-        self._used += 1
-        self.signer = self._issuer.key(self._used)
-        self.keys.insert(0, self.signer.jwk.copy())
-        return self.signer
-
-    # -- what the server answers
-
-    def answer(
-        self,
-        status: int = 200,
-        body: bytes | str | None = None,
-        headers: Mapping[str, str] | None = None,
-        delay: float = 0.0,
-    ) -> None:
-        """Answer so from now on; without arguments: the key set, at once.
-
-        body: sent as it is instead of the key set. headers: more of them, such as Location of a
-        redirect. delay: seconds before the answer.
-        """
-        raw = body.encode() if isinstance(body, str) else body
-        self._answer = (status, raw, dict(headers or {}), delay)
-
-    def _serve(self, handler: BaseHTTPRequestHandler) -> None:
-        if handler.path != CERTS:
-            handler.send_error(404)
-            return
-        with self._lock:
-            self.requests += 1
-        status, body, headers, delay = self._answer
-        content = json.dumps({"keys": self.keys}).encode() if body is None else body
-        time.sleep(delay)
-        try:
-            handler.send_response(status)
-            for name, value in {"Content-Type": "application/json", **headers}.items():
-                handler.send_header(name, value)
-            handler.send_header("Content-Length", str(len(content)))
-            handler.end_headers()
-            handler.wfile.write(content)
-        except OSError:
-            pass  # the Worker did not wait
-
-    # -- tokens
+    def sign_with(self, key: SigningKey, publish: bool = True) -> None:
+        """Sign with this key from now on; those before stay published."""
+        self.signer = key
+        if publish:
+            self.keys.insert(0, key.jwk.copy())
 
     def claims_person(self, email: str = PERSON) -> dict[str, Any]:
         """The claims of a person's application token."""
-        now = int(time.time())
+        now = self.now()
         return {
             "aud": [self.aud],
             "email": email,
-            "exp": now + 3600,
+            "exp": now + self.lasts,
             "iat": now,
             "nbf": now,
             "iss": self.team_domain,
@@ -176,11 +93,11 @@ class Access:
 
     def claims_machine(self, client_id: str = MACHINE) -> dict[str, Any]:
         """The claims of a service token: no e-mail, no nbf, an empty sub."""
-        now = int(time.time())
+        now = self.now()
         return {
             "type": "app",
             "aud": [self.aud],
-            "exp": now + 3600,
+            "exp": now + self.lasts,
             "iat": now,
             "iss": self.team_domain,
             "common_name": client_id,
@@ -239,3 +156,102 @@ class Access:
     ) -> dict[str, str]:
         kept = {name: value for name, value in claims.items() if name not in drop}
         return {"Cf-Access-Jwt-Assertion": self.token(kept, header, key)}
+
+
+class Issuer:
+    """The server, for a whole session: 127.0.0.1, any free port. `access` is the current test's."""
+
+    def __init__(self) -> None:
+        issuer = self
+        self.access: Access | None = None
+        self._made: list[SigningKey] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if issuer.access is not None:
+                    issuer.access._serve(self)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True).start()
+
+    def key(self, index: int) -> SigningKey:
+        """One of the session's keys; made when first asked for, because that takes a while."""
+        while len(self._made) <= index:
+            self._made.append(SigningKey())
+        return self._made[index]
+
+    @cached_property
+    def stranger(self) -> SigningKey:
+        return SigningKey()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Access(Team):
+    """What one test sees of Cloudflare Access. Mints tokens and decides what the server answers."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        super().__init__(issuer.key(0))
+        self._issuer = issuer
+        self._used = 0
+        self._lock = threading.Lock()
+        self.url = issuer.url  # where the server really is
+        self.requests = 0  # times the keys were really fetched
+        self.answer()
+        issuer.access = self
+
+    # -- keys
+
+    @property
+    def stranger(self) -> SigningKey:
+        """A good key that is never published."""
+        return self._issuer.stranger
+
+    def rotate(self) -> SigningKey:
+        """Publish a new key and sign with it from now on; the old ones stay published."""
+        self._used += 1
+        self.sign_with(self._issuer.key(self._used))
+        return self.signer
+
+    # -- what the server answers
+
+    def answer(
+        self,
+        status: int = 200,
+        body: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        delay: float = 0.0,
+    ) -> None:
+        """Answer so from now on; without arguments: the key set, at once.
+
+        body: sent as it is instead of the key set. headers: more of them, such as Location of a
+        redirect. delay: seconds before the answer.
+        """
+        raw = body.encode() if isinstance(body, str) else body
+        self._answer = (status, raw, dict(headers or {}), delay)
+
+    def _serve(self, handler: BaseHTTPRequestHandler) -> None:
+        if handler.path != CERTS:
+            handler.send_error(404)
+            return
+        with self._lock:
+            self.requests += 1
+        status, body, headers, delay = self._answer
+        content = json.dumps({"keys": self.keys}).encode() if body is None else body
+        time.sleep(delay)
+        try:
+            handler.send_response(status)
+            for name, value in {"Content-Type": "application/json", **headers}.items():
+                handler.send_header(name, value)
+            handler.send_header("Content-Length", str(len(content)))
+            handler.end_headers()
+            handler.wfile.write(content)
+        except OSError:
+            pass  # the Worker did not wait

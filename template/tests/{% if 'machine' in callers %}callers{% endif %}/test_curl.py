@@ -64,6 +64,12 @@ class Site:
         self.go_on.set()
 
         class Handler(BaseHTTPRequestHandler):
+            def handle(self):
+                try:
+                    super().handle()
+                except ConnectionError:
+                    pass  # curl was ended in the middle
+
             def do_GET(self):
                 site.came.append(self.path)
                 site.asked.set()

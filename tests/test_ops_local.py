@@ -1,0 +1,487 @@
+"""Issue 7, local Access: `python -m ops local` lets in and refuses as Cloudflare Access does, and
+hands on what the client and the Worker say, unchanged. Browsers and the real Worker are in
+tests/test_ops_local_chain.py, what it must refuse in tests/test_ops_local_refusals.py.
+"""
+
+import hashlib
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+
+from conftest import Render
+from local_run import ASSERTION, LOGIN, Backend, Stand, form_of, log_in, raw
+from ops_run import project
+
+
+@pytest.fixture(scope="module")
+def folder(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return project(rendered, tmp_path_factory.mktemp("local"), profile="production")
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[Backend]:
+    backend = Backend()
+    yield backend
+    backend.close()
+
+
+@pytest.fixture(scope="module")
+def running(folder: Path, backend: Backend) -> Iterator[Stand]:
+    stand = Stand(folder, backend.url)
+    yield stand
+    stand.stop()
+
+
+@pytest.fixture
+def stand(running: Stand, backend: Backend) -> Iterator[Stand]:
+    """The one that runs, as it was at the start."""
+    backend.came.clear()
+    yield running
+    running.as_at_the_start()
+
+
+@pytest.fixture
+def client(stand: Stand) -> Iterator[httpx.Client]:
+    with stand.client() as client:
+        yield client
+
+
+# -- what it says
+
+
+def test_start(stand: Stand) -> None:
+    """Where to go, as whom, with which token, how to stop; on 80 columns."""
+    text = "".join(stand.said)
+    for part in (f"{stand.url}/", f"{stand.url}/cdn-cgi/local", "dev@example.com", "npm run dev"):
+        assert part in text
+    assert stand.exported("URL") == stand.url
+    assert stand.exported("CF_ACCESS_CLIENT_ID").endswith(".access")
+    assert text.count(stand.exported("CF_ACCESS_CLIENT_SECRET")) == 1
+    assert all(len(line.rstrip("\n")) <= 80 for line in stand.said[:20])
+
+
+def test_a_line_for_each_request(stand: Stand, client: httpx.Client) -> None:
+    """Method, path, who and status. No query, which may be secret; nothing steers the terminal."""
+    log_in(client, to="/first")
+    client.get("/a%1b%5b31m?token=secret-in-query")
+    assert stand.heard(r"200 GET /a") == r"200 GET /a\x1b[31m dev@example.com"
+    stand.heard(r"^302 GET /first -$")
+    stand.heard(r"^dev@example.com has logged in$")
+    client.get("/machine", headers=stand.program())
+    stand.heard(rf"^200 GET /machine {stand.exported('CF_ACCESS_CLIENT_ID')}$")
+    said = "".join(stand.said)
+    assert "secret-in-query" not in said and "\x1b" not in said
+    assert said.count(stand.exported("CF_ACCESS_CLIENT_SECRET")) == 1
+
+
+# -- people
+
+
+def test_nobody_has_logged_in(client: httpx.Client, backend: Backend) -> None:
+    for method in ("GET", "POST", "HEAD"):
+        answer = client.request(method, "/private?x=1&y=2")
+        assert answer.status_code == 302
+        location = httpx.URL(answer.headers["location"])
+        assert location.is_relative_url and location.path.startswith(LOGIN)
+        assert location.params["redirect_url"] == "/private?x=1&y=2"
+    assert backend.came == []
+
+
+def test_log_in(stand: Stand, client: httpx.Client, backend: Backend) -> None:
+    """Back to where it was, with a cookie; the Worker gets a token that the keys have signed."""
+    done = log_in(client, to="/private?x=1&y=2")
+    assert (done.status_code, done.headers["location"]) == (303, "/private?x=1&y=2")
+    name, *attributes = done.headers["set-cookie"].split("; ")
+    assert name.startswith("CF_Authorization=")
+    assert set(attributes) == {"Path=/", "HttpOnly", "SameSite=Lax"}
+    assert client.get("/private?x=1&y=2").status_code == 200
+    seen = backend.last()
+    assert seen["cf-access-authenticated-user-email"] == "dev@example.com"
+    claims = stand.claims(seen[ASSERTION])
+    assert (claims["email"], claims["iss"]) == ("dev@example.com", stand.url)
+    assert (claims["aud"], claims["type"]) == (["local"], "app")
+    assert abs(claims["exp"] - time.time() - 3600) < 30
+
+
+@pytest.mark.parametrize("email", ["other@example.com", "jörg@example.com", "名@example.com"])
+def test_anybody_may_log_in(
+    stand: Stand, client: httpx.Client, backend: Backend, email: str
+) -> None:
+    """It is the Worker that refuses, so that one sees it."""
+    assert log_in(client, email).status_code == 303
+    assert client.get("/").status_code == 200
+    seen = backend.last()
+    assert stand.claims(seen[ASSERTION])["email"] == email
+    assert seen["cf-access-authenticated-user-email"].encode("latin-1").decode() == email
+
+
+@pytest.mark.parametrize(
+    ("email", "shown"),
+    [
+        ("", "nothing"),
+        ("dev", "dev"),
+        ("@example.com", "@example.com"),
+        ("dev@example", "dev@example"),
+        ("a b@example.com", "a b@example.com"),
+        ("a@b@example.com", "a@b@example.com"),
+        ("a@example.com\r\nX-Evil: 1", "a@example.com\\r\\nX-Evil: 1"),
+        ("a\x1b@example.com", "a\\x1b@example.com"),
+        ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
+        ("x" * 250 + "@example.com", "x" * 197 + "..."),
+    ],
+)
+def test_bad_address(client: httpx.Client, email: str, shown: str) -> None:
+    """The page says what is wrong, and is still a form."""
+    page = log_in(client, email)
+    assert page.status_code == 400 and "set-cookie" not in page.headers
+    assert f"This is no e-mail address: {shown}</p>" in page.text
+    assert "<script" not in page.text and form_of(page)
+    assert client.get("/").status_code == 302
+
+
+def test_page_without_script(client: httpx.Client) -> None:
+    page = client.get(LOGIN)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["cache-control"] == "no-store"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert '<label for="email">' in page.text and 'id="email"' in page.text
+
+
+def test_cloudflared(stand: Stand, client: httpx.Client) -> None:
+    """A session in the header that cloudflared sends."""
+    log_in(client)
+    token = client.cookies["CF_Authorization"]
+    with stand.client() as other:
+        assert other.get("/", headers={"Cf-Access-Token": token}).status_code == 200
+        assert other.get("/", headers={"Cf-Access-Token": token[:-2]}).status_code == 302
+
+
+def test_cookies_of_other_servers(stand: Stand, client: httpx.Client) -> None:
+    """Cookies belong to a host without its port, so those of other servers come along."""
+    log_in(client)
+    cookie = f'odd={{"a": [1]}}; =; x; CF_Authorization={client.cookies["CF_Authorization"]}'
+    with stand.client() as other:
+        assert other.get("/", headers={"Cookie": cookie}).status_code == 200
+
+
+# Without its header the Worker would believe the `access.dev` of wrangler.jsonc.
+HOP = [("Connection", "Cf-Access-Jwt-Assertion, Cf-Access-Authenticated-User-Email")]
+
+
+@pytest.mark.parametrize("more", [[], HOP], ids=["plain", "hop-by-hop"])
+def test_what_access_adds_cannot_be_sent(
+    stand: Stand, client: httpx.Client, backend: Backend, more: list[tuple[str, str]]
+) -> None:
+    log_in(client)
+    forged = [("Cf-Access-Jwt-Assertion", "forged"), ("Cf-Access-Jwt-Assertion", "again"), *more]
+    forged += [("Cf-Access-Authenticated-User-Email", "boss@example.com")]
+    assert client.get("/", headers=forged).status_code == 200
+    names = [name for name, _ in backend.came[-1]["headers"]]
+    assert names.count(ASSERTION) == names.count("cf-access-authenticated-user-email") == 1
+    assert stand.claims(backend.last()[ASSERTION])["email"] == "dev@example.com"
+    with stand.client() as other:
+        assert other.get("/", headers=forged).status_code == 302
+
+
+def test_identity_and_logout(client: httpx.Client) -> None:
+    identity = "/cdn-cgi/access/get-identity"
+    assert client.get(identity).status_code == 401
+    assert "email" not in client.get(identity).json()
+    log_in(client)
+    person = client.get(identity).json()
+    assert person["email"] == "dev@example.com" and person["user_uuid"]
+    token = client.cookies["CF_Authorization"]
+    page = client.get("/cdn-cgi/access/logout")
+    assert page.status_code == 200 and "Logged out" in page.text
+    assert "CF_Authorization" not in client.cookies
+    assert client.get("/").status_code == 302
+    assert client.get("/", headers={"Cookie": f"CF_Authorization={token}"}).status_code == 302
+
+
+def test_expired_session(stand: Stand, client: httpx.Client, backend: Backend) -> None:
+    """A page's own requests get a 401 instead of a redirect that they cannot follow."""
+    log_in(client)
+    stand.change("expire")
+    assert client.get("/").status_code == 302
+    assert client.get("/", headers={"X-Requested-With": "XMLHttpRequest"}).status_code == 401
+    stand.change("session", "1")
+    log_in(client)
+    assert client.get("/").status_code == 200
+    time.sleep(2)
+    assert client.get("/").status_code == 302
+    assert len(backend.came) == 1
+
+
+# -- programs
+
+
+def test_program(stand: Stand, client: httpx.Client, backend: Backend) -> None:
+    """Strict from the start: a machine's token for the Worker, no cookie, no secret handed on."""
+    answer = client.get("/", headers=stand.program())
+    assert answer.status_code == 200 and "set-cookie" not in answer.headers
+    seen = backend.last()
+    claims = stand.claims(seen[ASSERTION])
+    assert claims["common_name"] == stand.exported("CF_ACCESS_CLIENT_ID")
+    assert claims["sub"] == "" and "email" not in claims
+    assert not {"cf-access-client-id", "cf-access-client-secret"} & set(seen)
+    assert "cf-access-authenticated-user-email" not in seen
+    other = {**stand.program(), "CF-Access-Client-Id": "another.access"}
+    assert client.get("/", headers=other).status_code == 200
+    assert stand.claims(backend.last()[ASSERTION])["common_name"] == "another.access"
+
+
+def bad_tokens(stand: Stand) -> list[list[tuple[str, str]]]:
+    client_id, secret = stand.program().items()
+    return [
+        [client_id],
+        [secret],
+        [client_id, (secret[0], "")],
+        [client_id, (secret[0], "wrong")],
+        [client_id, (secret[0], "schlüssel")],
+        [("CF-Access-Client-Id", "no-client-id"), secret],
+        [("CF-Access-Client-Id", "a b.access"), secret],
+        [client_id, client_id, secret],
+        [client_id, secret, secret],
+    ]
+
+
+def test_bad_tokens(stand: Stand, client: httpx.Client, backend: Backend) -> None:
+    """Strict: 401 and never a login, not even with the cookie of somebody who has logged in."""
+    log_in(client)
+    for headers in bad_tokens(stand):
+        raw_headers = [(name.encode(), value.encode()) for name, value in headers]
+        assert client.get("/", headers=raw_headers).status_code == 401, headers
+    assert backend.came == []
+
+
+def test_not_strict(folder: Path, backend: Backend) -> None:
+    """As in older accounts: exchanged for a cookie, and a wrong token is sent to the login."""
+    stand = Stand(folder, backend.url, "--no-strict")
+    try:
+        backend.came.clear()
+        with stand.client() as client:
+            for headers in bad_tokens(stand):
+                raw_headers = [(name.encode(), value.encode()) for name, value in headers]
+                assert client.get("/", headers=raw_headers).status_code == 302, headers
+            assert backend.came == []
+            answer = client.get("/cookies", headers=stand.program())
+            assert len(answer.headers.get_list("set-cookie")) == 3
+            assert client.cookies["CF_Authorization"]
+            assert client.get("/").status_code == 200
+            assert client.get("/cdn-cgi/access/get-identity").status_code == 401, "no person"
+            claims = stand.claims(backend.last()[ASSERTION])
+            assert claims["common_name"] == stand.exported("CF_ACCESS_CLIENT_ID")
+            stand.change("strict", "on")
+            assert "set-cookie" not in client.get("/", headers=stand.program()).headers
+    finally:
+        stand.stop()
+
+
+# -- what is handed on
+
+
+def test_bodies_stream_both_ways(stand: Stand, client: httpx.Client, backend: Backend) -> None:
+    log_in(client)
+    backend.go_on.clear()
+    backend.first_piece.clear()
+    with client.stream("GET", "/stream") as answer:
+        pieces = answer.iter_raw()
+        assert next(pieces) == b"data: 1\n\n"  # before the Worker has said the rest
+        backend.go_on.set()
+        assert b"".join(pieces) == b"data: 2\n\n"
+
+    def upload() -> Iterator[bytes]:
+        yield b"first"
+        assert backend.first_piece.wait(20), "held back until the client had sent all"
+        yield b"second"
+
+    answer = client.post("/upload", content=upload())
+    assert answer.json()["sha256"] == hashlib.sha256(b"firstsecond").hexdigest()
+    big = bytes(range(256)) * 40_000  # 10 MB
+    assert client.put("/big", content=big).json()["sha256"] == hashlib.sha256(big).hexdigest()
+    assert backend.last()["content-length"] == str(len(big))
+
+
+def test_answers_are_not_changed(stand: Stand, client: httpx.Client, backend: Backend) -> None:
+    log_in(client)
+    assert client.get("/cookies").headers.get_list("set-cookie") == ["a=1", "b=2; Path=/"]
+    redirect = client.get("/redirect")
+    assert (redirect.status_code, redirect.headers["location"]) == (302, "/elsewhere")
+    assert [one["path"] for one in backend.came] == ["/cookies", "/redirect"]
+    head = client.head("/anything")
+    assert (head.status_code, head.content) == (200, b"")
+    assert int(head.headers["content-length"]) > 0 and backend.came[-1]["method"] == "HEAD"
+    assert client.get("/204").status_code == 204
+    not_modified = client.get("/304")
+    assert (not_modified.status_code, not_modified.headers["etag"]) == (304, '"x"')
+    with client.stream("GET", "/packed") as packed:
+        assert packed.headers["content-encoding"] == "gzip"
+        assert b"".join(packed.iter_raw()) == b"not really gzip"
+    hop = client.get("/hop").headers
+    assert "x-hop" not in hop and hop["x-end"] == "1" and "server" not in hop
+
+
+def test_requests_are_not_changed(stand: Stand, client: httpx.Client, backend: Backend) -> None:
+    log_in(client)
+    cookie = client.cookies["CF_Authorization"]
+    for path in ("/a%2Fb//c?x=%7C&y='\"|{}", "/%E4%BD%A0?", "/a;b=c/..d/?q=1?2", "/~!$&'()*+,=:@"):
+        raw(
+            stand,
+            f"PROPFIND {path} HTTP/1.1\r\nHost: localhost:{stand.port}\r\nX-Own: 1\r\nTE: gzip\r\n"
+            f"Keep-Alive: 1\r\nX-Hop: 1\r\nConnection: close, x-hop\r\nX-Own: 2\r\n"
+            f"Cookie: other=1; CF_Authorization={cookie}\r\n\r\n",
+        )
+        seen = backend.came[-1]
+        assert (seen["method"], seen["path"]) == ("PROPFIND", path.removesuffix("?"))
+        names = [name for name, _ in seen["headers"]]
+        assert [value for name, value in seen["headers"] if name == "x-own"] == ["1", "2"]
+        assert not {"te", "keep-alive", "x-hop"} & set(names)
+        # The client's own, so that a redirect that the Worker makes of it leads back here.
+        assert dict(seen["headers"])["host"] == f"localhost:{stand.port}"
+        assert not {"accept", "user-agent", "content-length"} & set(names), "nothing is added"
+
+
+def test_nothing_behind_it(folder: Path, backend: Backend) -> None:
+    stand = Stand(folder, "http://127.0.0.1:9")
+    try:
+        with stand.client() as client:
+            log_in(client)
+            answer = client.get("/")
+            assert answer.status_code == 502
+            assert "Nothing answers at http://127.0.0.1:9: start `npm run dev`" in answer.text
+            stand.heard("Nothing answers at http://127.0.0.1:9")
+    finally:
+        stand.stop()
+
+
+def test_worker_that_breaks_off(stand: Stand, client: httpx.Client) -> None:
+    """The client sees that something is missing, and the server goes on."""
+    log_in(client)
+    with pytest.raises(httpx.RemoteProtocolError):
+        client.get("/broken")
+    stand.heard("broke off")
+    assert client.get("/").status_code == 200
+
+
+def test_websocket(stand: Stand, client: httpx.Client, backend: Backend) -> None:
+    log_in(client)
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    answer = client.get("/", headers={**headers, "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg=="})
+    assert answer.status_code == 501 and "WebSocket" in answer.text
+    assert answer.text.count("\n") == 1 and backend.came == []
+
+
+# -- rotation, expiry, clocks
+
+
+def kid_of(client: httpx.Client, backend: Backend, stand: Stand) -> str:
+    client.get("/", headers=stand.program())
+    return backend.last()[ASSERTION].split(".")[0]
+
+
+def published(client: httpx.Client) -> list[str]:
+    return [key["kid"] for key in client.get("/cdn-cgi/access/certs").json()["keys"]]
+
+
+def test_keys(stand: Stand, client: httpx.Client, backend: Backend) -> None:
+    """Each change, seen in what is published and in what the Worker gets."""
+    (first,) = published(client)
+    log_in(client)
+    client.get("/")
+    old = backend.last()[ASSERTION]
+    stand.change("rotate")
+    second, kept = published(client)
+    assert kept == first != second
+    program = stand.program()
+    client.get("/", headers=program)
+    assert stand.claims(backend.last()[ASSERTION])
+    client.get("/")
+    assert backend.last()[ASSERTION] == old and stand.claims(old), "a session keeps its token"
+    stand.change("withdraw")
+    assert published(client) == [second]
+    stand.change("unpublished")
+    client.get("/", headers=program)
+    with pytest.raises(ValueError, match="not enough values"):
+        stand.claims(backend.last()[ASSERTION])
+    assert published(client) == [second]
+    for _ in range(3):
+        stand.change("rotate")
+        assert len(published(client)) == 2
+    stand.change("keys", "down")
+    assert client.get("/cdn-cgi/access/certs").status_code == 503
+    stand.change("keys", "up")
+    assert len(published(client)) == 2
+
+
+def test_clock(stand: Stand, client: httpx.Client, backend: Backend) -> None:
+    stand.change("session", "60")
+    for ahead in (-7200, 7200):
+        stand.change("skew", str(ahead))
+        client.get("/", headers=stand.program())
+        claims = stand.claims(backend.last()[ASSERTION])
+        assert abs(claims["iat"] - time.time() - ahead) < 10
+        assert claims["exp"] - claims["iat"] == 60
+
+
+def test_controls_page(stand: Stand, client: httpx.Client) -> None:
+    """Buttons for a browser, with what is so now; each change is a line in the terminal."""
+    browser = {"Accept": "text/html", "Origin": stand.url, "Sec-Fetch-Site": "same-origin"}
+    page = client.get("/cdn-cgi/local")
+    assert page.status_code == 200 and "<script" not in page.text
+    for name in ("rotate", "withdraw", "unpublished", "session", "skew", "expire", "strict"):
+        assert f'action="/cdn-cgi/local/{name}"' in page.text
+    done = client.post("/cdn-cgi/local/session", data={"value": "77"}, headers=browser)
+    assert (done.status_code, done.headers["location"]) == (303, "/cdn-cgi/local")
+    assert "77 s" in client.get("/cdn-cgi/local").text
+    stand.heard("^session: new tokens last 77 s$")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("session", ""),
+        ("session", "0"),
+        ("session", "-1"),
+        ("session", "1e3"),
+        ("session", "99999999"),
+        ("skew", "x"),
+        ("skew", "١"),
+        ("strict", "yes"),
+        ("keys", ""),
+    ],
+)
+def test_bad_values(client: httpx.Client, name: str, value: str) -> None:
+    answer = client.post(f"/cdn-cgi/local/{name}", data={"value": value})
+    assert answer.status_code == 400 and answer.text.startswith(f"{name} needs ")
+    assert "value=" in answer.text and answer.text.count("\n") == 1
+
+
+def test_ctrl_c(folder: Path, backend: Backend) -> None:
+    """At once, as the other commands, though somebody still waits for an answer of the Worker's."""
+    stand = Stand(folder, backend.url)
+    backend.go_on.clear()
+
+    def ask() -> None:
+        with suppress(httpx.TransportError):
+            stand.client(headers=stand.program()).get("/hang")
+
+    waiting = Thread(target=ask)
+    waiting.start()
+    while not backend.came or backend.came[-1]["path"] != "/hang":
+        time.sleep(0.01)
+    started = time.monotonic()
+    stand.process.send_signal(signal.SIGINT)
+    assert stand.process.wait(20) == 130
+    assert time.monotonic() - started < 5
+    backend.go_on.set()
+    waiting.join()
+    stand.stop()
+    assert stand.said[-1] == "ops: stopped\n"
+    assert "Traceback" not in "".join(stand.said)

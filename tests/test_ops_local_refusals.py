@@ -1,0 +1,367 @@
+"""Issue 7, "Bad input gets": `python -m ops local` refuses to be reached from another computer or
+another site, whatever the options, the settings, the request or the form.
+"""
+
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+import shapes
+from conftest import Render
+from local_run import CONTROL, LOGIN, Backend, Stand, form_of, free_port, log_in, raw, settings
+from ops_run import ops, project, refused
+
+
+@pytest.fixture(scope="module")
+def folder(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return project(rendered, tmp_path_factory.mktemp("local"), profile="production")
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[Backend]:
+    backend = Backend()
+    yield backend
+    backend.close()
+
+
+@pytest.fixture(scope="module")
+def stand(folder: Path, backend: Backend) -> Iterator[Stand]:
+    stand = Stand(folder, backend.url)
+    yield stand
+    stand.stop()
+
+
+@pytest.fixture
+def client(stand: Stand, backend: Backend) -> Iterator[httpx.Client]:
+    """Somebody who has logged in: only the rule at hand refuses."""
+    with stand.client() as client:
+        log_in(client)
+        backend.came.clear()
+        yield client
+
+
+# -- who may reach it
+
+
+def test_only_loopback(stand: Stand) -> None:
+    """127.0.0.2 is this computer as well: a server on all addresses would answer there."""
+    socket.create_connection(("127.0.0.1", stand.port)).close()
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.2", stand.port)).close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "example.com", "127.0.0.2", "127.1", "a\nb"])
+def test_other_hosts(folder: Path, host: str) -> None:
+    refused(ops(folder, "local", f"--host={host}"), "--host", "127.0.0.1, localhost, ::1")
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "x"])
+def test_ports_that_are_none(folder: Path, port: str) -> None:
+    refused(ops(folder, "local", f"--port={port}"), "--port" if port == "x" else f"no port {port}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://192.0.2.1:8787",
+        "http://example.com",
+        "http://0.0.0.0:8787",
+        "https://127.0.0.1:8787",
+        "127.0.0.1:8787",
+        "http://user:word@127.0.0.1:8787",
+        "http://127.0.0.1:8787@example.com",
+        "http://127.0.0.1:8787/path",
+        "http://127.0.0.1:8787/?x",
+        "http://127.0.0.1:8787#x",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:0x50",
+        "http://127.0.0.1\\@example.com",
+        "http://",
+        "",
+    ],
+)
+def test_other_workers(folder: Path, url: str) -> None:
+    """What people are let into must be on this computer, too: their tokens go there."""
+    refused(ops(folder, "local", f"--worker={url}"), "--worker")
+
+
+def test_in_front_of_itself(folder: Path) -> None:
+    refused(ops(folder, "local", "--worker", "http://localhost:8788"), "this command itself")
+
+
+def test_port_that_is_taken(folder: Path, stand: Stand) -> None:
+    settings(folder, stand.port)
+    refused(ops(folder, "local", "--port", str(stand.port)), f"port {stand.port}", "--port")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "", "0.0.0.0:{port}"],
+)
+def test_host_of_another_site(
+    stand: Stand, client: httpx.Client, backend: Backend, host: str
+) -> None:
+    """A name that an attacker lets point to 127.0.0.1, or a tunnel's: no page at all."""
+    headers = {"Host": host.format(port=stand.port)}
+    for path in ("/", LOGIN, "/cdn-cgi/access/certs", CONTROL):
+        answer = client.get(path, headers=headers)
+        assert answer.status_code == 421 and answer.text.count("\n") == 1
+    assert client.post(f"{CONTROL}/expire", headers=headers).status_code == 421
+    assert backend.came == []
+    stand.heard(r"^421 GET / -$")
+    assert client.get("/").status_code == 200
+
+
+def test_own_names(stand: Stand, client: httpx.Client) -> None:
+    for name in ("127.0.0.1", "localhost", "LOCALHOST", "[::1]"):
+        headers = {"Host": f"{name}:{stand.port}"}
+        assert client.get("/cdn-cgi/access/certs", headers=headers).status_code == 200
+
+
+def test_two_hosts(stand: Stand, backend: Backend) -> None:
+    host = f"Host: 127.0.0.1:{stand.port}\r\n"
+    for lines in (f"{host}Host: evil.example\r\n", host * 2, ""):
+        answer = raw(
+            stand, f"GET /cdn-cgi/access/certs HTTP/1.1\r\n{lines}Connection: close\r\n\r\n"
+        )
+        assert re.match(r"HTTP/1.1 4(00|21) ", answer), answer
+    for target in ("http://evil.example/", f"http://127.0.0.1:{stand.port}/", "*", "x"):
+        answer = raw(stand, f"OPTIONS {target} HTTP/1.1\r\n{host}Connection: close\r\n\r\n")
+        assert answer.startswith("HTTP/1.1 400 "), answer
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["CF-Ray", "CF-Connecting-IP", "X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "Via"],
+)
+def test_through_a_proxy(stand: Stand, client: httpx.Client, backend: Backend, header: str) -> None:
+    for path in ("/", LOGIN, CONTROL):
+        answer = client.get(path, headers={header: "192.0.2.1"})
+        assert answer.status_code == 403 and header.lower() in answer.text
+    assert backend.came == []
+
+
+# -- what another site may try
+
+
+FOREIGN = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://127.0.0.1:1"},
+    {"Origin": "http://localhost:{port}"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Origin": "http://127.0.0.1:{port}", "Sec-Fetch-Site": "cross-site"},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_forms_of_another_site(stand: Stand, client: httpx.Client, headers: dict[str, str]) -> None:
+    """Nobody is logged in as somebody else, and nothing is changed, however good the form."""
+    sent = {name: value.format(port=stand.port) for name, value in headers.items()}
+    data = {"form": form_of(client.get(LOGIN)), "email": "evil@example.com"}
+    answer = client.post(LOGIN, data=data, headers=sent)
+    assert answer.status_code == 403 and "set-cookie" not in answer.headers
+    for name in ("expire", "rotate"):
+        assert client.post(f"{CONTROL}/{name}", headers=sent).status_code == 403
+    assert client.get("/").status_code == 200
+    assert len(client.get("/cdn-cgi/access/certs").json()["keys"]) == 1
+    own = {"Origin": stand.url, "Sec-Fetch-Site": "same-origin"}
+    assert client.post(LOGIN, data=data, headers=own).status_code == 303
+
+
+@pytest.mark.parametrize("form", ["", "x", "{form}x", None])
+def test_forms_that_are_not_ours(client: httpx.Client, form: str | None) -> None:
+    """Such as one from before the last start, and one that another site has made up."""
+    ours = form_of(client.get(LOGIN))
+    sent = {} if form is None else {"form": form.format(form=ours)}
+    answer = client.post(LOGIN, data={**sent, "email": "dev@example.com"})
+    assert answer.status_code == 400 and "set-cookie" not in answer.headers
+    assert "too old, or not from this server" in answer.text and form_of(answer)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example/",
+        "\\\\evil.example/",
+        "/\t/evil.example/",
+        "\n/evil.example",
+        "/\r\nLocation: https://evil.example/",
+        "javascript:alert(1)",
+        "evil",
+        "",
+        "/a\\..\\..\\evil",
+        "/cdn-cgi/access/logout",
+        "/x/../cdn-cgi/access/logout",
+        "/%63dn-cgi/access/logout",
+    ],
+)
+def test_where_to_go_after_the_login(client: httpx.Client, target: str) -> None:
+    """Only to a path of this server, and the page says so."""
+    page = client.get(LOGIN, params={"redirect_url": target})
+    assert page.status_code == 400 and "is not on this server" in page.text
+    assert 'name="redirect_url" value="/"' in page.text
+    data = {"form": form_of(page), "email": "dev@example.com", "redirect_url": target}
+    answer = client.post(LOGIN, data=data)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+def test_what_is_shown_is_escaped(client: httpx.Client) -> None:
+    page = client.get(LOGIN, params={"redirect_url": '/"><script>alert(1)</script>'})
+    assert "<script" not in page.text and "&quot;&gt;&lt;script&gt;" in page.text
+
+
+def test_long_forms(stand: Stand, client: httpx.Client) -> None:
+    for path in (LOGIN, f"{CONTROL}/expire"):
+        assert client.post(path, data={"x": "y" * 20_000}).status_code == 413
+    assert client.get("/").status_code == 200
+
+
+# -- what is below /cdn-cgi/
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/cdn-cgi/",
+        "/cdn-cgi",
+        "/cdn-cgi/handler/scheduled",
+        "/cdn-cgi/access/other",
+        "/cdn-cgi/local/rotate",
+        "/%63dn-cgi/handler/scheduled",
+        "/x/../cdn-cgi/handler/scheduled",
+        "/x/%2e%2E/cdn-cgi/handler/scheduled",
+        "/./cdn-cgi/handler/scheduled",
+        "/x/..\\cdn-cgi/handler/scheduled",
+        "\\cdn-cgi/handler/scheduled",
+        "//cdn-cgi/handler/scheduled",
+    ],
+)
+def test_not_handed_on(stand: Stand, client: httpx.Client, backend: Backend, path: str) -> None:
+    """The Worker's dev server has pages there, such as one that starts its cron jobs."""
+    answer = raw(
+        stand,
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{stand.port}\r\nConnection: close\r\n"
+        f"Cookie: CF_Authorization={client.cookies['CF_Authorization']}\r\n\r\n",
+    )
+    assert re.match(r"HTTP/1.1 40[04] ", answer), answer
+    assert backend.came == []
+
+
+# -- settings
+
+
+@pytest.mark.slow
+def test_settings_that_do_not_fit(folder: Path) -> None:
+    """The exact line to write; .dev.vars of an earlier version says http://localhost."""
+    port = free_port()
+    wanted = f'TEAM_DOMAIN="http://127.0.0.1:{port}"'
+    for team in (
+        "http://localhost",
+        "acme-labs",
+        "http://127.0.0.1:1",
+        "http://localhost:1",
+    ):
+        settings(folder, port, TEAM_DOMAIN=team)
+        refused(ops(folder, "local", "--port", str(port)), ".dev.vars", f": {wanted}")
+    settings(folder, port)
+    done = ops(folder, "local", "--port", str(port), "--host=::1")
+    refused(done, f': TEAM_DOMAIN="http://localhost:{port}"')
+    for name, value in {"ALLOWED_EMAILS": "dev", "POLICY_AUD": ""}.items():
+        settings(folder, port, **{name: value})
+        refused(ops(folder, "local", "--port", str(port)), name, ".dev.vars.example")
+    (folder / ".dev.vars").write_bytes(b"\xff")
+    refused(ops(folder, "local"), ".dev.vars", "UTF-8")
+    (folder / ".dev.vars").unlink()
+    refused(ops(folder, "local"), "cp .dev.vars.example .dev.vars")
+
+
+@pytest.mark.slow
+def test_settings_of_an_environment(rendered: Render, tmp_path: Path, backend: Backend) -> None:
+    """.dev.vars.staging takes the place of .dev.vars, as in wrangler."""
+    answers = shapes.answers(shapes.of_interest()["everybody"])
+    folder = project(rendered, tmp_path, **answers)
+    port = free_port()
+    settings(folder, port)
+    (folder / ".dev.vars.staging").write_text("TEAM_DOMAIN=http://localhost\nPOLICY_AUD=local\n")
+    done = ops(folder, "local", "--port", str(port), "--env", "staging")
+    refused(done, ".dev.vars.staging", f'TEAM_DOMAIN="http://127.0.0.1:{port}"')
+    (folder / ".dev.vars.staging").unlink()
+    stand = Stand(folder, backend.url, "--env", "staging", ALLOWED_SERVICE_TOKENS="one.access")
+    try:
+        stand.heard("my-api-staging")
+        assert stand.exported("CF_ACCESS_CLIENT_ID") == "one.access"
+    finally:
+        stand.stop()
+
+
+@pytest.mark.parametrize("team", ["http://127.0.0.1:8788", "HTTP://localhost"])
+def test_deployed_settings_that_are_local(rendered: Render, tmp_path: Path, team: str) -> None:
+    """What is meant for this computer would be deployed."""
+    folder = project(rendered, tmp_path, profile="production")
+    settings(folder, 8788)
+    path = folder / "wrangler.jsonc"
+    text, count = re.subn(
+        r'"TEAM_DOMAIN": "[^"]*"', f'"TEAM_DOMAIN": {json.dumps(team)}', path.read_text()
+    )
+    path.write_text(text)
+    assert count
+    refused(ops(folder, "local"), "wrangler.jsonc, the top level", "TEAM_DOMAIN", ".dev.vars")
+
+
+# -- other shapes
+
+
+@pytest.mark.slow
+def test_programs_only(rendered: Render, tmp_path: Path, backend: Backend) -> None:
+    """Nobody can log in; without a token 401, as provision sets Access up."""
+    answers = shapes.answers(shapes.of_interest()["machines-on-a-route"])
+    stand = Stand(project(rendered, tmp_path, **answers), backend.url)
+    try:
+        assert "e-mail" not in "".join(stand.said)
+        with stand.client() as client:
+            assert client.get("/").status_code == 401
+            page = client.get(LOGIN)
+            assert page.status_code == 403 and "programs only" in page.text
+            assert client.get("/", headers=stand.program()).status_code == 200
+    finally:
+        stand.stop()
+
+
+@pytest.mark.slow
+def test_people_only(rendered: Render, tmp_path: Path, backend: Backend) -> None:
+    """No service token is named or taken."""
+    stand = Stand(project(rendered, tmp_path, profile="personal"), backend.url)
+    try:
+        assert "CF_ACCESS_CLIENT" not in "".join(stand.said)
+        with stand.client() as client:
+            headers = {"CF-Access-Client-Id": "a.access", "CF-Access-Client-Secret": ""}
+            assert client.get("/", headers=headers).status_code == 401
+            assert log_in(client).status_code == 303
+    finally:
+        stand.stop()
+
+
+def test_without_the_test_kit(rendered: Render, tmp_path: Path) -> None:
+    folder = project(rendered, tmp_path, profile="production")
+    (folder / "tests" / "kit" / "admission.py").unlink()
+    settings(folder, 8788)
+    refused(ops(folder, "local"), "tests/kit cannot be read", "render it again")
+
+
+def test_nothing_is_written(folder: Path, stand: Stand) -> None:
+    """No key and no session is on disk."""
+    names = {path.name for path in folder.rglob("*") if ".git" not in path.parts}
+    assert ".dev.vars" not in names or os.path.getsize(folder / ".dev.vars")
+    assert not [name for name in names if "key" in name.lower() and name.endswith(".pem")]
