@@ -52,7 +52,7 @@ def test_every_block_and_file_is_used() -> None:
         assert f'BLOCKS["{heading}"]' in source, heading
     for file in KIT.iterdir():
         if file.is_file():
-            assert f"](../team-kit/{file.name})" in GUIDE, file.name
+            assert f"/main/team-kit/{file.name})" in GUIDE, file.name
 
 
 @pytest.fixture(scope="session")
