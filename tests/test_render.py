@@ -350,4 +350,4 @@ def test_documentation_tells(case: str, rendered: Render) -> None:
 def test_nobody_is_sent_to_remote_development(project: Path) -> None:
     """J25: against a host behind Access, `wrangler dev --remote` ends at the login page."""
     for name, text in texts(project).items():
-        assert not re.search(r"dev\b.*--remote|--host\b", text), name
+        assert not re.search(r"dev\b.*(--remote|--host)\b", text), name
