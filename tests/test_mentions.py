@@ -72,7 +72,7 @@ PARTS = (
     Part(
         "FastAPI",
         lambda shape: shape["framework"] == "fastapi",
-        r"(?i:fastapi|starlette(?!>=)|asgi)",
+        r"(?i:fastapi|starlette(?!>=|\")|asgi)",
     ),
     Part(
         "previews",

@@ -100,7 +100,7 @@ def prose(text: str) -> str:
 
 def test_every_topic_has_its_place() -> None:
     """The table in index.md: each topic, in this order, with links to pages and headings."""
-    table = PAGES["index.md"].split("\n## Where each topic of the base guide is\n")[1]
+    table = PAGES["index.md"].split("\n## By topic\n")[1]
     rows = re.findall(r"^\| ([^|]+) \| (.+) \|$", table, re.MULTILINE)[1:]
     assert [topic for topic, _ in rows] == list(TOPICS)
     for topic, place in rows:
