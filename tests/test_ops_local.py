@@ -348,6 +348,33 @@ def test_requests_are_not_changed(stand: Stand, client: httpx.Client, backend: B
         assert not {"accept", "user-agent", "content-length"} & set(names), "nothing is added"
 
 
+def test_headers_that_the_dev_server_believes(stand: Stand, backend: Backend) -> None:
+    """Its parts tell each other so which page, which Worker and which `request.cf` is meant."""
+    forged = {"MF-Original-URL": "http://localhost/cdn-cgi/", "mf-cf-blob": "{", "Mf-Op": "GET"}
+    with stand.client(headers={**stand.program(), **forged, "X-Mf": "kept"}) as client:
+        assert client.get("/").status_code == 200
+    assert [name for name, _ in backend.came[-1]["headers"] if "mf" in name] == ["x-mf"]
+
+
+@pytest.mark.parametrize("length", [3, 5, 50])
+def test_length_beside_chunks(stand: Stand, backend: Backend, length: int) -> None:
+    """The chunks count (RFC 9112 section 6.3), in both directions: nothing can be smuggled."""
+    program = "".join(f"{name}: {value}\r\n" for name, value in stand.program().items())
+    answer = raw(
+        stand,
+        f"POST /both HTTP/1.1\r\nHost: 127.0.0.1:{stand.port}\r\n{program}Connection: close\r\n"
+        f"Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    )
+    assert backend.came[-1]["length"] == 5 and "content-length" not in backend.last()
+    assert answer.startswith("HTTP/1.1 200 ") and "content-length" not in answer.lower()
+    assert answer.endswith("\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+
+
+def test_status_that_there_is_not(stand: Stand, client: httpx.Client) -> None:
+    answer = client.get("/999", headers=stand.program())
+    assert answer.status_code == 502 and "there is no status 999" in answer.text
+
+
 def test_nothing_behind_it(folder: Path, backend: Backend) -> None:
     stand = Stand(folder, "http://127.0.0.1:9")
     try:

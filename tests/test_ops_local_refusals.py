@@ -82,6 +82,10 @@ def test_ports_that_are_none(folder: Path, port: str) -> None:
         "http://127.0.0.1:8787/?x",
         "http://127.0.0.1:8787#x",
         "http://127.0.0.1:99999",
+        "http://127.0.0.1:0",
+        "http://[::1]x:8787",
+        "http://[::ffff:127.0.0.1]:8787",
+        "http://2130706433:8787",
         "http://127.0.0.1:0x50",
         "http://127.0.0.1\\@example.com",
         "http://",
@@ -99,7 +103,8 @@ def test_in_front_of_itself(folder: Path) -> None:
 
 def test_port_that_is_taken(folder: Path, stand: Stand) -> None:
     settings(folder, stand.port)
-    refused(ops(folder, "local", "--port", str(stand.port)), f"port {stand.port}", "--port")
+    done = ops(folder, "local", "--port", str(stand.port))
+    refused(done, f"127.0.0.1, port {stand.port}: address already in use: stop what", "--port")
 
 
 @pytest.mark.parametrize(
@@ -138,9 +143,30 @@ def test_two_hosts(stand: Stand, backend: Backend) -> None:
         assert answer.startswith("HTTP/1.1 400 "), answer
 
 
+@pytest.mark.parametrize("method", ["CONNECT", "connect", "head", "Get"])
+def test_odd_methods(stand: Stand, backend: Backend, method: str) -> None:
+    """A tunnel, and what would be another method behind it."""
+    backend.came.clear()
+    lines = "".join(f"{name}: {value}\r\n" for name, value in stand.program().items())
+    answer = raw(
+        stand,
+        f"{method} /x HTTP/1.1\r\nHost: 127.0.0.1:{stand.port}\r\n{lines}Connection: close\r\n\r\n",
+    )
+    assert answer.startswith("HTTP/1.1 400 ") and backend.came == []
+
+
 @pytest.mark.parametrize(
     "header",
-    ["CF-Ray", "CF-Connecting-IP", "X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "Via"],
+    [
+        "CF-Ray",
+        "CF-Connecting-IP",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "X-Real-IP",
+        "Forwarded",
+        "Via",
+    ],
 )
 def test_through_a_proxy(stand: Stand, client: httpx.Client, backend: Backend, header: str) -> None:
     for path in ("/", LOGIN, CONTROL):
@@ -246,6 +272,10 @@ def test_long_forms(stand: Stand, client: httpx.Client) -> None:
         "/x/..\\cdn-cgi/handler/scheduled",
         "\\cdn-cgi/handler/scheduled",
         "//cdn-cgi/handler/scheduled",
+        "/cdn-cgi//../handler/scheduled",
+        "/x%2Fy/../cdn-cgi/handler/scheduled",
+        "/cdn-cgi/explorer/x%5C..%5C..%5C..%5Cx",
+        "/__cf_local/imagedelivery",
     ],
 )
 def test_not_handed_on(stand: Stand, client: httpx.Client, backend: Backend, path: str) -> None:
@@ -285,6 +315,22 @@ def test_settings_that_do_not_fit(folder: Path) -> None:
     refused(ops(folder, "local"), ".dev.vars", "UTF-8")
     (folder / ".dev.vars").unlink()
     refused(ops(folder, "local"), "cp .dev.vars.example .dev.vars")
+
+
+def test_settings_that_never_end(folder: Path) -> None:
+    """Neither a hang nor a traceback."""
+    (folder / ".dev.vars").write_text("\n" * 200_000 + 'TEAM_DOMAIN="acme-labs"\n')
+    refused(ops(folder, "local"), ".dev.vars", 'TEAM_DOMAIN="http://127.0.0.1:8788"')
+    (folder / ".dev.vars").unlink()
+    (folder / ".dev.vars").symlink_to("/dev/zero")
+    try:
+        refused(ops(folder, "local"), ".dev.vars has more than 1000000 bytes")
+    finally:
+        (folder / ".dev.vars").unlink()
+
+
+def test_environment_that_steers_the_terminal(folder: Path) -> None:
+    refused(ops(folder, "local", "--env", "a\x1b[31m"), "--env a\\x1b[31m: ")
 
 
 @pytest.mark.slow
@@ -349,6 +395,7 @@ def test_people_only(rendered: Render, tmp_path: Path, backend: Backend) -> None
             headers = {"CF-Access-Client-Id": "a.access", "CF-Access-Client-Secret": ""}
             assert client.get("/", headers=headers).status_code == 401
             assert log_in(client).status_code == 303
+            assert "strict" not in client.get("/cdn-cgi/local").text
     finally:
         stand.stop()
 

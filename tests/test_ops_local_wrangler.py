@@ -83,15 +83,16 @@ def stand(folder: Path, node: Path) -> Iterator[Stand]:
     with (folder / ".dev.vars").open("a", encoding="utf-8") as file:
         file.write(LINES)
     wrangler = [str(node), "node_modules/wrangler/bin/wrangler.js", "dev", "--ip", "127.0.0.1"]
-    process = subprocess.Popen(
-        [*wrangler, "--port", str(port)],
-        cwd=folder,
-        env={**os.environ, "CI": "1", "WRANGLER_SEND_METRICS": "false"},
-        stdin=subprocess.DEVNULL,
-        stdout=(folder / "wrangler.log").open("w"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with (folder / "wrangler.log").open("w") as log:
+        process = subprocess.Popen(
+            [*wrangler, "--port", str(port)],
+            cwd=folder,
+            env={**os.environ, "CI": "1", "WRANGLER_SEND_METRICS": "false"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         wait_for(f"http://127.0.0.1:{port}/", process, folder / "wrangler.log")
         yield stand
@@ -155,7 +156,12 @@ def test_pages_of_the_dev_server(stand: Stand) -> None:
         lines = f"Host: 127.0.0.1:{stand.port}\r\nConnection: close\r\n{cookie}"
         for path in ("/cdn-cgi/handler/scheduled", "/x/../cdn-cgi/handler/scheduled"):
             raw(stand, f"GET {path} HTTP/1.1\r\n{lines}\r\n\r\n")
-        for path in ("/x/%2e./cdn-cgi/handler/scheduled", "/\\cdn-cgi/handler/scheduled"):
+        for path in (
+            "/x/%2e./cdn-cgi/handler/scheduled",
+            "/\\cdn-cgi/handler/scheduled",
+            "/cdn-cgi//../handler/scheduled",
+            "/x%2Fy/../cdn-cgi/handler/scheduled",
+        ):
             raw(stand, f"GET {path} HTTP/1.1\r\n{lines}\r\n\r\n")
         assert "started" not in seen(stand, client)
         httpx.get(f"{stand.worker}/cdn-cgi/handler/scheduled", trust_env=False)

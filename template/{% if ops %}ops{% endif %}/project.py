@@ -103,7 +103,7 @@ class Config:
         for block in self.blocks():
             if block.path == path:
                 return block
-        raise Problem(f"--env {environment}: {self.path.name} has no such environment")
+        raise Problem(f"--env {plain(environment)}: {self.path.name} has no such environment")
 
     def worker_name(self, environment: str | None) -> str:
         """The Worker's name at Cloudflare. An environment's is `<name>-<environment>`."""
