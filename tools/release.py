@@ -3,8 +3,9 @@
     uv run python tools/release.py check [VERSION]
     uv run python tools/release.py make VERSION
 
-`check` compares the working tree with the newest archive in releases/. `make` does too, writes the
-new archive, and prints the git commands that are left to a person: docs/development.md.
+`check` compares the working tree with the newest archive in releases/. `make` compares the last
+commit, writes its archive, and prints the git commands that are left to a person:
+docs/development.md.
 """
 
 import argparse
@@ -21,13 +22,17 @@ sys.path.insert(0, str(ROOT / "tests"))  # the answers that are tested are the o
 
 import archives  # noqa: E402
 import compiled  # noqa: E402
-from compatible import Problem, Template, problems  # noqa: E402
+from compatible import problems  # noqa: E402
+from tags import tags  # noqa: E402
+from version import Problem, Template, one_line  # noqa: E402
 
 
 def section(changelog: str, heading: str) -> str | None:
     """The text under `## heading`, up to the next one."""
-    found = re.search(rf"^## {re.escape(heading)}\b.*?$(.*?)(?=^## |\Z)", changelog, re.M | re.S)
-    return found[1] if found else None
+    found = re.search(
+        rf"^## {re.escape(heading)}( [^\n]*)?$(.*?)(?=^## |\Z)", changelog, re.M | re.S
+    )
+    return found[2] if found else None
 
 
 def update_notes(text: str) -> str | None:
@@ -41,14 +46,18 @@ def steps(last: str | None) -> list[str]:
     return [f"v{major}.{minor}.{micro + 1}", f"v{major}.{minor + 1}.0", f"v{major + 1}.0.0"]
 
 
-def check(version: str | None) -> list[Problem]:
-    """All that stands against a release. Without a version, against an update to what is here."""
+def check(version: str | None, archive: Path | None = None) -> list[Problem]:
+    """All that stands against a release. Without a version, against an update to what is here.
+    `archive` is what would be released, if it is made already. ValueError for what is no archive
+    and no questionnaire."""
     released = archives.released(ROOT / "releases")
     last = list(released)[-1] if released else None
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     text = section(changelog, version or "Unreleased")
     notes = update_notes(text or "")
     found: list[Problem] = []
+    if (ROOT / "copier.yaml").exists():
+        found.append(Problem("copier.yaml", "Copier stops when it finds two", "Remove it"))
     if version and version not in steps(last):
         what = f"{version} does not follow {last or 'an empty releases/'}"
         found.append(Problem("version", what, f"Take one of {', '.join(steps(last))}"))
@@ -60,24 +69,33 @@ def check(version: str | None) -> list[Problem]:
     if found:
         return found
     with tempfile.TemporaryDirectory() as scratch:
-        new = Template(archives.working_tree(ROOT, Path(scratch, "new")))
+        folder = Path(scratch, "new")
+        taken = archives.unpack(archive, folder) if archive else archives.working_tree(ROOT, folder)
+        new = Template(taken)
         # The first release is compared with itself: its own rules hold from the start.
         old = Template(archives.unpack(released[last], Path(scratch, "old"))) if last else new
         return problems(old, new, last or "v0.0.0", notes or "", version)
 
 
 def make(version: str) -> list[Problem]:
+    """What is checked is what is written: the files of the last commit."""
     archive = ROOT / "releases" / f"{version}{archives.SUFFIX}"
     never = "A release is never made anew"
     if archive.exists():
         return [Problem(f"releases/{archive.name}", "it exists", never)]
     if archives.git(ROOT, "tag", "--list", version):
         return [Problem(version, "the tag exists", never)]
-    if archives.git(ROOT, "status", "--porcelain"):
+    if archives.git(ROOT, "status", "--porcelain", "--untracked-files=all"):
         return [Problem("git status", "there are uncommitted changes", "Commit them first")]
-    found = check(version)
-    if not found:
-        archives.write(ROOT, "HEAD", archive)
+    found = list(tags(ROOT, archives.released(ROOT / "releases")))
+    if found:
+        return found
+    with tempfile.TemporaryDirectory() as scratch:
+        written = Path(scratch, archive.name)
+        archives.write(ROOT, "HEAD", written)
+        found = check(version, written)
+        if not found:
+            archive.write_bytes(written.read_bytes())
     return found
 
 
@@ -89,7 +107,10 @@ def main() -> int:
     commands.add_parser("make").add_argument("version")
     arguments = parser.parse_args()
     run = check if arguments.command == "check" else make
-    found = [str(problem) for problem in run(arguments.version)]
+    try:
+        found = [str(problem) for problem in run(arguments.version)]
+    except ValueError as error:
+        found = [f"{one_line(error)}."]
     print(*found, sep="\n", end="\n" if found else "", file=sys.stderr)
     if found:
         return 1
