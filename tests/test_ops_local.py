@@ -1,6 +1,6 @@
 """Issue 7, local Access: `python -m ops local` lets in and refuses as Cloudflare Access does, and
 hands on what the client and the Worker say, unchanged. Browsers and the real Worker are in
-tests/test_ops_local_chain.py, what it must refuse in tests/test_ops_local_refusals.py.
+tests/in_project/test_local_chain.py, what it must refuse in tests/test_ops_local_refusals.py.
 """
 
 import hashlib
