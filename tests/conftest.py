@@ -25,7 +25,7 @@ from filelock import FileLock
 
 import compiled
 import shapes
-from versions import next_version
+from next_version import next_version
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "my-api"  # the folder's name is the project's default name

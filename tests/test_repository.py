@@ -17,7 +17,7 @@ import yaml
 
 from conftest import FOLDER, ROOT, Render, git, tracked_files
 from files import anchors, links, texts
-from interview import ASKED, CONFIG, FREE_TEXT, QUESTIONS
+from questions import ASKED, CONFIG, FREE_TEXT, QUESTIONS
 from shapes import PARAMETERS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import migrations
 import questionnaire
 import rendered
 import replay
-from version import STOPS, Problem, Template, one_line
+from template import STOPS, Problem, Template, one_line
 
 Rules = Callable[[], Iterable[Problem]]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from version import STOPS, Problem, Template, one_line
+from template import STOPS, Problem, Template, one_line
 
 WHERE = "copier.yml, _migrations"
 PYTHON = "{{ _copier_python }}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import shapes
-from version import STOPS, Answers, Problem, Template, one_line
+from template import STOPS, Answers, Problem, Template, one_line
 
 WHERE = "copier.yml"
 # Copier asks for trust because of these, for ever after the first release that has one.

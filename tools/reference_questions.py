@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from jinja2 import Environment, meta
 
-from hostile import BAD, CONTEXT, GOOD
-from interview import ASKED, QUESTIONS, complaint, fill
+from samples import BAD, CONTEXT, GOOD
+from questions import ASKED, QUESTIONS, complaint, fill
 from reference_conditions import Facts, facts, plain, when
 from reference_markdown import code, either, table, text
 from shapes import PARAMETERS, Shape, answers, every_shape

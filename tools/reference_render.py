@@ -12,7 +12,7 @@ from pathlib import Path
 
 from copier import Settings, run_copy
 
-from interview import ROOT
+from questions import ROOT
 
 FOLDER = "my-api"
 TEMPLATE = "gh:org/private-worker"

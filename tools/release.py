@@ -24,7 +24,7 @@ import archives  # noqa: E402
 import compiled  # noqa: E402
 from compatible import problems  # noqa: E402
 from tags import tags  # noqa: E402
-from version import Problem, Template, one_line  # noqa: E402
+from template import Problem, Template, one_line  # noqa: E402
 
 
 def section(changelog: str, heading: str) -> str | None:

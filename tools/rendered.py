@@ -15,7 +15,7 @@ import shapes
 from files import read_jsonc
 from migrations import scripts
 from replay import answered
-from version import ANSWERS, STOPS, Problem, Template, one_line
+from template import ANSWERS, STOPS, Problem, Template, one_line
 
 WRANGLER = "wrangler.jsonc"
 WINDOWS = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ](/|\Z)')

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 
-import hostile
+import samples
 import shapes
-from version import STOPS, Answers, Problem, Template, one_line
+from template import STOPS, Answers, Problem, Template, one_line
 
 # What is put into accepted answers: letters of other alphabets, capitals, marks.
 LETTERS = "aZ7-_.+'/ ,*=@:éß日𝔘"
@@ -20,13 +20,13 @@ def corpus() -> dict[str, Answers]:
     found = {f"profile {name}": {"profile": name} for name in shapes.PARAMETERS["profile"]}
     found |= {name: shapes.answers(shape) for name, shape in shapes.of_interest().items()}
     everybody = found["everybody"] | {"worker_name": "other"}
-    for number in range(max(map(len, hostile.GOOD.values()))):
-        samples = {name: texts[number % len(texts)] for name, texts in hostile.GOOD.items()}
+    for number in range(max(map(len, samples.GOOD.values()))):
+        samples = {name: texts[number % len(texts)] for name, texts in samples.GOOD.items()}
         samples["zone_name"] = "example.com"  # that of the route patterns
         path = samples["route_pattern"].partition("/")[2]
         samples["staging_route_pattern"] = f"staging.example.com/{path}"
         found[f"samples {number + 1}"] = everybody | samples
-        if number < len(hostile.GOOD["route_pattern"]):
+        if number < len(samples.GOOD["route_pattern"]):
             found[f"route {number + 1}"] = everybody | samples | {"exposure": "route"}
     return found
 
@@ -70,7 +70,7 @@ def replayed(old: Template, new: Template, notes: str) -> Iterator[Problem]:
             do = f"Keep accepting it, or name `{name}` in the update notes"
             found.setdefault(name, Problem(f"copier.yml, {name}", what, do))
     if not accepted:
-        do = "Look at tests/shapes.py and tests/hostile.py"
+        do = "Look at model/shapes.py and model/samples.py"
         yield Problem("the stored answers", "the last release accepted none of them", do)
     yield from found.values()
 
@@ -135,7 +135,7 @@ def _fits(template: Template, name: str, context: Answers, text: str) -> bool:
 
 def _longest(name: str, fits: Callable[[str], bool]) -> Iterator[str]:
     """The good samples with as many letters put in as are accepted."""
-    for text in hostile.GOOD.get(name, []):
+    for text in samples.GOOD.get(name, []):
         for place in {len(text) // 2, len(text)}:
             start, end = text[:place], text[place:]
             low, high = 0, LONGEST
@@ -158,7 +158,7 @@ def _rules(template: Template) -> list[str]:
 
 
 def _samples(name: str) -> list[str]:
-    texts = [*hostile.GOOD.get(name, []), *hostile.HOSTILE.values()]
+    texts = [*samples.GOOD.get(name, []), *samples.HOSTILE.values()]
     return [text for text in texts if len(text) <= LONGEST]
 
 
@@ -166,7 +166,7 @@ def _samples(name: str) -> list[str]:
 def _variants(name: str) -> list[str]:
     """The samples, and the good ones with a letter put in, in capitals."""
     found = dict.fromkeys(_samples(name))
-    for text in hostile.GOOD.get(name, []):
+    for text in samples.GOOD.get(name, []):
         middle = len(text) // 2
         for place in {0, min(1, middle), middle, max(0, len(text) - 1), len(text)}:
             for letter in LETTERS:

@@ -7,7 +7,7 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 import archives
-from version import Problem
+from template import Problem
 
 FETCH = "Run `git fetch --tags`. If it was never made, tag the commit that added the archive"
 

@@ -1,12 +1,12 @@
 """Every check of the guard taken out or loosened, one at a time, found in the source with `ast`.
 
-mutations.py holds what somebody thought of; this finds what nobody did. checks.txt says for each
+mutations.py holds what somebody thought of; this finds what nobody did. generated_mutations.txt says for each
 change which test notices it, and test_mutations.py runs that test with the change. After a change
 of the guard or its tests,
 
-    uv run python tests/checks.py --write
+    uv run python tests/guard/generated_mutations.py --write
 
-runs whatever has no line in checks.txt yet until a test notices, and writes the file. What nothing
+runs whatever has no line in generated_mutations.txt yet until a test notices, and writes the file. What nothing
 can notice belongs into EQUIVALENT.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-TABLE = Path(__file__).with_name("checks.txt")
+TABLE = Path(__file__).with_name("generated_mutations.txt")
 
 # test_keys.py takes long: this is tried before.
 QUICK = tuple(
@@ -308,7 +308,7 @@ Table = dict[tuple[str, str], str]  # file and change to the test that notices
 
 
 def table() -> Table:
-    """checks.txt: a file in brackets, then two lines for each change."""
+    """generated_mutations.txt: a file in brackets, then two lines for each change."""
     found: Table = {}
     file = change = ""
     for line in TABLE.read_text(encoding="utf-8").splitlines():

@@ -18,7 +18,7 @@ import pytest
 
 import helptext
 import shapes
-from checked import NOT_HERE, SLOW, TOOLS, UNKNOWN, Place, problems, with_inner
+from documented_tools import NOT_HERE, SLOW, TOOLS, UNKNOWN, Place, problems, with_inner
 from conftest import ROOT, Render, tracked_files
 from documents import Words, headings, inline, shell_blocks, split
 

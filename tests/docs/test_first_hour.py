@@ -20,7 +20,7 @@ from conftest import FOLDER, ROOT, git, release, snapshot
 from documents import blocks, headings, shell_blocks
 from files import read_jsonc
 from test_messages import commands as message_commands
-from versions import next_version
+from next_version import next_version
 
 pytestmark = [
     pytest.mark.slow,

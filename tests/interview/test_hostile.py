@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from conftest import Render
 from files import headings, markdown, read_jsonc, texts
-from hostile import BAD, CONTEXT, GOOD, HOSTILE
-from interview import FREE_TEXT, QUESTIONS, complaint, fill
+from samples import BAD, CONTEXT, GOOD, HOSTILE
+from questions import FREE_TEXT, QUESTIONS, complaint, fill
 from shapes import AUD, CLIENT_IDS, SERVICE_ID
 
 # The questions that take any text of one line. All others take names of a known form.

@@ -15,7 +15,7 @@ import pytest
 from commands import Done, copier, quoted, section, shell, words
 from conftest import FOLDER, git
 from updates import ANSWERS, assert_no_conflict, commit, files_of
-from versions import NEWS
+from next_version import NEWS
 
 PAGE = "docs/updates.md"
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the page's commands are for a POSIX shell")

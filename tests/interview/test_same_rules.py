@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import Render
-from interview import QUESTIONS, complaint, fill
+from questions import QUESTIONS, complaint, fill
 from shapes import AUD, CLIENT_IDS
 
 Load = Callable[[dict[str, Any]], Any]

@@ -23,7 +23,7 @@ import shapes
 from commands import copier
 from conftest import ROOT, Render, tracked_files
 from files import anchors, links, markdown, read_jsonc
-from interview import ASKED, QUESTIONS
+from questions import ASKED, QUESTIONS
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))

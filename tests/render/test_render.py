@@ -20,7 +20,7 @@ import yaml
 import shapes
 from conftest import Render
 from files import all_files, anchors, links, read_jsonc, texts
-from interview import ASKED, COMPUTED
+from questions import ASKED, COMPUTED
 from shapes import BINDING, HUMAN, MACHINE, Shape
 
 EXPRESSION = re.compile(r"\$\{\{ [\w.\-' |&=!()/:]+ \}\}")

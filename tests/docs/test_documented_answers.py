@@ -16,7 +16,7 @@ import yaml
 import hub
 from conftest import FOLDER, ROOT, tracked_files
 from documents import VALUE, Words, shell_blocks, split
-from interview import ASKED
+from questions import ASKED
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the commands are for a POSIX shell")
 

@@ -14,7 +14,7 @@ import pytest
 
 import shapes
 from conftest import Render
-from interview import QUESTIONS, complaint, makes_sense, offered
+from questions import QUESTIONS, complaint, makes_sense, offered
 
 # What decides a shape, in the order of the interview. The other questions do not depend on it.
 DECISIVE = (

@@ -24,7 +24,7 @@ import shapes
 from commands import copier, words
 from conftest import FOLDER, ROOT, Render, tracked_files
 from files import anchors, links, markdown
-from interview import ASKED, QUESTIONS, offered
+from questions import ASKED, QUESTIONS, offered
 from ops_run import ops
 from updates import assert_no_conflict, commit
 

@@ -25,7 +25,7 @@ from packaging.version import Version
 
 import hub
 from conftest import ROOT, Render, git
-from interview import CONFIG
+from questions import CONFIG
 
 FILE = ROOT / "team-kit" / "check-update.yml"
 TEXT = FILE.read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 from copier import VcsRef, run_copy, run_update
 
 from conftest import git
-from interview import CONFIG
+from questions import CONFIG
 
 ANSWERS = ".copier-answers.yml"
 

@@ -12,7 +12,7 @@ import pytest
 
 from commands import copier, documented
 from conftest import FOLDER, ROOT, git, release, snapshot
-from interview import CONFIG
+from questions import CONFIG
 from moves import move
 
 MIGRATIONS = ROOT / "hooks" / "migrations"

@@ -23,7 +23,7 @@ import screenshot
 from commands import Done
 from conftest import ROOT, Render
 from files import texts
-from interview import ASKED, CONFIG, QUESTIONS, complaint
+from questions import ASKED, CONFIG, QUESTIONS, complaint
 from shapes import AUD, CLIENT_IDS
 from terminal import CLEAR, COMMAND, ENTER, INTERRUPT, Missing, Script, Terminal, needed
 from test_interview import CORRECTIONS, CUSTOM, INTERNAL, PERSONAL, PRODUCTION, TITLES

@@ -20,7 +20,7 @@ import yaml
 import hub
 from conftest import FOLDER, ROOT, Render, git, snapshot
 from files import read_jsonc, texts
-from interview import ASKED, COMPUTED
+from questions import ASKED, COMPUTED
 
 KIT = ROOT / "team-kit"
 GUIDE = (ROOT / "docs" / "team-kit.md").read_text(encoding="utf-8")

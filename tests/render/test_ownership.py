@@ -12,7 +12,7 @@ import pytest
 import shapes
 from conftest import Render
 from files import texts
-from interview import CONFIG
+from questions import CONFIG
 
 MANAGED = "Managed by the private-worker template: do not edit, an update replaces it."
 SHARED = "Shared with the private-worker template: change what you like, an update merges"

@@ -13,9 +13,9 @@ import shapes
 from commands import copier
 from conftest import FOLDER, git
 from files import texts
-from interview import ASKED
+from questions import ASKED
 from updates import ANSWERS, assert_no_conflict, commit, copy, edit, files_of, is_seed, update
-from versions import CHANGED, NEWS
+from next_version import CHANGED, NEWS
 
 
 def update_by_command(project: Path, **changed: Any) -> None:

@@ -20,7 +20,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from files import read_jsonc
-from interview import ASKED, COMPUTED, FREE_TEXT, QUESTIONS, complaint, fill, makes_sense
+from questions import ASKED, COMPUTED, FREE_TEXT, QUESTIONS, complaint, fill, makes_sense
 from shapes import AUD, CLIENT_IDS, PARAMETERS
 
 ENTER, DOWN, SPACE, CLEAR, INTERRUPT = "\r", "\x1b[B", " ", "\x15", "\x03"

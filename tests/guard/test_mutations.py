@@ -1,8 +1,8 @@
 """The guard's tests notice when a rule of the guard is taken out.
 
-For each row of mutations.py and checks.txt: change the guard of a rendered project, run the tests
+For each row of mutations.py and generated_mutations.txt: change the guard of a rendered project, run the tests
 that are named there, and expect one to fail. The guard as it is must pass them all. And the two
-together leave out no check: checks.py finds all there are.
+together leave out no check: generated_mutations.py finds all there are.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-import checks
+import generated_mutations
 from mutations import MUTATIONS, SHAPES, Mutation
 
 pytestmark = pytest.mark.slow
@@ -104,8 +104,8 @@ def replacing(mutation: Mutation) -> Callable[[str], str]:
 
 def removing(file: str, change: str) -> Callable[[str], str]:
     def changed(source: str) -> str:
-        there = {removal.change: removal.text for removal in checks.removals(file, source)}
-        assert change in there, "this check is gone: run tests/checks.py --write"
+        there = {removal.change: removal.text for removal in generated_mutations.removals(file, source)}
+        assert change in there, "this check is gone: run tests/guard/generated_mutations.py --write"
         return there[change]
 
     return changed
@@ -114,7 +114,7 @@ def removing(file: str, change: str) -> Callable[[str], str]:
 def every_case() -> Iterator[Case]:
     for each in MUTATIONS:
         yield Case(each.name, each.shape, each.file, each.tests, replacing(each))
-    for (file, change), test in checks.table().items():
+    for (file, change), test in generated_mutations.table().items():
         shape, _, tests = test.rpartition(" ")
         name = f"{file.removesuffix('.py')}.{change}"
         yield Case(name, shape or "everybody", file, tests, removing(file, change))
@@ -143,45 +143,45 @@ def test_names_are_unique() -> None:
 
 
 def test_no_check_is_forgotten(project: Callable[[str], Project]) -> None:
-    """Each is in one of three places, and nothing else is there. WRITE_CHECKS: see checks.py."""
+    """Each is in one of three places, and nothing else is there. WRITE_CHECKS: see generated_mutations.py."""
     found = {
         (removal.file, removal.change): removal
-        for file in checks.FILES
-        for removal in checks.removals(file, project("everybody").source(file))
+        for file in generated_mutations.FILES
+        for removal in generated_mutations.removals(file, project("everybody").source(file))
     }
     by_hand = set()
     for mutation in MUTATIONS:
         source = project("everybody").source(mutation.file)
         if mutation.old in source:
-            by_hand.add(checks.program(source.replace(mutation.old, mutation.new)))
-    wanted = [key for key, removal in found.items() if checks.program(removal.text) not in by_hand]
+            by_hand.add(generated_mutations.program(source.replace(mutation.old, mutation.new)))
+    wanted = [key for key, removal in found.items() if generated_mutations.program(removal.text) not in by_hand]
     equivalent = {
-        (file, change) for file in checks.EQUIVALENT for change in checks.EQUIVALENT[file]
+        (file, change) for file in generated_mutations.EQUIVALENT for change in generated_mutations.EQUIVALENT[file]
     }
     wanted = [key for key in wanted if key not in equivalent]
-    rows = checks.table()
+    rows = generated_mutations.table()
     if os.environ.get("WRITE_CHECKS"):
         before, rows = rows, {}
         for key in wanted:
             if test := before.get(key) or who_notices(found[key], project):
                 rows[key] = test
-                checks.write({**before, **rows})
-        checks.write(rows)
+                generated_mutations.write({**before, **rows})
+        generated_mutations.write(rows)
     assert equivalent <= set(found), "an equivalent change that is no more"
-    assert [key for key in wanted if key not in rows] == [], "run tests/checks.py --write"
-    assert set(rows) <= set(wanted), "rows too many: run tests/checks.py --write"
+    assert [key for key in wanted if key not in rows] == [], "run tests/guard/generated_mutations.py --write"
+    assert set(rows) <= set(wanted), "rows too many: run tests/guard/generated_mutations.py --write"
 
 
-def who_notices(removal: checks.Removal, project: Callable[[str], Project]) -> str | None:
-    """A line for checks.txt."""
+def who_notices(removal: generated_mutations.Removal, project: Callable[[str], Project]) -> str | None:
+    """A line for generated_mutations.txt."""
     for shape in SHAPES:
-        tests = checks.FILES[removal.file] if shape == "everybody" else checks.OTHER_SHAPES[shape]
+        tests = generated_mutations.FILES[removal.file] if shape == "everybody" else generated_mutations.OTHER_SHAPES[shape]
         if removal.file not in ("identity.py", "settings.py") and shape != "everybody":
             continue  # the kinds of callers matter nowhere else
         there = project(shape)
         changed = removing(removal.file, removal.change)(there.source(removal.file))
         failed: list[str] = []
-        for some in (checks.QUICK if removal.file == "keys.py" else (), tests):
+        for some in (generated_mutations.QUICK if removal.file == "keys.py" else (), tests):
             if some and not failed:
                 failed = there.run(removal.file, changed, list(some))["failed"]
         if failed:

@@ -20,10 +20,10 @@ import rendered
 import replay
 import shapes
 from conftest import ROOT, git, snapshot
-from hostile import GOOD
-from interview import FREE_TEXT
+from samples import GOOD
+from questions import FREE_TEXT
 from tags import tags
-from version import Problem, Template
+from template import Problem, Template
 
 Change = Callable[[Path], None]
 
@@ -82,7 +82,7 @@ def appended(name: str, text: str) -> Change:
 
 
 NEW_QUESTION = "\ncolour:\n  type: str\n"
-EMAILS = "{% from 'includes/checks.jinja' import check_emails %}{{ check_emails(allowed_emails) }}"
+EMAILS = "{% from 'includes/checks.jinja' import emails %}{{ emails(allowed_emails) }}"
 DESCRIPTION = "line(description, 'a description', 200) }}"
 WORKERS = "check_calling_workers(calling_workers, worker_name) }}"
 SCRIPT = "hooks/migrations/v2_0_0.py"

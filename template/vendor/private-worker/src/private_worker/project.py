@@ -1,0 +1,94 @@
+"""The project around these tools: where it is and what it was made for."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+FILE = ".private-worker.toml"  # rendered by the template, with the shape and the managed files
+WRANGLER = "wrangler.jsonc"
+RENDER_AGAIN = "render it again: uvx copier recopy --vcs-ref=:current:"
+
+
+class Problem(Exception):
+    """It cannot go on. The message is one line and says what to type."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The answers that decide what there is, as they were rendered.
+
+    exposure: "workers_dev", "custom_domain", "route" or "none"
+    callers: some of "human", "machine", "binding"
+    access_scope: "worker" or "hostname"; "" without an exposure
+    identity_provider: "otp", "cloudflare" or "existing"; "" without human callers
+    session_duration: how long a login lasts, such as "24h"; "" without human callers
+    rpc, bound_fetch: how other Workers call it
+    fastapi: whether src/api.py is a FastAPI application
+    upstreams: the names of the private services
+    base: the path in front of every other one, such as "/invoices"; "" without
+    """
+
+    exposure: str
+    callers: tuple[str, ...]
+    access_scope: str
+    identity_provider: str
+    session_duration: str
+    rpc: bool
+    bound_fetch: bool
+    fastapi: bool
+    upstreams: tuple[str, ...]
+    base: str
+
+    @property
+    def edge(self) -> bool:
+        """Whether public HTTP reaches it."""
+        return self.exposure != "none"
+
+    @property
+    def humans(self) -> bool:
+        return "human" in self.callers
+
+    @property
+    def machines(self) -> bool:
+        return "machine" in self.callers
+
+    @property
+    def binding(self) -> bool:
+        return "binding" in self.callers
+
+    @property
+    def serves(self) -> bool:
+        """Whether it answers HTTP at all, so that there is a src/api.py."""
+        return self.edge or self.bound_fetch
+
+
+@dataclass(frozen=True)
+class Project:
+    """root: the folder with wrangler.jsonc. files: managed files -> SHA-256 as rendered."""
+
+    root: Path
+    shape: Shape
+    files: Mapping[str, str]
+
+
+def find_root(start: Path) -> Path:
+    """The rendered project that `start` is in. Raises Problem."""
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder
+    raise Problem(f"{start} is in no project of the template: there is no {FILE} in it or above it")
+
+
+def read(root: Path) -> Project:
+    """What the template wrote about the project in `root`. Raises Problem."""
+    try:
+        found: dict[str, Any] = tomllib.loads((root / FILE).read_text(encoding="utf-8"))
+        given = found["shape"]
+        values = {field.name: given[field.name] for field in fields(Shape)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Problem(f"{FILE} cannot be read ({error}); {RENDER_AGAIN}") from None
+    for name, value in values.items():
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return Project(root, Shape(**values), found.get("files", {}))
