@@ -1,7 +1,6 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """Stands in for Cloudflare Access at the edge: a real HTTP server in front of the Worker.
 
-What it decides stands in `admission`.
+What it decides stands in `private_worker.standin.admission`.
 """
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,8 +8,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from .access import Access
-from .admission import (
+from private_worker.standin.admission import (
     ASSERTION,
     COOKIE,
     HOP_BY_HOP,
@@ -23,6 +21,8 @@ from .admission import (
     Pairs,
     end_to_end,
 )
+
+from .access import Access
 from .runtime import Worker
 
 __all__ = ["ASSERTION", "COOKIE", "ID", "KEY", "SECRET", "Edge"]

@@ -1,4 +1,3 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """What the test kit needs from the project and from this machine, and how it is found."""
 
 import hashlib

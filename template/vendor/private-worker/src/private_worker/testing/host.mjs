@@ -1,4 +1,3 @@
-// Managed by the private-worker template: do not edit, an update replaces it.
 //
 // Runs a Worker's real Python code in Pyodide, the way workerd does, for the tests.
 // runtime.py starts this file once per test run. One JSON object per line on stdin is a

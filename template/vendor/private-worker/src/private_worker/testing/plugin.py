@@ -1,4 +1,3 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """The fixtures. tests/conftest.py loads them with `pytest_plugins = ["kit.plugin"]`.
 
 Node and Pyodide start when the first test asks for `worker`, once per pytest process, and end
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from .access import AUD, MACHINE, PERSON, TEAM_DOMAIN, Access, Issuer
-from .project import Project, SetupError
+from .needs import Project, SetupError
 from .runtime import Runtime, Worker
 
 # What the settings are in tests, if wrangler.jsonc has a var of that name.

@@ -1,4 +1,3 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """The part of the host that is Python and runs inside Pyodide, next to the Worker.
 
 host.mjs runs this file; pytest never imports it. It does what workerd's own Python does around

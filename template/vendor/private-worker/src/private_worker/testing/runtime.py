@@ -1,4 +1,3 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """Runs the Worker: one Node process per test session, `Worker` is what a test holds of it."""
 
 import base64
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .project import Project, SetupError, find_node, find_pyodide
+from .needs import Project, SetupError, find_node, find_pyodide
 
 START_TIMEOUT = 120.0  # seconds; 2 to 3 on a quiet machine, more on a busy one
 ANSWER_TIMEOUT = 30.0  # seconds
