@@ -1,10 +1,11 @@
 """Tests of your RPC methods. Yours from the first copy on: an update never touches this file.
 
 A test is a call and what must come back. `worker` runs this project in the Python of the real
-runtime, `props` is what the calling Worker's binding says; see tests/kit.
+runtime, `props` is what the calling Worker's binding says. What it can do:
+`uv run python -c "help('private_worker.testing')"`.
 """
 
-CALLER = {"caller": "caller"}  # who may come in, see TEST_VARS in kit/plugin.py
+CALLER = {"caller": "caller"}  # the Worker that may call in tests
 
 
 def test_whoami(worker):
