@@ -40,8 +40,8 @@ def managed() -> list[str]:
 def _is_managed(name: str) -> bool:
     if name.startswith("vendor/") or name.removesuffix(".jinja") in NO_HEADER:
         return True
-    beginning = (TEMPLATE / name).read_text(encoding="utf-8")[:400]
-    return HEADER in beginning
+    beginning = (TEMPLATE / name).read_text(encoding="utf-8").split("\n")[:50]
+    return any(HEADER in line for line in beginning)
 
 
 def manifest() -> str:
