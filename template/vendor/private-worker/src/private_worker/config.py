@@ -1,22 +1,22 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
-"""Reading the project: wrangler.jsonc with its comments, its blocks, and the guard's own rules."""
+"""wrangler.jsonc: read as wrangler reads it, with the place of each value, and written back.
 
-import importlib
+https://developers.cloudflare.com/workers/wrangler/configuration/
+"""
+
 import json
 import os
 import re
 import shutil
-import sys
 from bisect import bisect_left
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
-WRANGLER = ROOT / "wrangler.jsonc"
+from .project import Problem
+from .text import plain, read
+
 PLACEHOLDER = "REPLACE_WITH"  # every placeholder that the template renders starts with this
 
-LARGEST = 1_000_000  # bytes of wrangler.jsonc
 STRING = r'"(?:\\[^\n]|[^"\\\n])*"'
 # The last is what does not end: without it, each further quote would be tried to the end.
 _COMMENT = re.compile(rf'{STRING}|//[^\r\n]*|/\*.*?\*/|(?P<open>"|/\*)', re.DOTALL)
@@ -27,10 +27,6 @@ _TOKEN = re.compile(rf"({STRING})\s*:|{STRING}|[\[\]{{}},]|[^\s\[\]{{}},]+")
 
 # The way to a value from the top of wrangler.jsonc. A number counts a list's items, from 0.
 Way = tuple[str | int, ...]
-
-
-class Problem(Exception):
-    """The command cannot go on. The message is one line for the person who started it."""
 
 
 class Block(NamedTuple):
@@ -44,25 +40,40 @@ class Block(NamedTuple):
     def is_previews(self) -> bool:
         return len(self.path) in (1, 3)  # ("previews",) or ("env", "staging", "previews")
 
+    @property
+    def vars(self) -> dict[str, Any]:
+        """Its vars; none when they are no object."""
+        found = self.settings.get("vars")
+        return found if isinstance(found, dict) else {}
 
-class Config:
-    """wrangler.jsonc: JSON with comments and trailing commas, read as wrangler reads it.
+    def items(self, key: str) -> list[Any]:
+        """What stands in a list; nothing when it is no list."""
+        found = self.settings.get(key)
+        return found if isinstance(found, list) else []
 
-    https://developers.cloudflare.com/workers/wrangler/configuration/
-    Raises Problem when it cannot be read.
+
+class Route(NamedTuple):
+    """One item of `routes`, or `route`.
+
+    https://developers.cloudflare.com/workers/configuration/routing/
     """
 
-    def __init__(self, path: Path = WRANGLER) -> None:
+    way: Way  # from the block on: ("routes", 0) or ("route",)
+    pattern: str  # such as "api.example.com/*"; "" when it has none
+    fields: dict[str, Any]  # {} when it is a pattern alone
+    value: Any  # as it stands there
+
+
+class Config:
+    """JSON with comments, trailing commas and perhaps a byte order mark.
+
+    `data` is what it holds. Raises Problem when it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            if path.stat().st_size > LARGEST:
-                raise Problem(f"{path.name} has more than {LARGEST} bytes: make it shorter")
-            # Line ends and a byte order mark stay as they are, so that `save` gives them back.
-            self.text = path.read_bytes().decode("utf-8")
-        except OSError as error:
-            raise Problem(f"{path.name} cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError as error:
-            raise Problem(f"{path.name} is not UTF-8, at byte {error.start}") from None
+        # Line ends and a byte order mark stay as they are, so that `save` gives them back.
+        self.text = read(path)
         self._parse()
 
     def _parse(self) -> None:
@@ -104,6 +115,13 @@ class Config:
             if block.path == path:
                 return block
         raise Problem(f"--env {plain(environment)}: {self.path.name} has no such environment")
+
+    def inherited(self, environment: str | None) -> dict[str, Any]:
+        """A block's settings over those of the top level. Raises Problem.
+
+        Right for routes, workers_dev and preview_urls; vars and bindings are not inherited.
+        """
+        return {**self.data, **self.block(environment).settings}
 
     def worker_name(self, environment: str | None) -> str:
         """The Worker's name at Cloudflare. An environment's is `<name>-<environment>`."""
@@ -159,35 +177,20 @@ class Config:
             raise Problem(f"{self.path.name} cannot be written: {error.strerror}") from None
 
 
-def plain(value: object, limit: int = 200) -> str:
-    """Text from outside on one short line. What could steer a terminal becomes `\\x1b` and such."""
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(value))
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
-def guard_module(name: str) -> ModuleType:
-    """`src/guard/<name>.py`, without the rest of the guard, which needs the Worker's runtime."""
-    return _module("src", "guard", name)
-
-
-def kit_module(name: str) -> ModuleType:
-    """`tests/kit/<name>.py`: the test kit's stand-in for Access, see `local`."""
-    return _module("tests", "kit", name)
-
-
-def _module(folder: str, package: str, name: str) -> ModuleType:
-    empty = ModuleType(package)  # so that only what is asked for is imported
-    empty.__path__ = [str(ROOT / folder / package)]
-    sys.modules[package] = empty
-    try:
-        return importlib.import_module(f"{package}.{name}")
-    except (ImportError, SyntaxError) as error:
-        raise Problem(f"{folder}/{package} cannot be read: {error}; render it again") from None
-
-
-def guard_settings() -> ModuleType:
-    """The guard's rules for its settings: `load(vars)` and `NotConfigured`."""
-    return guard_module("settings")
+def routes_of(settings: Mapping[str, Any]) -> list[Route]:
+    """The addresses that a block asks for, those under `routes` first."""
+    listed, alone = settings.get("routes"), settings.get("route")
+    found: list[tuple[Way, Any]] = []
+    if isinstance(listed, list):
+        found += [(("routes", index), item) for index, item in enumerate(listed)]
+    if alone is not None:
+        found.append((("route",), alone))
+    routes = []
+    for way, item in found:
+        fields = item if isinstance(item, dict) else {}
+        pattern = fields.get("pattern") if fields else item
+        routes.append(Route(way, pattern if isinstance(pattern, str) else "", fields, item))
+    return routes
 
 
 def _blank(match: re.Match[str]) -> str:

@@ -1,4 +1,3 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """Cloudflare's API through its official SDK: https://developers.cloudflare.com/api/
 
 Whatever goes wrong becomes one line. Everything that comes from there is untrusted text.
@@ -6,14 +5,15 @@ Whatever goes wrong becomes one line. Everything that comes from there is untrus
 
 import os
 import re
-import sys
 from functools import partial
 from typing import Any
 
 import cloudflare
 import httpx
 
-from .project import Config, Problem, plain
+from .config import Config
+from .project import Problem
+from .text import plain
 
 TOKEN = "CLOUDFLARE_API_TOKEN"
 TOKENS_PAGE = "https://dash.cloudflare.com/profile/api-tokens"
@@ -82,21 +82,14 @@ def write(api: cloudflare.Cloudflare, method: str, path: str, body: dict[str, An
 
 
 def account_id(api: cloudflare.Cloudflare, option: str | None, config: Config) -> str:
-    """The account that is given, else the token's only one, else the one that a person chooses."""
+    """The account that is given, else the only one of the token's. Raises Problem."""
     given = option or os.environ.get("CLOUDFLARE_ACCOUNT_ID") or config.data.get("account_id")
-    accounts = [{"id": given}] if given else rows(api, "/accounts")
-    names = {f"{plain(row.get('id'))} ({plain(row.get('name'))})": row for row in accounts}
-    chosen = next(iter(names), None)
-    if len(names) != 1:
-        if not (names and sys.stdin.isatty() and sys.stdout.isatty()):
-            listed = ", ".join(sorted(names)) or "none that the API token may list"
-            raise Problem(f"{len(names)} accounts, give --account-id: {listed}")
-        import questionary
-
-        chosen = questionary.select("Which account?", sorted(names)).ask()
-    if chosen is None:
-        raise KeyboardInterrupt
-    account = str(names[chosen].get("id"))
+    found = [{"id": given}] if given else rows(api, "/accounts")
+    if len(found) != 1:
+        names = sorted(f"{plain(row.get('id'))} ({plain(row.get('name'))})" for row in found)
+        listed = ", ".join(names) or "none that the API token may list"
+        raise Problem(f"{len(found)} accounts, give --account-id: {listed}")
+    account = str(found[0].get("id"))
     if not re.fullmatch(r"[0-9a-f]{32}", account):
         where = "--account-id, CLOUDFLARE_ACCOUNT_ID or account_id in wrangler.jsonc"
         raise Problem(f"{where} must be 32 hexadecimal digits, not {plain(account)}")

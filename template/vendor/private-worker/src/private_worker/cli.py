@@ -1,0 +1,78 @@
+"""The command line: `private-worker <command>`, from any folder of a project.
+
+Exit status: 0 all is well, 1 the command found something wrong or did not finish, 2 it could not
+start (a wrong option, file, variable or permission), 130 it was stopped with Ctrl-C.
+"""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from io import TextIOWrapper
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+from .project import Problem, find_root, read
+
+# Each is a sub-package with `add_arguments(parser)` and `run(options)`, which returns the exit
+# status; `options.project` is the Project. Loaded only to run: `check` needs no Cloudflare SDK.
+COMMANDS = {
+    "check": "look for mistakes in the settings, the repository and on this machine (offline)",
+    "provision": "set up Cloudflare Access: shows a plan; --apply carries it out",
+    "probe": "try every way in from outside and report what is open",
+    "local": "play Cloudflare Access on this computer, in front of npm run dev",
+}
+EDGE_ONLY = ("provision", "local")
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong option in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Problem(f"{message}; see: {self.prog} --help")
+
+
+def main() -> int:
+    """Run the command that the command line names and return its exit status."""
+    if isinstance(sys.stdout, TextIOWrapper):  # an ASCII terminal shows "é" as "\xe9"
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        status = run(sys.argv[1:])
+        sys.stdout.flush()
+        return status
+    except Problem as problem:
+        print(f"private-worker: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("private-worker: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def run(words: list[str]) -> int:
+    """Run one command and return its exit status. Raises Problem."""
+    parser = Parser(prog="private-worker", description="Look after this Worker.")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    modules = {}
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        if name in words[:1]:
+            modules[name] = load(name)
+            modules[name].add_arguments(command)
+    options = parser.parse_args(words)
+    options.project = read(find_root(Path.cwd()))
+    if options.command in EDGE_ONLY and not options.project.shape.edge:
+        said = "this Worker was made without a public address, so Access has nothing to protect"
+        raise Problem(f"there is no {options.command} here: {said}")
+    status: int = modules[options.command].run(options)
+    return status
+
+
+def load(name: str) -> ModuleType:
+    try:
+        return import_module(f".{name}", __package__)
+    except ModuleNotFoundError as error:
+        raise Problem(f"{error.name} is not installed; start it with: npm run {name}") from None

@@ -1,0 +1,82 @@
+"""What the project's own guard says about settings, without the runtime that it needs to serve.
+
+The files of src/guard import each other relatively, so they are loaded under a package name of
+ours: only what is asked for runs, and no `guard` that somebody else imported is replaced.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from .project import RENDER_AGAIN, Problem
+
+ANYONE = "*"  # in a list of who may pass: whoever the Access policy admits
+
+
+class Settings(Protocol):
+    """What the guard checks against; see src/guard/settings.py.
+
+    issuer: such as "https://acme.cloudflareaccess.com", or http:// on the own computer
+    audiences: the AUD tags of the Access applications
+    emails, service_tokens: who may pass, or ANYONE among them
+    """
+
+    issuer: str
+    audiences: frozenset[str]
+    emails: frozenset[str]
+    service_tokens: frozenset[str]
+
+
+class NotConfigured(Exception):
+    """The guard does not take `setting` (a var's name); `problem` says why, without its value."""
+
+    def __init__(self, setting: str, problem: str) -> None:
+        super().__init__(f"{setting} {problem}")
+        self.setting = setting
+        self.problem = problem
+
+
+def settings(root: Path, variables: Mapping[str, object]) -> Settings:
+    """The guard's reading of the Worker's vars. Raises NotConfigured for the first bad one.
+
+    Raises Problem when src/guard cannot be loaded; it has no settings without an exposure.
+    """
+    loaded: Settings = _call(root, "settings", "load", variables)
+    return loaded
+
+
+def strings(root: Path, name: str, value: object) -> list[str]:
+    """The guard's reading of one var that is a list. Raises NotConfigured and Problem."""
+    listed: list[str] = _call(root, "values", "strings", name, value)
+    return listed
+
+
+def is_local(variables: Mapping[str, object]) -> bool:
+    """Whether the keys would come from the computer that the Worker runs on."""
+    return str(variables.get("TEAM_DOMAIN")).lower().startswith("http://")
+
+
+def _call(root: Path, module: str, function: str, *arguments: object) -> Any:
+    package = _package(root)
+    try:
+        refused = importlib.import_module(f"{package}.refusal").NotConfigured
+        called = getattr(importlib.import_module(f"{package}.{module}"), function)
+    except Exception as error:  # whatever the files do when they are imported
+        raise Problem(f"src/guard cannot be read: {error}; {RENDER_AGAIN}") from None
+    try:
+        return called(*arguments)
+    except refused as error:
+        raise NotConfigured(error.setting, error.problem) from None
+
+
+@cache
+def _package(root: Path) -> str:
+    """The name under which src/guard of this project can be imported, without its __init__."""
+    package = ModuleType(f"_guard_of_{root}".replace(".", "_"))
+    package.__path__ = [str(root / "src" / "guard")]
+    sys.modules[package.__name__] = package
+    return package.__name__
