@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,15 @@ from next_version import next_version
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "my-api"  # the folder's name is the project's default name
 
+JUNK = shutil.ignore_patterns("__pycache__", ".*_cache")
+
 Render = Callable[..., Path]
+
+SHAPES = [pytest.param(shape, id=name) for name, shape in shapes.of_interest().items()]
+SHAPES += [
+    pytest.param(shape, id=shapes.name_of(shape), marks=pytest.mark.slow)
+    for shape in shapes.selection()
+]
 
 
 def _cached_node_modules() -> Path:
@@ -117,8 +125,16 @@ def copier_template(template: Path) -> Path:
 def render(template: Path) -> Render:
     """Render to a folder, without trust and without questions."""
 
-    def render(destination: Path, **answers: Any) -> Path:
-        run_copy(str(template), destination, data=answers, defaults=True, quiet=True, unsafe=False)
+    def render(destination: Path, exclude: Sequence[str] = (), **answers: Any) -> Path:
+        run_copy(
+            str(template),
+            destination,
+            data=answers,
+            exclude=exclude,
+            defaults=True,
+            quiet=True,
+            unsafe=False,
+        )
         return destination
 
     return render
@@ -136,16 +152,20 @@ def rendered(tmp_path_factory: pytest.TempPathFactory, render: Render, worker_id
         with FileLock(shared / f"{key}.lock"):
             if not (shared / key).exists():
                 scratch = tmp_path_factory.mktemp("render")
-                render(scratch / FOLDER, **answers)
+                # vendor/ is two thirds of the files and the same in every project, which
+                # test_vendor.py sees to. Copying it is much faster than rendering it.
+                render(scratch / FOLDER, exclude=["/vendor"], **answers)
+                vendor = scratch / FOLDER / "vendor"
+                shutil.copytree(ROOT / "template" / "vendor", vendor, ignore=JUNK)
                 scratch.rename(shared / key)
         return shared / key / FOLDER
 
     return rendered
 
 
-@pytest.fixture(params=shapes.selection(), ids=shapes.name_of)
+@pytest.fixture(params=SHAPES)
 def shape(request: pytest.FixtureRequest) -> shapes.Shape:
-    """Each shape of the selection that covers every pair of answers."""
+    """A few distinct shapes; among the slow tests those that cover every pair of answers."""
     found: shapes.Shape = request.param
     return found
 

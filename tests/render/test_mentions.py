@@ -1,4 +1,4 @@
-"""Issue 2: a project mentions nothing that belongs to another shape.
+"""A project mentions nothing that belongs to another shape.
 
 One table of words for each part of a shape. Where the part is absent, so are its words, in every
 text file. The exemptions say why.
@@ -18,9 +18,9 @@ from shapes import BINDING, HUMAN, MACHINE, Shape
 
 # The guard's own code knows people and programs in every shape with an address, because it has to
 # refuse the kind that is not wanted. Its tests show that.
-GUARD = ("src/guard/", "tests/guard/")
-# The test kit and the commands are the same in all projects, so that their owner can compare.
-EVERYWHERE = ("tests/kit/", "ops/")
+GUARD = ("src/guard/", "tests/test_doors.py")
+# The same in all projects, so that their owner can compare.
+EVERYWHERE = ("vendor/", "tests/test_doors.py", "tests/conftest.py")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,6 @@ PARTS = (
         "public address",
         edge,
         r"TEAM_DOMAIN|POLICY_AUD|cloudflareaccess|Jwt-Assertion|\bAUD\b",
-        ("tests/guard/",),  # where a header must not help another Worker
     ),
     Part("public address (guard)", edge, r"\bHuman\b|\bMachine\b|guard/gate|access\.dev"),
     Part(
@@ -68,11 +67,10 @@ PARTS = (
         r"\bRPC\b|METHODS|internal\.py",
     ),
     Part("upstreams", lambda shape: shape["upstreams"] > 0, r"(?i:upstream|vpc)"),
-    # `local` runs on starlette, which stands in pyproject.toml with a version.
     Part(
         "FastAPI",
         lambda shape: shape["framework"] == "fastapi",
-        r"(?i:fastapi|starlette(?!>=|\")|asgi)",
+        r"(?i:fastapi(?! = false)|starlette|asgi)",
     ),
     Part(
         "previews",
@@ -104,11 +102,11 @@ PARTS = (
         ("callers/gitlab-ci.yml",),
     ),
     Part("Renovate", lambda shape: shape["ci"] != "none", r"(?i:renovate)"),
-    Part("commands", lambda shape: bool(shape["ops"]), r"-m ops|ops/|npm run (check|probe)"),
+    Part("commands", lambda shape: bool(shape["ops"]), r"private-worker\[commands\]|npm run (check|probe)"),
     Part(
         "setting up Access",
         lambda shape: bool(shape["ops"]) and edge(shape),
-        r"npm run provision|ops provision|`provision`|npm run local|ops local",
+        r"npm run provision|private-worker provision|`provision`|npm run local",
     ),
     Part("staging", lambda shape: bool(shape["staging"]), r"(?i:staging)"),
     Part(
@@ -160,7 +158,7 @@ def test_words_are_in_use(part: Part, projects: Texts) -> None:
 
 
 def test_files_of_a_shape(rendered: Render) -> None:
-    """Design, section 5: which files exist decides which doors exist."""
+    """Which files exist decides which doors exist."""
     for shape in shapes.selection():
         folder: Path = rendered(**shapes.answers(shape))
         public, binding = edge(shape), BINDING in shape["callers"]
@@ -178,17 +176,13 @@ def test_files_of_a_shape(rendered: Render) -> None:
             "tests/test_internal.py": rpc,
             "callers/worker-python": binding,
             "callers/worker-typescript": binding,
-            "tests/callers/test_caller_workers.py": binding,
-            "tests/kit/edge.py": public,
-            "tests/kit/admission.py": public,
+            "tests/conftest.py": True,
+            "tests/test_doors.py": True,
+            "vendor/private-worker/pyproject.toml": True,
             "callers/python/pyproject.toml": MACHINE in shape["callers"],
             "callers/curl.sh": MACHINE in shape["callers"],
             "callers/github-actions.yml": MACHINE in shape["callers"],
             "callers/gitlab-ci.yml": MACHINE in shape["callers"],
-            "ops/check.py": shape["ops"],
-            "ops/probe.py": shape["ops"],
-            "ops/provision.py": shape["ops"] and public,
-            "ops/local.py": shape["ops"] and public,
             ".dev.vars.example": public,
             "renovate.json5": shape["ci"] != "none",
         }

@@ -1,4 +1,4 @@
-"""Issue 2: the rendered project's own tests pass in Pyodide, for every kind of shape, and what is
+"""The rendered project's own tests pass in Pyodide, for every kind of shape, and what is
 rendered refuses everybody until it is configured.
 """
 
@@ -104,7 +104,7 @@ def test_rpc(worker, kit_runtime, props):
 def test_as_rendered_it_refuses_everybody(
     profile: str, copier: CopierFixture, node_modules: Path, tmp_path: Path
 ) -> None:
-    """The answers with --defaults, and with each profile. J2, J3: never 200, no key fetched."""
+    """The answers with --defaults, and with each profile. Never 200, no key fetched."""
     answers = {} if profile == "defaults" else {"profile": profile}
     project = ready(copier, tmp_path, node_modules, **answers)
     if profile == "internal":

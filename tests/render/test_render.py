@@ -1,8 +1,5 @@
-"""Issue 2: every shape of the selection renders to files that parse and have nothing left over.
-
-C24 (workflow expressions), C6 (every format is parsed), P8 (wrangler.jsonc is ASCII). And what the
-public cases ask of the source and of the documentation.
-"""
+"""Every shape renders to files that parse and have nothing left over, and the rendered source and
+documentation have what the public cases (docs/public-cases.md) ask of them."""
 
 import ast
 import json
@@ -20,14 +17,14 @@ import yaml
 import shapes
 from conftest import Render
 from files import all_files, anchors, links, read_jsonc, texts
-from questions import ASKED, COMPUTED
+from questions import ASKED
 from shapes import BINDING, HUMAN, MACHINE, Shape
 
 EXPRESSION = re.compile(r"\$\{\{ [\w.\-' |&=!()/:]+ \}\}")
 
 
 def test_every_file_parses(project: Path) -> None:
-    """Threat 24: JSON, JSONC, TOML, YAML and Python, by the readers of those formats."""
+    """JSON, JSONC, TOML, YAML and Python, by the readers of those formats."""
     for name, path in all_files(project):
         text = path.read_text(encoding="utf-8")
         match path.suffix:
@@ -46,13 +43,12 @@ def test_every_file_parses(project: Path) -> None:
 
 
 def test_configuration_is_ascii(project: Path) -> None:
-    """P8: pywrangler reads wrangler.jsonc in the encoding of the locale."""
+    """pywrangler reads wrangler.jsonc in the encoding of the locale."""
     for name in ("wrangler.jsonc", "package.json"):
         assert (project / name).read_bytes().isascii(), name
 
 
 def test_configuration_is_ascii_whatever_the_answers(rendered: Render) -> None:
-    """P8."""
     project = rendered(
         profile="production",
         project_name="Ünïcödé 🔐",
@@ -84,13 +80,13 @@ def test_links_and_anchors_resolve(project: Path) -> None:
 
 
 def test_no_template_residue(project: Path) -> None:
-    """C24: nothing of Jinja is left, and workflow expressions are whole."""
+    """Nothing of Jinja is left, and workflow expressions are whole."""
     for name, text in texts(project).items():
         assert not re.search(r"\.jinja$|[{}%]", name), name
         if name.startswith((".github/", "callers/github-actions.yml")):
             text = EXPRESSION.sub("", text)
         # Two braces alone are no residue: Python's f-strings have them, too.
-        left = re.search(r".*(\{\{[\s-]|\{%|%\}|\{#|#\}|pw_).*", text)
+        left = re.search(r".*(\{\{[\s-]|\{%|%\}|\{#|#\}).*", text)
         assert not left, f"{name}: {left[0]}"
 
 
@@ -109,11 +105,10 @@ def test_no_empty_folders(project: Path) -> None:
 
 
 def test_answers_file_holds_the_answers(project: Path, shape: shapes.Shape) -> None:
-    """C15, C16, C22: it is there, by its default name; computed values are not in it."""
+    """It is there, by its default name, and holds what was answered and nothing else."""
     stored = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
     assert {"_commit", "_src_path"} <= set(stored)
     assert {name for name in stored if not name.startswith("_")} <= set(ASKED)
-    assert not set(stored) & set(COMPUTED)
     for name, answer in shapes.answers(shape).items():
         assert stored[name] == answer, name
 
@@ -148,7 +143,7 @@ def called(node: ast.AST) -> str:
 
 
 def shared_awaitables(tree: ast.Module) -> Iterator[ast.AST]:
-    """J20, threat 9: locks and the like anywhere; tasks and unawaited calls that outlive a call."""
+    """Two requests share nothing that they could wait for: locks and the like anywhere; tasks and unawaited calls that outlive a call."""
     awaitables = TASKS | {
         node.name for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)
     }
@@ -174,7 +169,7 @@ def shared_awaitables(tree: ast.Module) -> Iterator[ast.AST]:
 
 
 def other_settings(tree: ast.Module) -> Iterator[ast.AST]:
-    """P5, J23: settings that do not come from the `env` that the entrypoint was given."""
+    """Settings that do not come from the `env` that the entrypoint was given."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import) and {alias.name for alias in node.names} & {"os", "dotenv"}:
             yield node
@@ -187,7 +182,7 @@ def other_settings(tree: ast.Module) -> Iterator[ast.AST]:
 
 
 def truth_of_bindings(tree: ast.Module) -> Iterator[ast.AST]:
-    """P6: a binding is a proxy, and asking whether it is true fails."""
+    """A binding is a proxy, and asking whether it is true fails."""
     binding = re.compile(r"(\w+\.)*env\.\w+|getattr\((\w+\.)*env, .*\)|(\w+\.)*env\[.*\]")
     for node in ast.walk(tree):
         asked: list[ast.expr] = []
@@ -205,7 +200,7 @@ def truth_of_bindings(tree: ast.Module) -> Iterator[ast.AST]:
 
 
 def cache_api(tree: ast.Module) -> Iterator[ast.AST]:
-    """Threat 20: Cloudflare's cache is shared by all callers, and its key is the URL."""
+    """Cloudflare's cache is shared by all callers, and its key is the URL."""
     for node in ast.walk(tree):
         if "caches" in (getattr(node, "id", ""), getattr(node, "attr", "")):
             yield node
@@ -218,7 +213,7 @@ LINTS = (shared_awaitables, other_settings, truth_of_bindings, cache_api)
 
 @pytest.mark.parametrize("lint", LINTS, ids=lambda lint: lint.__name__)
 def test_source(lint: Lint, project: Path) -> None:
-    """J20, P5, P6, J23, threats 9 and 20: see the lints."""
+    """See the lints."""
     for path in sorted((project / "src").rglob("*.py")):
         found = list(lint(ast.parse(path.read_text(encoding="utf-8"))))
         assert not found, f"{path.name}: {ast.unparse(found[0])}"
@@ -269,7 +264,7 @@ def test_lints_let_pass() -> None:
 
 
 def test_only_the_settings_are_read(project: Path) -> None:
-    """J23: the guard looks at the vars of wrangler.jsonc, and at no other."""
+    """The guard looks at the vars of wrangler.jsonc, and at no other."""
     read: set[str] = set()
     looks = []
     for path in sorted((project / "src" / "guard").rglob("*.py")):
@@ -298,37 +293,37 @@ def edge(shape: Shape) -> bool:
 
 # Where a case can only be told: who has to read it, where, and the words that say it.
 TOLD: dict[str, tuple[Callable[[Shape], bool], str, str]] = {
-    "J24 who refused": (
+    "who refused": (
         edge,
         "docs/CALLING.md",
         r'`403` `{"error": "forbidden"}` \| guard \|',
     ),
-    "J25 dev is local": (
+    "dev is local": (
         edge,
         "README.md",
         r"`npm run dev` runs the Worker on this computer. The `access.dev` block .* stands in for",
     ),
-    "H2 old versions": (
+    "old versions": (
         edge,
         "docs/SECURITY.md",
         r"each old version would have an address|old versions keep the code and the settings",
     ),
-    "threat 11 tokens by name": (
+    "tokens by name": (
         lambda shape: MACHINE in shape["callers"],
         "docs/SETUP.md",
         r"Service Auth \| Service Token \| .*not Any Access Service Token",
     ),
-    "threat 13 whose user": (
+    "whose user": (
         lambda shape: BINDING in shape["callers"],
         "docs/CALLING.md",
         r"Which user stands behind a call does not come through a binding",
     ),
-    "threat 14 applications for a path": (
+    "applications for a path": (
         lambda shape: shape["access_scope"] == "worker",
         "docs/SECURITY.md",
         r"covers every address; an application for a hostname or a path would come before it",
     ),
-    "threat 19 SameSite": (
+    "SameSite": (
         lambda shape: HUMAN in shape["callers"],
         "docs/SETUP.md",
         r"set \*\*SameSite\*\* to Lax",
@@ -338,7 +333,7 @@ TOLD: dict[str, tuple[Callable[[Shape], bool], str, str]] = {
 
 @pytest.mark.parametrize("case", TOLD)
 def test_documentation_tells(case: str, rendered: Render) -> None:
-    """J24, J25, H2, threats 2, 11, 13, 14 and 19, in every shape that they concern."""
+    """In every shape that it concerns."""
     concerns, file, words = TOLD[case]
     concerned = [shape for shape in shapes.selection() if concerns(shape)]
     assert concerned
@@ -348,6 +343,6 @@ def test_documentation_tells(case: str, rendered: Render) -> None:
 
 
 def test_nobody_is_sent_to_remote_development(project: Path) -> None:
-    """J25: against a host behind Access, `wrangler dev --remote` ends at the login page."""
+    """Against a host behind Access, `wrangler dev --remote` ends at the login page."""
     for name, text in texts(project).items():
         assert not re.search(r"dev\b.*(--remote|--host)\b", text), name

@@ -1,4 +1,4 @@
-"""Issue 2: every valid combination of the decisive answers, and no other, can be answered.
+"""Every valid combination of the decisive answers, and no other, can be answered.
 
 shapes.py says which combinations there are, copier.yml which ones are offered. Neither was made
 from the other, so each checks the other.

