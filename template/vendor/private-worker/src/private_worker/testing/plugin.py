@@ -1,18 +1,22 @@
-"""The fixtures. tests/conftest.py loads them with `pytest_plugins = ["kit.plugin"]`.
+"""The fixtures of the kit. pytest finds this plugin by itself where the package is installed.
 
-Node and Pyodide start when the first test asks for `worker`, once per pytest process, and end
-with the session. If something is missing, the tests that need it fail with one line.
+Node and Pyodide start when the first test asks for `worker`, once per pytest process, and end with
+the session. What is missing or broken by then ends the run, with one message that says what to do.
+Where no test asks for a fixture of the kit, nothing of this happens.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn
 
 import pytest
 
-from .access import AUD, MACHINE, PERSON, TEAM_DOMAIN, Access, Issuer
-from .needs import Project, SetupError
-from .runtime import Runtime, Worker
+from private_worker.project import Problem
+from private_worker.standin.team import AUD, MACHINE, PERSON, TEAM_DOMAIN
+
+from .access import Access, Issuer
+from .needs import Project
+from .runtime import NeverLoaded, Runtime, Worker
 
 # What the settings are in tests, if wrangler.jsonc has a var of that name.
 TEST_VARS: dict[str, Any] = {
@@ -22,6 +26,7 @@ TEST_VARS: dict[str, Any] = {
     "ALLOWED_SERVICE_TOKENS": [MACHINE],
     "ALLOWED_WORKERS": ["caller"],
 }
+REASON = "private-worker: why the run ends"  # in what pytest-xdist brings from its processes
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +42,8 @@ def kit_runtime(project_root: Path, pytestconfig: pytest.Config) -> Iterator[Run
     folder = (
         cache.mkdir("worker-packages") if cache else project_root / ".pytest_cache" / "packages"
     )
-    runtime = _or_fail(lambda: Runtime(Project(project_root), Path(folder)))
-    _or_fail(runtime.start)
+    runtime = Runtime(Project(project_root), Path(folder))
+    runtime.start()
     yield runtime
     runtime.stop()
 
@@ -65,11 +70,29 @@ def worker(kit_runtime: Runtime, access: Access) -> Worker:
     return Worker(kit_runtime, env, {access.team_domain: access.url})
 
 
-T = TypeVar("T")
-
-
-def _or_fail(step: Callable[[], T]) -> T:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """A fixture that cannot do its work for any test ends the run."""
     try:
-        return step()
-    except SetupError as error:
-        pytest.fail(str(error), pytrace=False)
+        yield
+    except (Problem, NeverLoaded) as error:
+        _end(item.config, str(error))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process of pytest-xdist has ended, and only this one shows why."""
+    if reason := getattr(node, "workeroutput", {}).get(REASON):
+        _end(node.config, reason)
+
+
+class CannotRun(pytest.exit.Exception):
+    """Ends the run. pytest shows the name of the class in front of the message."""
+
+    __module__ = "builtins"  # without this, pytest shows the name of the module as well
+
+
+def _end(config: pytest.Config, reason: str) -> NoReturn:
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[REASON] = reason
+    raise CannotRun(reason, pytest.ExitCode.INTERRUPTED)

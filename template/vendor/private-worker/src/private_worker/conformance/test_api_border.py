@@ -1,0 +1,176 @@
+"""Between the guard and the API: bodies are safe to parse, mistakes in the API stay inside."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from .lib import only, shape
+
+LIMIT = 1000  # bytes, for some paths of the probe
+ERROR = {"error": "internal_error"}
+
+
+def post(worker, inside, body, path="/json", content_type="application/json"):
+    headers = {**inside.get("headers", {}), "Content-Type": content_type}
+    return worker.fetch(path, **{**inside, "method": "POST", "headers": headers, "body": body})
+
+
+def failed(response):
+    """The API did not get a body: the probe lets BadRequest through, so the answer is a 500."""
+    answer = response.json()
+    return response.status == 500 and answer.pop("reference") and answer == ERROR
+
+
+def test_json(worker, inside):
+    body = {"a": [None, True, 1, 1.5, "\u00e9\U0001f600", {"b": {}}]}
+    assert post(worker, inside, json.dumps(body)).json() == {"body": body}
+    assert post(worker, inside, "[]", content_type="Application/JSON; charset=utf-8").status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b" ", b"{", b"x", b'{"a":1}x', b"\xff", b"\xef\xbb\xbf{}", b'{"a":1,"a":2}'),
+        *(b"[NaN]", b"[Infinity]", b"[-Infinity]", b"[1e999]", b"[" + b"9" * 400 + b"]"),
+        *(rb'["\ud800"]', rb'["\udc00\ud800"]', rb'{"\uD800":1}', "[]".encode("utf-16-le")),
+    ],
+    ids=ascii,
+)
+def test_no_json(body, worker, inside):
+    assert failed(post(worker, inside, body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"x":"' + "[{" * 40 + '"}',
+        '{"x":"\\"' + "[{" * 40 + '"}',
+        '{"x":"\\\\","y":"' + "[{" * 40 + '"}',
+        "[" + "[]," * 100 + "{}]",
+    ],
+    ids=["in a string", "after a quote", "after a backslash", "side by side"],
+)
+def test_brackets_that_are_not_nested(body, worker, inside):
+    assert post(worker, inside, body).json() == {"body": json.loads(body)}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" * 33 + "]" * 33,
+        '{"":' * 33 + "1" + "}" * 33,
+        '{"x":"\\\\","y":' + "[" * 33 + "]" * 33 + ',"z":"\\\\"}',
+        '{"x":"' + "]" * 50 + '","y":' + "[" * 33 + "]" * 33 + "}",
+    ],
+    ids=["arrays", "objects", "after a backslash", "after closing brackets in a string"],
+)
+def test_nested_too_deeply(body, worker, inside):
+    assert failed(post(worker, inside, body))
+
+
+def test_longest_body(worker, inside):
+    assert post(worker, inside, "{}".ljust(LIMIT), "/short").status == 200
+    assert failed(post(worker, inside, "{}".ljust(LIMIT + 1), "/short"))
+    assert post(worker, inside, "{}".ljust(1024 * 1024)).status == 200
+    assert failed(post(worker, inside, "{}".ljust(1024 * 1024 + 1)))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "text/json"],
+)
+def test_other_content_type(content_type, worker, inside):
+    """Threat 19: a page of another site could send these with somebody's cookie."""
+    assert failed(post(worker, inside, "{}", content_type=content_type))
+
+
+def test_deep_bodies_do_not_end_the_isolate(fresh, inside):
+    """P7: in workerd some 6 000 levels end it, and no `try` catches that."""
+    lists, objects = "[" * 7_000 + "]" * 7_000, '{"a":' * 7_000 + "1" + "}" * 7_000
+    quoted = f'["\u2200",{lists}]'.encode("utf-16-le")  # a byte of this letter is like a quote
+    for body in ("[" * 100_000, lists, objects, quoted):
+        for _ in range(5):
+            assert failed(post(fresh, inside, body))
+        assert post(fresh, inside, "[]").status == 200
+
+
+@only(shape().fastapi)
+def test_body_for_the_framework(worker, inside):
+    """Looked at before FastAPI parses it, and handed on as it was."""
+    assert post(worker, inside, '{"a": 1}', "/checked").body == b'{"a": 1}'
+    assert post(worker, inside, "", "/checked").body == b""
+    assert post(worker, inside, b"\xff\x00", "/checked", "application/octet-stream").status == 200
+    deep = "[" * 40
+    for content_type in ("application/json", "application/x+json", "text/plain", "", "TEXT/JSON"):
+        assert failed(post(worker, inside, deep, "/checked", content_type))
+    assert failed(post(worker, inside, "x" * (LIMIT + 1), "/checked", "application/octet-stream"))
+    assert post(worker, inside, "{}\n{}", "/checked", "application/x-ndjson").status == 200
+    for body in (b"[NaN]", b'{"a":1,"a":2}', rb'["\ud800"]', b"{"):
+        assert failed(post(worker, inside, body, "/checked"))
+        assert post(worker, inside, body, "/checked", "text/plain").status == 200
+
+
+@only(shape().fastapi)
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_body_for_the_framework_is_utf8(encoding, worker, inside):
+    """`request.json()` takes other encodings as well, where U+2200 has a byte like a quote."""
+    deep = ('["\u2200",' + "[" * 40 + "]" * 40 + "]").encode(encoding)
+    for content_type in ("application/json", "application/x+json", "text/plain", ""):
+        assert failed(post(worker, inside, deep, "/checked", content_type))
+
+
+@only(shape().fastapi)
+def test_no_body_for_the_framework(worker, inside):
+    """GET cannot have one, whatever the runtime makes of this header."""
+    headers = {**inside.get("headers", {}), "Content-Length": "0"}
+    assert worker.fetch("/checked", **{**inside, "headers": headers}).body == b""
+
+
+@pytest.mark.parametrize("path", ["/raise", "/none", "/cancelled", "/exit"])
+def test_mistake_in_the_api(path, worker, inside):
+    """Threat 21: the caller gets a reference, the log the rest."""
+    response = worker.fetch(path, **inside)
+    answer = response.json()
+    reference = answer.pop("reference")
+    assert (response.status, answer, response.error) == (500, ERROR, None)
+    assert response.headers["Cache-Control"] == "private, no-store"
+    lines = [json.loads(line) for line in worker.logs if reference in line]
+    assert [line["event"] for line in lines] == ["error"]
+    if path == "/raise":
+        assert "only for the log" in lines[0]["detail"]
+
+
+def test_no_answer_is_cached(worker, inside):
+    """Threat 20. Unless the API says otherwise."""
+    for path in ("/", "/plain"):
+        assert worker.fetch(path, **inside).headers["Cache-Control"] == "private, no-store"
+    answer = worker.fetch("/cached", **inside)
+    assert answer.headers.get_all("Cache-Control") == ["public, max-age=60"]
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(201)
+        self.send_header("X-From", "elsewhere")
+        self.send_header("Content-Length", "1")
+        self.end_headers()
+        self.wfile.write(b"x")
+
+    def log_message(self, *_):
+        pass
+
+
+def test_fetched_answer_is_not_cached_either(load, access, inside):
+    """Headers of an answer that was fetched cannot be changed in place."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
+    there = "https://elsewhere.example"
+    routes = {access.team_domain: access.url, there: f"http://127.0.0.1:{server.server_port}"}
+    answer = load(ELSEWHERE=there, routes=routes).fetch("/fetched", **inside)
+    server.shutdown()
+    server.server_close()
+    assert (answer.status, answer.body, answer.headers["X-From"]) == (201, b"x", "elsewhere")
+    assert answer.headers["Cache-Control"] == "private, no-store"

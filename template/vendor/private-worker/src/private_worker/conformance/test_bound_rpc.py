@@ -1,0 +1,198 @@
+"""Other Workers that call methods of `Internal`: over RPC everything that can be called answers."""
+
+import json
+
+import pytest
+
+from private_worker.testing.runtime import RpcError, WorkerError
+
+from .lib import only, shape
+
+GATEWAY = {"caller": "gateway"}
+CALLERS = {
+    "no props": None,
+    "empty": {},
+    "empty name": {"caller": ""},
+    "null": {"caller": None},
+    "number": {"caller": 7},
+    "list": {"caller": ["gateway"]},
+    "object": {"caller": {"name": "gateway"}},
+    "another Worker": {"caller": "other"},
+    "upper case": {"caller": "Gateway"},
+    "longer": {"caller": "gateway2"},
+    "anyone": {"caller": "*"},
+}
+
+
+def failed(answer, error):
+    """A short, fixed answer: the reference and nothing else may vary."""
+    reference = answer.pop("reference")
+    return answer == {"ok": False, "error": error} and len(reference) == 36
+
+
+def test_bound_worker(worker):
+    answer = worker.call("whoami", props=GATEWAY)
+    assert answer == {"ok": True, "value": {"kind": "binding", "worker": "gateway"}}
+    line = json.loads(worker.logs[-1])
+    assert (line["event"], line["decision"], line["caller"]) == ("guard", "allow", "binding")
+
+
+@pytest.mark.parametrize("props", CALLERS.values(), ids=CALLERS)
+@pytest.mark.parametrize("method", ["whoami", "add", "fail"])
+def test_another_caller(method, props, worker):
+    assert worker.call(method, props=props) == {"ok": False, "error": "forbidden"}
+    line = json.loads(worker.logs[-1])
+    assert (line["event"], line["decision"], line["ray"]) == ("guard", "refuse", None)
+
+
+def test_allowed_workers(load):
+    for listed in (["*"], "*", ["other", "gateway"], "other, gateway"):
+        assert load(ALLOWED_WORKERS=listed).call("whoami", props=GATEWAY)["ok"]
+
+
+def test_anyone_still_needs_a_name(load):
+    worker = load(ALLOWED_WORKERS=["*"])
+    for props in (None, {}, {"caller": ""}):
+        assert worker.call("whoami", props=props) == {"ok": False, "error": "forbidden"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "", " ", [], [""], 7, True, {"gateway": 1}, [7], "gateway,", ["REPLACE_WITH_IT"]],
+    ids=repr,
+)
+def test_bad_list(value, load):
+    worker = load(ALLOWED_WORKERS=value)
+    assert worker.call("whoami", props=GATEWAY) == {"ok": False, "error": "not_configured"}
+    assert json.loads(worker.logs[-1])["setting"] == "ALLOWED_WORKERS"
+
+
+def test_no_list(load):
+    worker = load(drop=("ALLOWED_WORKERS",))
+    assert worker.call("whoami", props=GATEWAY) == {"ok": False, "error": "not_configured"}
+
+
+# ---------------------------------------------------------------- what can be called
+
+
+def members(worker):
+    """Names that an attacker would try: Python's own, the SDK's, the guard's, the modules'."""
+    python = {name for kind in (object, type, dict, BaseException) for name in dir(kind)}
+    ours = {"_call", "_exposed", "_check_result", "caller", "serve", "public", "helper", "nested"}
+    runtime = {"alarm", "connect", "email", "queue", "scheduled", "tail", "env", "ctx", "dup"}
+    guesses = {"_x", "__x", "_Entrypoint__x", "_Internal__x", "answer", "methods", "METHODS", "js"}
+    return sorted(python | ours | runtime | guesses)
+
+
+def test_nothing_else_can_be_called(worker):
+    """Threat 12."""
+    props = GATEWAY
+    reached = []
+    for name in members(worker):
+        try:
+            reached.append((name, worker.call(name, props=props)))
+        except RpcError:
+            continue
+    assert reached == []
+
+
+@pytest.mark.parametrize("name", ["env", "ctx", "__dict__", "__class__", "_env", "constructor"])
+def test_nothing_can_be_read(name, worker):
+    for arguments in ((), ("TEAM_DOMAIN",), ("env",)):
+        with pytest.raises(RpcError):
+            worker.call(name, *arguments, props=GATEWAY)
+    for getter in ("__getattribute__", "__getattr__", "__getitem__"):
+        with pytest.raises(RpcError):
+            worker.call(getter, name, props=GATEWAY)
+
+
+@only(not shape().bound_fetch)
+def test_no_requests(worker):
+    """Only methods: `Internal` has no fetch."""
+    assert worker.fetch(entrypoint="Internal", props=GATEWAY).status == 500
+    with pytest.raises(RpcError):
+        worker.call("fetch", "https://worker.example.com/", props=GATEWAY)
+
+
+def test_methods_of_internal_are_not_on_default(worker):
+    """Threat 12."""
+    for name in ("whoami", "add", "fail", "_call"):
+        with pytest.raises(RpcError, match=f"Method {name} does not exist"):
+            worker.call(name, "env", entrypoint="Default", props=GATEWAY)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("alarm", "connect", "ctx", "dup", "email", "env", "fetch", "queue", "scheduled", "tail"),
+        *("_hidden", "__init__", "__class__"),
+    ],
+)
+def test_reserved_name_stops_the_deploy(name, load, probe_source):
+    """The runtime gives these a meaning of its own."""
+    file = probe_source / "internal.py"
+    before = file.read_text(encoding="utf-8")
+    method = f"async def {name}(caller, env):\n    return 1\n\n\nMETHODS = ({name},)\n"
+    file.write_text(method, encoding="utf-8")
+    try:
+        with pytest.raises(WorkerError, match=f"cannot be called {name}"):
+            load()
+    finally:
+        file.write_text(before, encoding="utf-8")
+
+
+# ---------------------------------------------------------------- arguments and results
+
+
+def test_arguments(worker):
+    assert worker.call("add", 1, 2, props=GATEWAY) == {"ok": True, "value": 3}
+    assert worker.call("add", 1, props=GATEWAY) == {"ok": True, "value": 2}
+
+
+@pytest.mark.parametrize("arguments", [(), (1, 2, 3), (1, 2, {"first": 1})], ids=repr)
+def test_wrong_number_of_arguments(arguments, worker):
+    assert failed(worker.call("add", *arguments, props=GATEWAY), "bad_request")
+
+
+@pytest.mark.parametrize("arguments", [("a", 1), ([], {}), (None, None)], ids=repr)
+def test_arguments_that_do_not_fit(arguments, worker):
+    assert failed(worker.call("add", *arguments, props=GATEWAY), "internal_error")
+
+
+def test_bad_request_and_mistake(worker):
+    """Threat 21: neither text nor traceback reaches the caller; the log has both, by reference."""
+    mistakes = {method: "internal_error" for method in ("fail", "cancel", "leave")}
+    for method, error in {"complain": "bad_request", **mistakes}.items():
+        answer = worker.call(method, props=GATEWAY)
+        reference = answer["reference"]
+        assert failed(answer, error)
+        lines = [json.loads(line) for line in worker.logs if reference in line]
+        assert [line["event"] for line in lines] == ["error"]
+        assert "only for the log" in lines[0]["detail"]
+
+
+def test_plain_result(worker):
+    answer = worker.call("give", "plain", props=GATEWAY)
+    assert answer == {"ok": True, "value": {"a": [None, True, 1, 1.5, "x", b"x"]}}
+
+
+def test_deepest_result(worker):
+    answer = worker.call("give", "deepest", props=GATEWAY)
+    assert answer["ok"] and str(answer["value"]).count("[") == 33
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        *("too deep", "deep", "set", "tuple", "object", "function", "number as key", "inside"),
+        "missing",
+    ],
+)
+def test_result_that_cannot_cross(what, worker):
+    """P6: a function, above all, could not be called at the other end."""
+    assert failed(worker.call("give", what, props=GATEWAY), "internal_error")
+
+
+def test_log_keeps_names(worker):
+    worker.call("add", "the-argument", props={"caller": "the-other-worker"})
+    assert "the-" not in "\n".join(worker.logs)

@@ -1,0 +1,217 @@
+"""What counts as proof: the signed header; without one, what the runtime itself says; no more."""
+
+import pytest
+
+from private_worker.testing.access import PERSON
+
+from .lib import PROOF, let_in, only, refused, shape
+
+OTHER_AUD = "0123456789abcdef" * 4
+PEOPLE = {
+    "no address": {},
+    "another address": {"email": "other@example.com"},
+    "empty address": {"email": ""},
+    "null": {"email": None},
+    "number": {"email": 7},
+    "list": {"email": [PERSON]},
+    "both": {"email": PERSON, "common_name": "x.access"},
+    "address elsewhere": {"name": PERSON, "user": {"email": PERSON}, "custom": {"email": PERSON}},
+}
+
+
+@pytest.fixture
+def context(access):
+    """What Access tells the runtime of somebody who may come in."""
+    return {"aud": access.aud, "identity": {"email": PERSON} if shape().humans else None}
+
+
+@pytest.fixture
+def anyone(load):
+    """The Worker, open to whoever the Access policy admits."""
+    names = {"ALLOWED_EMAILS": shape().humans, "ALLOWED_SERVICE_TOKENS": shape().machines}
+    return load(**{name: ["*"] for name, there in names.items() if there})
+
+
+def test_header(worker, caller):
+    let_in(worker, caller())
+
+
+@pytest.mark.parametrize("spelling", [PROOF.lower(), PROOF.upper(), "CF-Access-JWT-Assertion"])
+def test_header_name_has_no_case(spelling, worker, caller):
+    """P5."""
+    let_in(worker, {spelling: caller()[PROOF]})
+
+
+def test_no_proof(fresh):
+    refused(fresh, "no_proof")
+    assert fresh.outbound == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"])
+def test_no_path_and_no_method_is_open(method, worker):
+    """Threat 14."""
+    common = ("/", "/health", "/healthz", "/.well-known/x", "/favicon.ico", "/robots.txt", "/login")
+    odd = ("//x", "/%2e%2e/x?a=b", "/;x", "/%2f", "/%00", "/x/../health", "/HEALTH", "/#health")
+    own = ("/cdn-cgi/access/certs", "/cdn-cgi/access/login", "/cdn-cgi/x", "/public", "/static/x")
+    for path in common + odd + own:
+        assert worker.fetch(path, method=method).status == 403
+
+
+HOSTS = (
+    "https://worker.example.com",
+    "https://WORKER.example.com:8443",
+    "http://worker.example.com",
+    "https://worker.account.workers.dev",
+    "https://0a1b2c3d-worker.account.workers.dev",
+    "https://alias-worker.account.workers.dev",
+    "https://team-under-test.cloudflareaccess.com",
+    "http://localhost:8787",
+    "http://127.0.0.1",
+    "https://[::1]",
+)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_no_host_is_open(host, worker, access, caller):
+    """Threat 1: the address says nothing, with or without Access in front."""
+    email = {"Cf-Access-Authenticated-User-Email": "person@example.com"}
+    forged = caller(header=access.header(), key=access.stranger)
+    for headers in ({}, email, {**email, PROOF: ""}, {**email, **forged}, caller(aud=OTHER_AUD)):
+        assert worker.fetch(f"{host}/", headers=headers).status == 403
+    assert worker.fetch(f"{host}/", headers=caller()).status == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "CF-Access-Token",
+        "Cf-Access-Jwt",
+        "Cf-Access-Jwt-Assertion-2",
+        "X-Cf-Access-Jwt-Assertion",
+        "X-Forwarded-Access-Token",
+    ],
+)
+@pytest.mark.parametrize("scheme", ["", "Bearer "])
+def test_token_in_another_header_is_no_proof(name, scheme, worker, caller):
+    refused(worker, "no_proof", {name: scheme + caller()[PROOF]})
+
+
+def test_cookie_is_no_proof(worker, caller):
+    """Threat 19."""
+    token = caller()[PROOF]
+    for name in ("CF_Authorization", "CF_AppSession", PROOF):
+        refused(worker, "no_proof", {"Cookie": f"{name}={token}"})
+
+
+def test_query_is_no_proof(worker, caller):
+    for name in ("token", "jwt", "access_token", "cf-access-token", PROOF):
+        assert worker.fetch(f"/?{name}={caller()[PROOF]}").status == 403
+
+
+def test_body_is_no_proof(worker, caller):
+    for body in (caller()[PROOF], f"{PROOF}={caller()[PROOF]}"):
+        refused(worker, "no_proof", method="POST", body=body)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Cf-Access-Authenticated-User-Email": "person@example.com"},
+        {"X-Forwarded-Email": "person@example.com", "X-Forwarded-User": "person"},
+        {"CF-Access-Client-Id": "0123456789abcdef0123456789abcdef.access"},
+        {
+            "CF-Access-Client-Id": "0123456789abcdef0123456789abcdef.access",
+            "CF-Access-Client-Secret": "0123456789abcdef" * 4,
+        },
+        {"CF-Worker": "example.com", "CF-Connecting-IP": "127.0.0.1", "Host": "localhost"},
+        {"X-Forwarded-For": "127.0.0.1", "CF-Ray": "0123456789abcdef-LHR"},
+    ],
+    ids=lambda headers: next(iter(headers)),
+)
+def test_plain_headers_are_no_proof(headers, worker):
+    """Threat 1."""
+    refused(worker, "no_proof", headers)
+
+
+def test_context_alone(anyone, context):
+    let_in(anyone, access=context)
+    assert anyone.outbound == []
+
+
+@pytest.mark.parametrize("header", ["", "x", "null", "undefined", "Bearer x", "a.b.c"])
+def test_bad_header_is_refused_whatever_the_context_says(header, anyone, context):
+    refused(anyone, "token_shape", {PROOF: header}, access=context)
+
+
+def test_expired_header_is_refused_whatever_the_context_says(anyone, caller, context):
+    refused(anyone, "expired", caller(exp=1), access=context)
+
+
+def test_good_header_decides_whatever_the_context_says(worker, caller):
+    let_in(worker, caller(), access={"aud": OTHER_AUD, "identity": {"email": "other@example.com"}})
+
+
+def test_header_sent_twice(worker, caller):
+    """The runtime joins the two with a comma, and that is no token."""
+    pairs = [*caller().items(), *caller().items()]
+    refused(worker, "token_shape", pairs)
+
+
+@pytest.mark.parametrize("aud", [OTHER_AUD, "", "*", None, 7, [OTHER_AUD], {}])
+def test_context_of_another_application(aud, anyone, context):
+    """H4, threat 3."""
+    response = anyone.fetch(access={**context, "aud": aud})
+    assert response.status == 403
+
+
+def test_context_audience_is_compared_whole(anyone, context, access):
+    for aud in (access.aud[:-1], access.aud + "0", [access.aud], f"{access.aud},{OTHER_AUD}"):
+        assert anyone.fetch(access={**context, "aud": aud}).status == 403
+
+
+@only(shape().humans)
+def test_context_of_a_person(worker, context):
+    """H4."""
+    assert let_in(worker, access=context) == {"kind": "human", "email": PERSON}
+
+
+@only(shape().humans)
+@pytest.mark.parametrize("identity", PEOPLE.values(), ids=PEOPLE)
+def test_context_of_somebody_else(identity, worker, access):
+    response = worker.fetch(access={"aud": access.aud, "identity": identity})
+    assert response.status == 403
+
+
+@only(shape().humans)
+@pytest.mark.parametrize("identity", [{}, {"email": ""}, {"common_name": "x.access"}, []], ids=repr)
+def test_context_without_a_person_is_nobody_even_if_anyone_may_come(identity, anyone, access):
+    """H4."""
+    refused(anyone, "identity_unclear", access={"aud": access.aud, "identity": identity})
+
+
+@only(not shape().humans)
+def test_context_of_a_person_where_only_machines_come_in(load, access):
+    context = {"aud": access.aud, "identity": {"email": "person@example.com"}}
+    refused(load(), "caller_kind", access=context)
+    refused(load(ALLOWED_SERVICE_TOKENS=["*"], ALLOWED_EMAILS=["*"]), "caller_kind", access=context)
+
+
+@only(shape().machines)
+def test_context_of_a_machine(load, access):
+    """H4: the runtime does not say which service token it is, so it must be any or none."""
+    context = {"aud": access.aud, "identity": None}
+    refused(load(), "not_allowed", access=context)
+    anyone = load(ALLOWED_SERVICE_TOKENS=["*"])
+    assert let_in(anyone, access=context) == {"kind": "machine", "client_id": None}
+    if shape().humans:
+        people_only = load(ALLOWED_SERVICE_TOKENS=[], ALLOWED_EMAILS=["*"])
+        refused(people_only, "not_allowed", access=context)
+
+
+@only(not shape().machines)
+def test_context_without_an_identity(load, access):
+    """H4: a service token, and this Worker is for people only."""
+    context = {"aud": access.aud, "identity": None}
+    refused(load(), "caller_kind", access=context)
+    refused(load(ALLOWED_EMAILS=["*"], ALLOWED_SERVICE_TOKENS=["*"]), "caller_kind", access=context)

@@ -1,0 +1,258 @@
+"""Each request that `local` gets: refused, answered by a page of its own, or handed on.
+
+Written for ASGI, https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+import re
+import secrets
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import httpx
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import (
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.types import Receive, Scope, Send
+
+from ..standin.admission import EMAIL, Admitted, end_to_end
+from ..standin.team import CERTS
+from ..text import plain
+from . import pages
+from .access import Local
+
+LOGIN, LOGOUT = "/cdn-cgi/access/login", "/cdn-cgi/access/logout"
+IDENTITY = "/cdn-cgi/access/get-identity"
+# A request with one of these came through a proxy or a tunnel, so from another computer.
+PROXIED = {"cf-connecting-ip", "cf-ray", "forwarded", "via", "x-forwarded-for", "x-forwarded-host"}
+PROXIED |= {"x-forwarded-proto", "x-real-ip"}
+# Folders of the dev server's own pages, such as its data explorer: miniflare's core/entry.worker.
+DEV_SERVER = {"cdn-cgi", "__cf_local"}
+LARGEST = 16 * 1024  # bytes of a form
+ADDRESS = re.compile(r"(?=.{,254}\Z)[^\s@]+@[^\s@]+\.[^\s@]+")
+TARGET = re.compile(r"/(?![/\\])[!-\[\]-~]*")  # a path of this server: no host, no backslash
+
+
+class Front:
+    """The server. `worker` is the origin behind it, `port` its own."""
+
+    def __init__(self, access: Local, worker: str, port: int) -> None:
+        self.access, self.worker = access, worker
+        names = ("127.0.0.1", "localhost", "[::1]")
+        self.hosts = {f"{name}:{port}" for name in names} | ({*names} if port == 80 else set())
+        self.form = secrets.token_hex(16)  # in its own forms; another site cannot read it
+        # No proxy of the environment's; a new connection each time, which cannot be stale.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        timeout = httpx.Timeout(None, connect=5)
+        self.client = httpx.AsyncClient(limits=limits, timeout=timeout, trust_env=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(Request(scope, receive), send)
+        except ClientDisconnect:
+            pass
+        except Exception as error:  # the server answers 500 and says nothing
+            _say(f"a mistake in private_worker/local/front.py: {error!r}")
+            raise
+
+    async def _answer(self, request: Request, send: Send) -> None:
+        scope = request.scope
+        headers = _decoded(scope["headers"])
+        response = self._refused(request)
+        if response is None and _is_own(scope["path"]):
+            response = await self._own(request, headers)
+        if response is None:
+            target = _target(scope).decode("ascii")
+            decided = self.access.decide(target, headers)
+            if isinstance(decided, Admitted):
+                await self._hand_on(request, headers, decided, send)
+                return
+            response = Response(decided.body, decided.status, dict(decided.headers))
+            response.headers["cache-control"] = "no-store"
+        _line(request, "-", response.status_code)
+        await response(scope, request.receive, send)
+
+    def _refused(self, request: Request) -> Response | None:
+        """Whoever is not on this computer, and what no browser sends."""
+        hosts = request.headers.getlist("host")
+        if len(hosts) != 1 or hosts[0].lower() not in self.hosts:
+            return _text(421, "Only 127.0.0.1, localhost and [::1] with the port lead here.")
+        if through := sorted(PROXIED & set(request.headers.keys())):
+            return _text(403, f"It came through a proxy or a tunnel ({through[0]}).")
+        if not request.scope["raw_path"].startswith(b"/") or request.method == "CONNECT":
+            return _text(400, "Only a path can be asked for.")
+        if request.method != request.method.upper():  # httpx would make another method of it
+            return _text(400, "Only methods in capital letters are handed on.")
+        if "websocket" in request.headers.get("upgrade", "").lower():
+            return _text(501, "WebSockets are not handed on: connect to the Worker itself.")
+        return None
+
+    # -- its own pages
+
+    async def _own(self, request: Request, headers: Any) -> Response:
+        """Below /cdn-cgi/. Nothing of it is handed on: the Worker's dev server has pages there."""
+        path = request.scope["path"]
+        is_login = f"{path}/".startswith(f"{LOGIN}/")
+        if request.method == "POST":
+            if _from_another_site(request):
+                return _text(403, "The form is not from this server.")
+            form = await _form(request)
+            if form is None:
+                return _text(413, "The form is too long.")
+            if is_login:
+                return self._logged_in(form)
+        elif request.method in ("GET", "HEAD"):  # the server leaves the body out for HEAD
+            if is_login:
+                asked = request.query_params.get("redirect_url", "/")
+                wrong = (
+                    "" if _safe(asked) == asked else "The address to go to is not on this server."
+                )
+                return self._login(asked, wrong)
+            own = {CERTS: self._certs, IDENTITY: self._identity, LOGOUT: self._logout}
+            if path in own:
+                return own[path](headers)
+        return _text(404, "There is nothing at this address.")
+
+    def _certs(self, _: Any) -> Response:
+        """https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/validating-json/"""
+        return JSONResponse({"keys": self.access.team.keys})
+
+    def _identity(self, headers: Any) -> Response:
+        """The fields that are the same for every login method; not documented: the refusal.
+
+        https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/
+        """
+        session = self.access.session(headers)
+        if session is None or EMAIL not in session.added:
+            return JSONResponse({"err": "no session"}, 401, pages.HEADERS)
+        claims = self.access.team.claims_person(session.who)
+        person = {"email": session.who, "user_uuid": claims["sub"], "iat": claims["iat"]}
+        person |= {"name": session.who.split("@")[0], "groups": [], "ip": "127.0.0.1"}
+        person |= {"idp": {"id": "local", "type": "local"}, "geo": {"country": claims["country"]}}
+        return JSONResponse(person, 200, pages.HEADERS)
+
+    def _logout(self, headers: Any) -> Response:
+        self.access.log_out(headers)
+        response = pages.message("Logged out", "Your session at this computer is over.")
+        response.headers["set-cookie"] = self.access.cookie("") + "; Max-Age=0"
+        return response
+
+    def _login(self, target: str, wrong: str = "") -> Response:
+        if not self.access.people:
+            return pages.message("Forbidden", "This Worker is for programs only.", 403)
+        return pages.login(self.access, LOGIN, self.form, _safe(target), wrong)
+
+    def _logged_in(self, form: dict[str, str]) -> Response:
+        target, email = form.get("redirect_url", "/"), form.get("email", "").strip()
+        if form.get("form") != self.form:
+            return self._login(target, "That form was too old, or not from this server. Try again.")
+        if not ADDRESS.fullmatch(email) or not email.isprintable():
+            return self._login(target, f"This is no e-mail address: {plain(email) or 'nothing'}")
+        if not self.access.people:
+            return self._login(target)
+        _say(f"{email} has logged in")
+        response = RedirectResponse(_safe(target), 303)
+        response.headers["set-cookie"] = self.access.cookie(self.access.log_in(email))
+        return response
+
+    # -- what goes on to the Worker
+
+    async def _hand_on(self, request: Request, headers: Any, admitted: Any, send: Send) -> None:
+        """Bodies stream both ways. The client's Host goes along, so that a redirect that the Worker
+        makes of the request's address leads here again."""
+        handed = self.access.handed_on(headers, admitted)
+        # The dev server takes such headers for its own, from whichever part of it they come.
+        handed = [(name, value) for name, value in handed if not name.startswith("mf-")]
+        has_body = {"content-length", "transfer-encoding"} & set(request.headers.keys())
+        outgoing = httpx.Request(
+            request.method,
+            self.worker,
+            headers=_encoded(handed),
+            content=request.stream() if has_body else None,
+            extensions={"target": _target(request.scope), "timeout": self.client.timeout.as_dict()},
+        )
+        try:
+            answer = await self.client.send(outgoing, stream=True, follow_redirects=False)
+            if answer.status_code > 599:
+                await answer.aclose()
+                raise httpx.RemoteProtocolError(f"there is no status {answer.status_code}")
+        except httpx.TransportError as error:
+            text = f"The server at {self.worker} broke off: {plain(error)}"
+            if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                text = f"Nothing answers at {self.worker}: start `npm run dev` in another terminal."
+            _say(text)
+            _line(request, admitted.who, 502)
+            await _text(502, text)(request.scope, request.receive, send)
+            return
+        _line(request, admitted.who, answer.status_code)
+        try:
+            response = StreamingResponse(answer.aiter_raw(), answer.status_code)
+            raw = _decoded(answer.headers.raw)
+            cookies = [("set-cookie", admitted.cookie)] if admitted.cookie else []
+            response.raw_headers = _encoded([*end_to_end(raw), *cookies])
+            await response(request.scope, request.receive, send)
+        except httpx.TransportError as error:  # in the middle: the client's connection is cut
+            _say(f"The server at {self.worker} broke off: {plain(error)}")
+        finally:
+            await answer.aclose()
+
+
+def _is_own(path: str) -> bool:
+    """Whether a path may lead to one of those, however a server resolves its dots and slashes."""
+    return not DEV_SERVER.isdisjoint(re.split(r"[/\\]", path.lower()))
+
+
+def _target(scope: Scope) -> bytes:
+    """Path and query as the client sent them."""
+    query = scope["query_string"]
+    return bytes(scope["raw_path"] + (b"?" + query if query else b""))
+
+
+def _safe(target: str) -> str:
+    """Where to go after the login: a path of the Worker's, else `/`."""
+    own = TARGET.fullmatch(target) and not _is_own(unquote(target.partition("?")[0]))
+    return target if own else "/"
+
+
+def _from_another_site(request: Request) -> bool:
+    """As the browser says, which a page cannot change. A program says nothing."""
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site", "none")
+    own = f"http://{request.headers['host']}".lower()
+    return site not in ("same-origin", "none") or origin not in (None, own)
+
+
+def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers]
+
+
+def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+async def _form(request: Request) -> dict[str, str] | None:
+    """A form's fields, or None when it is too long."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LARGEST:
+            return None
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def _text(status: int, text: str) -> Response:
+    return PlainTextResponse(text + "\n", status, pages.HEADERS)
+
+
+def _line(request: Request, who: str, status: int) -> None:
+    """Without the query, which may hold what nobody else should read."""
+    _say(f"{status} {request.method} {plain(request.scope['path'], 100)} {plain(who)}")
+
+
+def _say(text: str) -> None:
+    print(plain(text, 400), flush=True)

@@ -1,0 +1,66 @@
+"""The settings that the Worker has under `npm run dev`: .dev.vars over `vars` of wrangler.jsonc."""
+
+import re
+from pathlib import Path
+
+from .. import guard_rules
+from ..config import Config
+from ..guard_rules import NotConfigured, Settings
+from ..project import Problem
+from ..text import read
+
+# As dotenv reads a line, which is what wrangler does: a name, then a value in quotes, over several
+# lines if need be, or the rest up to a #.
+_QUOTED = "|".join(rf"\s*{quote}(?:\\{quote}|[^{quote}])*{quote}" for quote in "'\"`")
+_LINE = re.compile(
+    rf"^[^\S\n]*(?:export\s+)?([\w.-]+)(?:\s*=|:\s+?)({_QUOTED}|[^#\n]+)?\s*(?:#.*)?$",
+    re.MULTILINE | re.ASCII,
+)
+
+
+def settings_of(config: Config, environment: str | None, host: str, port: int) -> Settings:
+    """The guard's own settings, whose issuer is http://<host>:<port>. Raises Problem."""
+    for block in config.blocks():
+        if guard_rules.is_local(block.vars):
+            where = f"{config.path.name}, {block.name}"
+            raise Problem(f"{where}: TEAM_DOMAIN is for your own machine. It belongs in .dev.vars")
+    root = config.path.parent
+    file = _file(root, environment)
+    if not file.exists():
+        raise Problem("there is no .dev.vars: cp .dev.vars.example .dev.vars")
+    variables = config.block(environment).vars | dev_vars(read(file))
+    # The guard takes no IPv6 address; "localhost" is one as well.
+    names = ["localhost"] if host == "::1" else ["127.0.0.1", "localhost"]
+    expected = [f"http://{name}:{port}" for name in names]
+    elsewhere = Problem(f'{file.name}: the keys must come from here: TEAM_DOMAIN="{expected[0]}"')
+    if not guard_rules.is_local(variables):
+        raise elsewhere
+    try:
+        settings = guard_rules.settings(root, variables)
+    except NotConfigured as error:
+        raise Problem(f"{error}; compare {file.name} with .dev.vars.example") from None
+    if settings.issuer not in expected:
+        raise elsewhere
+    return settings
+
+
+def dev_vars(text: str) -> dict[str, str]:
+    """Name to value, as wrangler takes them from a .dev.vars file.
+
+    https://developers.cloudflare.com/workers/configuration/secrets/#local-development-with-secrets
+    """
+    found = {}
+    for match in _LINE.finditer(re.sub(r"\r\n?", "\n", text.removeprefix("\ufeff"))):
+        value = (match[2] or "").strip()
+        quote = value[:1]
+        value = re.sub(r"^(['\"`])([\s\S]*)\1$", r"\2", value, flags=re.MULTILINE)
+        if quote == '"':
+            value = value.replace("\\n", "\n").replace("\\r", "\r")
+        found[match[1]] = value
+    return found
+
+
+def _file(root: Path, environment: str | None) -> Path:
+    """.dev.vars, or the environment's own in its place."""
+    own = root / f".dev.vars.{environment}"
+    return own if environment and own.is_file() else root / ".dev.vars"

@@ -1,0 +1,92 @@
+"""What an answer means for somebody who must not get in. What is not known to be closed is open."""
+
+from typing import NamedTuple
+
+import httpx
+
+from ..text import plain
+
+# From the worst to the best. `guard`: only the guard refused. `missing`: `nothing` is there, but
+# wrangler.jsonc says that the Worker is. `https`: plain http is sent on to https.
+VERDICTS = ("open", "unreachable", "guard", "missing", "access", "nothing", "https")
+NO_NAME = "DNS knows no such name"
+LOGIN = "/cdn-cgi/access/login"
+# Cloudflare's firewall refuses with a page of one line or with one of these in HTML.
+# https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/
+_BLOCKED = (b"Attention Required! | Cloudflare", b"cf-error-details")
+# src/guard/answers.py. Access never says that, whatever the headers are.
+_GUARD = {
+    403: b'{"error":"forbidden"}',
+    500: b'{"error":"not_configured"}',
+    503: b'{"error":"keys_unavailable"}',
+}
+
+
+class Expected(NamedTuple):
+    """The guard's settings. `team`: the login page's host, None while they are not set."""
+
+    team: str | None = None
+    audiences: frozenset[str] = frozenset()
+    email: str = "somebody@example.com"
+    client_id: str = "somebody.access"
+
+
+class Answer(NamedTuple):
+    """What came back. `why` says what went wrong; without a status nothing came."""
+
+    status: int | None = None
+    headers: httpx.Headers = httpx.Headers()
+    body: bytes = b""
+    why: str = ""
+
+    @property
+    def at_cloudflare(self) -> bool:
+        return str(self.headers.get("server")).lower() == "cloudflare"
+
+
+def judge(answer: Answer, asked: httpx.URL, expected: Expected) -> tuple[str, str]:
+    """One of VERDICTS, and a sentence for people or ""."""
+    status, headers, page = answer.status, answer.headers, answer.body.strip()
+    if status is None:
+        return ("nothing" if answer.why == NO_NAME else "unreachable"), f"{answer.why}."
+    if status in (301, 302, 303, 307, 308):
+        return _redirect(answer, asked, expected)
+    if answer.why:  # the body did not come to its end
+        return ("unreachable" if status in (401, 403) else "open"), f"{answer.why} ({status})."
+    if page.replace(b" ", b"") == _GUARD.get(status):
+        return "guard", f"It says {plain(page.decode())}."
+    # Cloudflare's own pages: 1042 for a workers.dev or preview address that is off, the other for
+    # a <name>.workers.dev that nobody has.
+    nobody = asked.host.endswith(".workers.dev") and b"There is nothing here yet" in page
+    if status == 404 and answer.at_cloudflare and (nobody or page == b"error code: 1042"):
+        return "nothing", ""
+    if status in (401, 403):
+        if not answer.at_cloudflare:
+            return "unreachable", "It is not Cloudflare that answers."
+        blocked = page.startswith(b"error code:") or any(part in page for part in _BLOCKED)
+        if blocked or "cf-mitigated" in headers:
+            return "unreachable", "Cloudflare's firewall stopped the probe itself."
+        return "access", _audience(headers.get("cf-access-aud", ""), expected)
+    return "open", f"It answered {status}."
+
+
+def _redirect(answer: Answer, asked: httpx.URL, expected: Expected) -> tuple[str, str]:
+    to = httpx.URL(answer.headers.get("location", ""))  # httpx has refused one that is none
+    if asked.scheme == "http" and to.scheme == "https" and to.netloc == asked.netloc:
+        return "https", ""
+    at_access = to.scheme == "https" and to.host.endswith(".cloudflareaccess.com")
+    login = at_access and answer.status in (302, 303) and f"{to.path}/".startswith(f"{LOGIN}/")
+    if login and expected.team in (None, to.host):
+        return "access", _audience(to.params.get("kid", ""), expected)
+    what = "The login is of another team than TEAM_DOMAIN" if login else "It redirects"
+    return "open", f"{what}: {plain(to.host or to.path)}."
+
+
+def _audience(tag: str, expected: Expected) -> str:
+    """`tag`: the AUD of the application in front. cloudflared reads it from the same places."""
+    if not tag or expected.team is None or tag.lower() in expected.audiences:
+        return ""
+    return (
+        f"Another Access application is in front. Its AUD {plain(tag)} is not in POLICY_AUD, so "
+        "the guard refuses everybody who logs in there."
+    )

@@ -1,0 +1,142 @@
+"""Every way in to this Worker, from Cloudflare's API and from wrangler.jsonc.
+
+What could not be looked at is said, and never taken for closed.
+"""
+
+import argparse
+import os
+import re
+from typing import NamedTuple
+from urllib.parse import quote
+
+import httpx
+
+from ..config import Config, routes_of
+from ..project import Problem
+from ..text import plain
+
+_LABEL = r"[a-z0-9_-]{1,63}"
+_PREVIEWS = "Previews (wrangler preview): Cloudflare lists none, give --url"
+
+
+class Way(NamedTuple):
+    """An address. `wanted`: wrangler.jsonc names it. `example`: one of many under a wildcard."""
+
+    url: str
+    source: str
+    wanted: bool
+    example: bool = False
+
+
+class Ways:
+    """What was found, each address once, and what could not be looked at."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Way] = {}
+        self.not_tried: list[str] = []
+
+    def add(self, pattern: object, source: str, wanted: bool = False) -> None:
+        """An address that a route's pattern covers. A hostname alone is such a pattern, too.
+
+        https://developers.cloudflare.com/workers/configuration/routing/routes/
+        """
+        text = str(pattern or "").strip()
+        host, _, path = re.sub(r"^(\*|https?)://", "", text).partition("/")
+        wildcard = host.startswith("*")
+        if wildcard:
+            self.not_tried.append(f"other names under {plain(text)}: give each with --url")
+        if host.startswith("*."):
+            # Nobody configures this name: it stands for all that the wildcard covers.
+            host, wanted = f"private-worker-probe{host[1:]}", False
+        url = checked(f"https://{host.removeprefix('*')}/{path.removesuffix('*')}")
+        if url:  # wrangler.jsonc comes first, so what it says about an address stays
+            self.found.setdefault(url, Way(url, source, wanted, wildcard))
+        else:
+            self.not_tried.append(f'{source}: "{plain(text)}" cannot be made into an address')
+
+
+def find(options: argparse.Namespace, config: Config) -> Ways:
+    """Look everywhere. Raises Problem, also when there is nothing to try and no API to ask."""
+    ways = Ways()
+    name = quote(config.worker_name(options.env), safe="")
+    settings = config.inherited(options.env)
+    for route in routes_of(settings):
+        source = "custom domain" if route.fields.get("custom_domain") is True else "route"
+        if route.pattern:
+            ways.add(route.pattern, source, route.fields.get("enabled") is not False)
+        if route.fields.get("previews_enabled"):
+            ways.not_tried.append(_PREVIEWS)
+    if options.subdomain:
+        if not re.fullmatch(_LABEL, options.subdomain):
+            raise Problem("--subdomain must be the NAME in <worker>.NAME.workers.dev")
+        host = f"{name}.{options.subdomain}.workers.dev"
+        ways.add(host, "workers.dev", settings.get("workers_dev") is True)
+    if os.environ.get("CLOUDFLARE_API_TOKEN"):
+        _from_api(ways, options, config, name, settings)
+    else:
+        if not options.subdomain:
+            ways.not_tried.append("workers.dev: give --subdomain or CLOUDFLARE_API_TOKEN")
+        ways.not_tried.append("forgotten addresses, Version URLs, Previews: CLOUDFLARE_API_TOKEN")
+    for text in options.url:
+        url = checked(text)
+        if not url:
+            raise Problem(f"--url {plain(text)} is no address like https://HOSTNAME/PATH")
+        ways.found.setdefault(url, Way(url, "--url", False))
+    if not ways.found and not os.environ.get("CLOUDFLARE_API_TOKEN"):
+        raise Problem("no address to try: give CLOUDFLARE_API_TOKEN, --subdomain or --url")
+    ways.not_tried = list(dict.fromkeys(ways.not_tried))  # each once
+    return ways
+
+
+def _from_api(
+    ways: Ways, options: argparse.Namespace, config: Config, name: str, settings: dict[str, object]
+) -> None:
+    """What Cloudflare says. Raises Problem.
+
+    https://developers.cloudflare.com/api/resources/workers/
+    """
+    from .. import api  # takes seconds, so only when it is needed
+
+    client = api.client()
+    account = api.account_id(client, options.account_id, config)
+    workers = f"/accounts/{account}/workers"
+    try:
+        worker = api.get(client, f"{workers}/workers/{name}")
+    except api.NotFound as problem:
+        raise Problem(f"{problem}; is {name} deployed, and in this account?") from None
+    deployed = api.get(client, f"{workers}/scripts/{name}/deployments")
+    try:
+        subdomain = dict(worker["subdomain"])
+        newest = deployed["deployments"][:1]  # none before the first deploy
+        version = newest[0]["versions"][0]["version_id"][:8] if newest else ""
+    except (LookupError, TypeError, ValueError):
+        raise Problem("reading the Worker: Cloudflare's answer is not what it should be") from None
+    # Both are named whether they are on or off, unless the account has no name at workers.dev.
+    ways.add(subdomain.get("url"), "workers.dev", settings.get("workers_dev") is True)
+    suffix = subdomain.get("preview_url_suffix")
+    host = f"{version}{suffix}" if version and suffix else None
+    ways.add(host, "Version URL", settings.get("preview_urls") is True)
+    if subdomain.get("previews_enabled") is not False:
+        ways.not_tried.append(_PREVIEWS)
+    for row in api.rows(client, f"{workers}/domains", service=name):
+        if row.get("service") == name:
+            ways.add(row.get("hostname"), "custom domain")
+    zones = api.rows(client, "/zones", **{"account.id": account})
+    sees = "does not see" if zones else "does not see (it sees none)"
+    ways.not_tried.append(f"routes in zones that the API token {sees}")
+    for zone in zones:
+        for row in api.rows(client, f"/zones/{zone.get('id')}/workers/routes"):
+            if row.get("script") == name:
+                ways.add(row.get("pattern"), "route")
+
+
+def checked(text: str) -> str:
+    """An address in the form that is asked, in ASCII, or "" when it is none that may be."""
+    try:
+        url = httpx.URL(text)
+        here = url.host in ("127.0.0.1", "localhost")
+    except (httpx.InvalidURL, ValueError):  # ValueError: a name in punycode that is none
+        return ""
+    host = re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", url.raw_host.decode())
+    valid = host and (url.port or 0) < 65536 and not url.userinfo
+    return str(url) if valid and (url.scheme == "https" or (url.scheme == "http" and here)) else ""

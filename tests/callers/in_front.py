@@ -1,0 +1,5 @@
+from collections.abc import Callable
+
+from private_worker.testing.runtime import Worker
+
+Load = Callable[..., Worker]  # changes in the settings -> the Worker, loaded with them
