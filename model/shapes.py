@@ -156,8 +156,10 @@ def selection() -> list[Shape]:
     chosen = [dict(zip(PARAMETERS, row, strict=False)) for row in found]
     chosen = [shape for shape in chosen if len(shape) == len(PARAMETERS) and not broken(shape)]
     missing = set(valid_pairs()).difference(*map(pairs, chosen))
-    while missing:  # pairs that AllPairs gave up on
-        best = max(every_shape(), key=lambda shape: len(missing & pairs(shape)))
+    # The pairs that AllPairs gave up on. Those of a shape are counted once: there are many shapes.
+    covering = [(shape, pairs(shape) & missing) for shape in every_shape()]
+    while missing:
+        best, _ = max(covering, key=lambda found: len(found[1] & missing))
         chosen.append(best)
         missing -= pairs(best)
     return chosen
