@@ -5,8 +5,9 @@ to Copier itself: it replays what people may have answered, without rendering a 
 files of some copies are compared.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+import exclusions
 import migrations
 import questionnaire
 import rendered
@@ -17,15 +18,16 @@ Rules = Callable[[], Iterable[Problem]]
 
 
 def problems(
-    old: Template, new: Template, last: str, notes: str, version: str | None = None
+    released: Mapping[str, Template], new: Template, notes: str, version: str | None = None
 ) -> list[Problem]:
-    """All that an update from `old`, released as `last`, would stumble over. `notes` are the
-    update notes: a change that they name is one that people are told of. `version` is that of
-    `new`, if it has one already.
+    """All that an update from the last of `released` would stumble over, and what would stop one
+    from any of them. `notes` are the update notes: a change that they name is one that people are
+    told of. `version` is that of `new`, if it has one already.
 
     What Copier says takes longer, and would be the same in other words. So the first group of
     rules that finds something is the last one.
     """
+    last, old = list(released.items())[-1]
     groups: list[list[Rules]] = [
         [
             lambda: questionnaire.trust(new),
@@ -34,16 +36,17 @@ def problems(
             lambda: questionnaire.seeds(old, new),
             lambda: migrations.migrations(old, new, last, version),
             lambda: questionnaire.choices(old, new),
+            lambda: exclusions.exclude(released, new),
         ],
         [
             lambda: replay.validators(old, new, notes),
             lambda: replay.every_pair(old, new, notes),
-            lambda: rendered.owners(old, new),
+            lambda: rendered.owners(old, new, notes),
         ],
         [lambda: replay.replayed(old, new, notes)],
         [lambda: rendered.renders(old, new)],
         [
-            lambda: rendered.paths(old, new),
+            lambda: rendered.paths(old, new, notes),
             lambda: rendered.names(new),
             lambda: rendered.wrangler(old, new, notes),
         ],

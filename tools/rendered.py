@@ -40,17 +40,41 @@ def renders(old: Template, new: Template) -> Iterator[Problem]:
             return
 
 
-def paths(old: Template, new: Template) -> Iterator[Problem]:
-    """A file that the new version does not render is deleted by an update, edits and all."""
+def paths(old: Template, new: Template, notes: str) -> Iterator[Problem]:
+    """A file that the new version does not render is deleted by an update, edits and all; or it
+    stays for ever, if the new `_exclude` names it, because an update leaves out of the old version
+    what the new list names. A managed file may go if the update notes say so."""
     moved = scripts(old, new)
-    for name, label in sorted(_lost(old, new).items()):
-        if any(fnmatch(name, pattern) for pattern in old.seeds):
-            what = f"an update would delete people's own code (answers {label})"
-            yield Problem(name, what, "Keep it: a seed file is never renamed")
-        elif not any(f'"{path}"' in moved for path in _with_folders(name)):
-            what = f"an update would delete it, and people's edits with it (answers {label})"
-            do = "Keep it, or move it in a migration: hooks/README.md"
+    here = _everything(new)
+    for name, (left, label) in sorted(_lost(old, new).items()):
+        if _seed(name, old):
+            what = f"an update would {'abandon' if left else 'delete'} people's own code"
+            yield Problem(
+                name, f"{what} (answers {label})", "Keep it: a seed file is never renamed"
+            )
+        elif withdrawn(name, notes, here) or any(f'"{at}"' in moved for at in _with_folders(name)):
+            continue
+        elif left:
+            what = f"an update would leave it behind, and never change it again (answers {label})"
+            do = (
+                f"Take it out of `_exclude`, or name `{name}` in the update notes: people delete it"
+            )
             yield Problem(name, what, do)
+        else:
+            what = f"an update would delete it, and people's edits with it (answers {label})"
+            do = (
+                f"Keep it, name `{name}` or its folder in the update notes, "
+                "or move it in a migration: hooks/README.md"
+            )
+            yield Problem(name, what, do)
+
+
+def withdrawn(name: str, notes: str, here: set[str]) -> bool:
+    """Whether the update notes name a file, or a folder of it from which all is gone. `here` is
+    what the new version has: a folder that it still has is named for other reasons."""
+    folders = [f"{folder}/" for folder in _with_folders(name)[:-1]]
+    gone = [folder for folder in folders if not any(path.startswith(folder) for path in here)]
+    return any(f"`{path}`" in notes for path in (name, *gone))
 
 
 def _with_folders(name: str) -> list[str]:
@@ -58,30 +82,33 @@ def _with_folders(name: str) -> list[str]:
     return ["/".join(parts[: n + 1]) for n in range(len(parts))]
 
 
-def _lost(old: Template, new: Template) -> dict[str, str]:
-    """Each file with answers that lose it: whole copies for some, names only for every pair."""
-    lost: dict[str, str] = {}
-    for label in shapes.of_interest():
-        if (stored := answered(old, label)) is not None:
-            for name in old.files(stored).keys() - new.files(stored).keys():
-                lost.setdefault(name, label)
+def _lost(old: Template, new: Template) -> dict[str, tuple[bool, str]]:
+    """Each file that some answers lose, with whether an update leaves it where it is, and with
+    those answers."""
+    lost: dict[str, tuple[bool, str]] = {}
     for shape in shapes.selection():
         stored = old.stored(shapes.answers(shape))
         before, now = old.context(stored)[0], new.context(stored)[0]
-        for name in old.names(before) - new.names(now):
-            lost.setdefault(name, shapes.name_of(shape))
+        names = old.names(before) - new.names(now)
+        left = old.excluded(names, new.exclude, before, "update")
+        for name in names:
+            lost.setdefault(name, (name in left, shapes.name_of(shape)))
     return lost
 
 
-def owners(old: Template, new: Template) -> Iterator[Problem]:
+def _everything(template: Template) -> set[str]:
+    """Every path that some project has."""
+    contexts = (template.context(shapes.answers(shape))[0] for shape in shapes.selection())
+    return set().union(*map(template.names, contexts))
+
+
+def owners(old: Template, new: Template, notes: str) -> Iterator[Problem]:
     """A managed file that becomes a seed file gets no correction any more."""
-    before: set[str] = set()
-    for shape in shapes.selection():
-        before |= old.names(old.context(shapes.answers(shape))[0])
-    for name in sorted(before):
-        if _seed(name, new) and not _seed(name, old):
+    for name in sorted(_everything(old)):
+        if _seed(name, new) and not _seed(name, old) and f"`{name}`" not in notes:
             what = f"{name} would be a seed file, and never be updated again"
-            yield Problem("copier.yml, _skip_if_exists", what, "Name new files only")
+            do = f"Name new files only, or name `{name}` in the update notes"
+            yield Problem("copier.yml, _skip_if_exists", what, do)
 
 
 def _seed(name: str, template: Template) -> bool:

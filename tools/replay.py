@@ -21,13 +21,13 @@ def corpus() -> dict[str, Answers]:
     found |= {name: shapes.answers(shape) for name, shape in shapes.of_interest().items()}
     everybody = found["everybody"] | {"worker_name": "other"}
     for number in range(max(map(len, samples.GOOD.values()))):
-        samples = {name: texts[number % len(texts)] for name, texts in samples.GOOD.items()}
-        samples["zone_name"] = "example.com"  # that of the route patterns
-        path = samples["route_pattern"].partition("/")[2]
-        samples["staging_route_pattern"] = f"staging.example.com/{path}"
-        found[f"samples {number + 1}"] = everybody | samples
+        chosen = {name: texts[number % len(texts)] for name, texts in samples.GOOD.items()}
+        chosen["zone_name"] = "example.com"  # that of the route patterns
+        path = chosen["route_pattern"].partition("/")[2]
+        chosen["staging_route_pattern"] = f"staging.example.com/{path}"
+        found[f"samples {number + 1}"] = everybody | chosen
         if number < len(samples.GOOD["route_pattern"]):
-            found[f"route {number + 1}"] = everybody | samples | {"exposure": "route"}
+            found[f"route {number + 1}"] = everybody | chosen | {"exposure": "route"}
     return found
 
 

@@ -18,12 +18,10 @@ from rich.console import Console
 from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 
+import archives
+from terminal import CLEAR, COLUMNS, COMMAND, ENTER, Missing, Terminal
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # the terminal of the tests
-
-import archives  # noqa: E402
-from terminal import CLEAR, COLUMNS, COMMAND, ENTER, Missing, Terminal  # noqa: E402
-
 PICTURE = ROOT / "docs" / "pictures" / "interview.svg"
 ROWS = 200  # nothing scrolls away
 ANSWERS = [
