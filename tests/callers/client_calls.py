@@ -1,6 +1,7 @@
 """One request with either client of callers/python, and what the tests of it share."""
 
 import asyncio
+import ssl
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -30,6 +31,8 @@ class Call(Protocol):
 
 
 Serve = Callable[..., Site]
+# One for all clients: to read the system's certificates takes longer than a whole test.
+CONTEXT = ssl.create_default_context()
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +63,7 @@ def call_sync(
     send: httpx.Request | None = None,
     **options: Any,
 ) -> httpx.Response:
-    with pwc.Client(url, **(client or {})) as caller:
+    with pwc.Client(url, **{"verify": CONTEXT, **(client or {})}) as caller:
         if send:
             return caller.send(send, **options)
         return caller.request(method, path, **options)
@@ -75,7 +78,7 @@ def call_async(
     **options: Any,
 ) -> httpx.Response:
     async def run() -> httpx.Response:
-        async with pwc.AsyncClient(url, **(client or {})) as caller:
+        async with pwc.AsyncClient(url, **{"verify": CONTEXT, **(client or {})}) as caller:
             if send:
                 return await caller.send(send, **options)
             return await caller.request(method, path, **options)

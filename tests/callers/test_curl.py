@@ -1,4 +1,4 @@
-"""callers/curl.sh with the real curl, against servers that answer as Access, Cloudflare and APIs do.
+"""callers/curl.sh with the real curl, against servers that answer like Access, Cloudflare or an API.
 
 What it does through Access and against the guard: in_project/test_curl.py.
 """

@@ -1,4 +1,4 @@
-"""The Python client of callers/python against servers that answer as Access, Cloudflare and APIs do.
+"""The Python client, against servers that answer like Access, Cloudflare or an API.
 
 What it does through Access and against the guard: in_project/test_python_client.py.
 """
