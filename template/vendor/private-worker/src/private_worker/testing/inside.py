@@ -1,6 +1,6 @@
 """The part of the host that is Python and runs inside Pyodide, next to the Worker.
 
-host.mjs runs this file; pytest never imports it. It does what workerd's own Python does around
+host.mjs runs this file; nothing imports it. It does what workerd's own Python does around
 a Worker (imports it, makes instances, converts arguments and results) and holds the guards that
 have to be in Python.
 """
@@ -13,11 +13,14 @@ import random
 import re
 import site
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from inspect import isawaitable, isclass
+from types import FrameType, ModuleType
+from typing import Any
 
-import _kit_host as host  # host.mjs: current(), die(reason), hung(id, why), importing()
-from pyodide.code import relaxed_call
+# host.mjs makes it: current(), die(reason), hung(id, why), importing()
+import _kit_host as host  # type: ignore[import-not-found]
+from pyodide.code import relaxed_call  # type: ignore[import-not-found]
 
 # In workerd json.loads survives 5 647 levels of {"a": and 6 593 of [, and a few levels more end
 # the isolate for everybody: a stack overflow in WebAssembly, which no `try` can catch. In Node
@@ -27,7 +30,7 @@ DEEPEST_JSON = 4_000
 
 _packages = ""
 _place = 0  # of a Worker's folder in sys.path
-_mains = {}  # a Worker's name -> its main module
+_mains: dict[str, ModuleType] = {}  # a Worker's name -> its main module
 
 
 def prepare(metadata: str, packages: str) -> None:
@@ -61,7 +64,7 @@ def import_worker(worker: str, folder: str, module: str) -> None:
         sys.dont_write_bytecode = True
 
 
-def _folder(module) -> str:
+def _folder(module: ModuleType) -> str:
     # A package without __init__.py has no file, only a path.
     return next(iter(getattr(module, "__path__", ())), "")
 
@@ -70,7 +73,7 @@ def _is_worker_file(name: str) -> bool:
     return name.startswith("/session/") and not name.startswith(_packages + "/")
 
 
-def entrypoint(worker: str, name: str):
+def entrypoint(worker: str, name: str) -> type[Any]:
     """The entrypoint class `name` of a Worker's main module; TypeError if there is none."""
     from workers import WorkerEntrypoint
 
@@ -80,7 +83,7 @@ def entrypoint(worker: str, name: str):
     return found
 
 
-async def answer(relaxed: bool, instance, name: str, *args):
+async def answer(relaxed: bool, instance: Any, name: str, *args: Any) -> Any:
     """Call a method as workerd does: values converted both ways, fetch with fewer arguments."""
     from workers import python_from_rpc, python_to_rpc
 
@@ -96,41 +99,41 @@ async def answer(relaxed: bool, instance, name: str, *args):
     return python_to_rpc(result)
 
 
-async def handle(instance, name: str, event):
+async def handle(instance: Any, name: str, event: Any) -> None:
     """Call a handler other than fetch as workerd does: nothing converted, env and ctx empty."""
     result = relaxed_call(getattr(instance, name), event, None, None)
     if isawaitable(result):
         await result
 
 
-class _Bound(Coroutine):
+class _Bound(Coroutine[Any, Any, Any]):
     """A task's coroutine that may only be resumed by the request that started the task.
 
     A Lock, Event, Task or Future kept in a module global is finished by another request, and
     workerd never runs the waiting one again. RuntimeError here, 500 for the client.
     """
 
-    def __init__(self, coroutine) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._coroutine = coroutine
         self._owner = host.current()
 
-    def send(self, value):
+    def send(self, value: Any) -> Any:
         now = host.current()
         if now and now != self._owner:
             host.hung(self._owner, "a lock, event, task or future")
             return self.throw(RuntimeError("resumed on behalf of a different request"))
         return self._coroutine.send(value)
 
-    def throw(self, *error):
+    def throw(self, *error: Any) -> Any:
         return self._coroutine.throw(*error)
 
     def close(self) -> None:
         self._coroutine.close()
 
-    def __await__(self):
+    def __await__(self) -> Any:
         return self._coroutine.__await__()
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._coroutine, name)  # cr_frame, cr_running ... for inspect and anyio
 
 
@@ -138,13 +141,13 @@ def _guard_tasks() -> None:
     loop = asyncio.get_event_loop()
     plain = loop.create_task
 
-    def create_task(coroutine, **options):
-        task = plain(_Bound(coroutine) if host.current() else coroutine, **options)
+    def create_task(coroutine: Coroutine[Any, Any, Any], **options: Any) -> Any:
+        task: Any = plain(_Bound(coroutine) if host.current() else coroutine, **options)
         # A task that ends with its request is normal here and no reason for a log line.
         task._log_destroy_pending = False
         return task
 
-    loop.create_task = create_task
+    loop.create_task = create_task  # type: ignore[assignment, method-assign]
 
 
 class _IsolateGone(BaseException):
@@ -168,18 +171,18 @@ def _nesting(text: str) -> int:
 def _guard_json() -> None:
     plain = json.JSONDecoder.raw_decode
 
-    def raw_decode(self, s, idx=0):
+    def raw_decode(self: json.JSONDecoder, s: str, idx: int = 0) -> tuple[Any, int]:
         if _nesting(s) > DEEPEST_JSON:
             host.die("RangeError: Maximum call stack size exceeded (deeply nested JSON)")
             raise _IsolateGone
         return plain(self, s, idx)
 
-    json.JSONDecoder.raw_decode = raw_decode
+    json.JSONDecoder.raw_decode = raw_decode  # type: ignore[method-assign]
 
 
 def _asked_by_worker() -> bool:
     """Whether the Worker's own code, maybe through the standard library, is the caller."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame and frame.f_code.co_filename.startswith("/lib/python"):
         frame = frame.f_back
     return frame is not None and _is_worker_file(frame.f_code.co_filename)
@@ -191,15 +194,18 @@ def _guard_randomness() -> None:
     Packages are let through, because workerd patches those that need it.
     """
 
-    def guarded(function, error, *details):
-        def call(*args, **options):
+    def guarded(
+        function: Callable[..., Any], error: type[Exception], *details: Any
+    ) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
             if host.importing() and _asked_by_worker():
                 raise error(*details)
             return function(*args, **options)
 
         return call
 
-    os.urandom = random._urandom = guarded(os.urandom, OSError, 29, "I/O error")
+    urandom = guarded(os.urandom, OSError, 29, "I/O error")
+    os.urandom = random._urandom = urandom  # type: ignore[attr-defined]
     refusal = "Cannot use random numbers while the Worker is imported"
     for name in random.__all__:
         if not isclass(getattr(random, name)):

