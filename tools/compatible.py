@@ -47,6 +47,7 @@ def problems(
         [lambda: rendered.renders(old, new)],
         [
             lambda: rendered.paths(old, new, notes),
+            lambda: exclusions.left_behind(released, new, notes),
             lambda: rendered.names(new),
             lambda: rendered.wrangler(old, new, notes),
         ],

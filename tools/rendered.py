@@ -41,62 +41,67 @@ def renders(old: Template, new: Template) -> Iterator[Problem]:
 
 
 def paths(old: Template, new: Template, notes: str) -> Iterator[Problem]:
-    """A file that the new version does not render is deleted by an update, edits and all; or it
-    stays for ever, if the new `_exclude` names it, because an update leaves out of the old version
-    what the new list names. A managed file may go if the update notes say so."""
+    """A file that the new version does not render is deleted by an update, edits and all. A
+    managed one may go if the update notes say so; of a folder that is gone, one line is enough."""
     moved = scripts(old, new)
-    here = _everything(new)
-    for name, (left, label) in sorted(_lost(old, new).items()):
-        if _seed(name, old):
-            what = f"an update would {'abandon' if left else 'delete'} people's own code"
-            yield Problem(
-                name, f"{what} (answers {label})", "Keep it: a seed file is never renamed"
-            )
-        elif withdrawn(name, notes, here) or any(f'"{at}"' in moved for at in _with_folders(name)):
-            continue
-        elif left:
-            what = f"an update would leave it behind, and never change it again (answers {label})"
-            do = (
-                f"Take it out of `_exclude`, or name `{name}` in the update notes: people delete it"
-            )
-            yield Problem(name, what, do)
-        else:
-            what = f"an update would delete it, and people's edits with it (answers {label})"
-            do = (
-                f"Keep it, name `{name}` or its folder in the update notes, "
-                "or move it in a migration: hooks/README.md"
-            )
-            yield Problem(name, what, do)
+    here = everything(new)
+    files: dict[str, list[str]] = {}
+    answers: dict[str, str] = {}
+    for name, label in sorted(_lost(old, new).items()):
+        if seed(name, old):
+            what = f"an update would delete people's own code (answers {label})"
+            yield Problem(name, what, "Keep it: a seed file is never renamed")
+        elif not withdrawn(name, notes, here) and not any(f'"{at}"' in moved for at in _up(name)):
+            where = next(iter(_gone(name, here)), name)
+            files.setdefault(where, []).append(name)
+            answers.setdefault(where, label)
+    for where, names in files.items():
+        what = "it" if names == [where] else f"its {len(names)} files"
+        do = f"Keep it, name `{where}` in the update notes, or move it in a migration"
+        yield Problem(
+            where,
+            f"an update would delete {what}, and people's edits with it (answers {answers[where]})",
+            f"{do}: hooks/README.md",
+        )
 
 
 def withdrawn(name: str, notes: str, here: set[str]) -> bool:
-    """Whether the update notes name a file, or a folder of it from which all is gone. `here` is
-    what the new version has: a folder that it still has is named for other reasons."""
-    folders = [f"{folder}/" for folder in _with_folders(name)[:-1]]
-    gone = [folder for folder in folders if not any(path.startswith(folder) for path in here)]
-    return any(f"`{path}`" in notes for path in (name, *gone))
+    """Whether the update notes name a managed file, or a folder of it from which all is gone.
+    `here` is what the new version has: a folder that it still has is named for other reasons."""
+    return any(f"`{path}`" in notes for path in (name, *_gone(name, here)))
 
 
-def _with_folders(name: str) -> list[str]:
+def _gone(name: str, here: set[str]) -> list[str]:
+    """Its folders that the new version has not, the topmost first."""
+    folders = [f"{folder}/" for folder in _up(name)[:-1]]
+    return [folder for folder in folders if not any(path.startswith(folder) for path in here)]
+
+
+def _up(name: str) -> list[str]:
+    """The folders that it is in, and itself."""
     parts = name.split("/")
     return ["/".join(parts[: n + 1]) for n in range(len(parts))]
 
 
-def _lost(old: Template, new: Template) -> dict[str, tuple[bool, str]]:
-    """Each file that some answers lose, with whether an update leaves it where it is, and with
-    those answers."""
-    lost: dict[str, tuple[bool, str]] = {}
-    for shape in shapes.selection():
+def _lost(old: Template, new: Template) -> dict[str, str]:
+    """Each file that an update deletes, with answers that lose it."""
+    lost: dict[str, str] = {}
+    for label, shape in labelled():
         stored = old.stored(shapes.answers(shape))
         before, now = old.context(stored)[0], new.context(stored)[0]
         names = old.names(before) - new.names(now)
-        left = old.excluded(names, new.exclude, before, "update")
-        for name in names:
-            lost.setdefault(name, (name in left, shapes.name_of(shape)))
+        for name in names - old.excluded(names, new.exclude, before, "update"):
+            lost.setdefault(name, label)
     return lost
 
 
-def _everything(template: Template) -> set[str]:
+def labelled() -> Iterator[tuple[str, shapes.Shape]]:
+    """The shapes that are looked at, with names for people."""
+    yield from shapes.of_interest().items()
+    yield from ((shapes.name_of(shape), shape) for shape in shapes.selection())
+
+
+def everything(template: Template) -> set[str]:
     """Every path that some project has."""
     contexts = (template.context(shapes.answers(shape))[0] for shape in shapes.selection())
     return set().union(*map(template.names, contexts))
@@ -104,14 +109,14 @@ def _everything(template: Template) -> set[str]:
 
 def owners(old: Template, new: Template, notes: str) -> Iterator[Problem]:
     """A managed file that becomes a seed file gets no correction any more."""
-    for name in sorted(_everything(old)):
-        if _seed(name, new) and not _seed(name, old) and f"`{name}`" not in notes:
+    for name in sorted(everything(old)):
+        if seed(name, new) and not seed(name, old) and f"`{name}`" not in notes:
             what = f"{name} would be a seed file, and never be updated again"
             do = f"Name new files only, or name `{name}` in the update notes"
             yield Problem("copier.yml, _skip_if_exists", what, do)
 
 
-def _seed(name: str, template: Template) -> bool:
+def seed(name: str, template: Template) -> bool:
     return any(fnmatch(name, pattern) for pattern in template.seeds)
 
 
