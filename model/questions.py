@@ -1,7 +1,7 @@
 """Questions of copier.yml, evaluated alone: what Copier would offer, ask and refuse.
 
 Copier needs a second for a copy; a validator alone takes a millisecond. What comes from here is
-compared with Copier itself in test_shapes.py and test_hostile.py.
+compared with Copier itself in tests/render/test_shapes.py and tests/interview.
 """
 
 from functools import cache
@@ -15,10 +15,11 @@ from jinja2.sandbox import SandboxedEnvironment
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
 QUESTIONS = {name: value for name, value in CONFIG.items() if not name.startswith("_")}
-COMPUTED = [name for name in QUESTIONS if name.startswith("pw_")]
-ASKED = [name for name in QUESTIONS if name not in COMPUTED]
+ASKED = list(QUESTIONS)
 FREE_TEXT = [
-    name for name in ASKED if QUESTIONS[name]["type"] == "str" and "choices" not in QUESTIONS[name]
+    name
+    for name, question in QUESTIONS.items()
+    if question["type"] == "str" and "choices" not in question
 ]
 
 
@@ -42,8 +43,13 @@ def fill(source: Any, context: dict[str, Any]) -> Any:
 
 
 def complaint(question: str, answer: Any, **context: Any) -> str:
-    """What the validator says; empty when the answer is good."""
-    text: str = fill(QUESTIONS[question]["validator"], {**context, question: answer})
+    """What the validator says; empty when the answer is good. `answer` is as it was given: for a
+    yes or no also the word."""
+    copiers = {
+        "_copier_answers": {question: answer},
+        "_copier_conf": {"settings": {"defaults": {}}},
+    }
+    text: str = fill(QUESTIONS[question]["validator"], {**copiers, **context, question: answer})
     return text.strip()
 
 

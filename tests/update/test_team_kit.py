@@ -20,7 +20,7 @@ import yaml
 import hub
 from conftest import FOLDER, ROOT, Render, git, snapshot
 from files import read_jsonc, texts
-from questions import ASKED, COMPUTED
+from questions import ASKED
 
 KIT = ROOT / "team-kit"
 GUIDE = (ROOT / "docs" / "team-kit.md").read_text(encoding="utf-8")
@@ -190,7 +190,6 @@ def test_settings_are_what_the_guide_says() -> None:
     """Nothing that is computed is overridden, and both forms of trust end in a slash."""
     assert set(SETTINGS) == {"defaults", "trust"}
     assert SETTINGS["defaults"] and set(SETTINGS["defaults"]) <= set(ASKED)
-    assert not set(SETTINGS["defaults"]) & set(COMPUTED)
     assert SETTINGS["trust"] == ["gh:org/", "https://github.com/org/"]
 
 
