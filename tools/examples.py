@@ -17,6 +17,7 @@ from copier import Settings, run_copy
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "model"))
 
+import archives  # noqa: E402
 import compiled  # noqa: E402
 import shapes  # noqa: E402
 from template import ANSWERS  # noqa: E402
@@ -30,21 +31,21 @@ PROJECTS: dict[str, dict[str, Any]] = {
 
 
 def render(folder: Path, answers: dict[str, Any]) -> None:
-    """Render into `folder` as `copier copy` does, but for vendor/ and the template's address."""
+    """What is here now, committed or not, as `copier copy` renders it, without vendor/ and the
+    template's address."""
     with tempfile.TemporaryDirectory() as scratch:
         project = Path(scratch, "my-api")
         run_copy(
-            str(ROOT),
+            str(archives.working_tree(ROOT, Path(scratch, "template"))),
             project,
             data=answers,
-            vcs_ref="HEAD",
+            exclude=["/vendor"],
             defaults=True,
             quiet=True,
             settings=Settings(),  # not those of whoever runs this
         )
-        shutil.rmtree(project / "vendor")
         stored = (project / ANSWERS).read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in stored if not line.startswith(("_commit:", "_src_path:"))]
+        kept = [line for line in stored if not line.startswith("_src_path:")]
         (project / ANSWERS).write_text("".join(kept), encoding="utf-8")
         shutil.copytree(project, folder)
 

@@ -120,9 +120,18 @@ PARTS = (
 Texts = list[tuple[Shape, dict[str, str]]]
 
 
+@pytest.fixture(
+    scope="module", params=["a few shapes", pytest.param("all pairs", marks=pytest.mark.slow)]
+)
+def chosen(request: pytest.FixtureRequest) -> list[Shape]:
+    """Distinct shapes; among the slow tests those that cover every pair of answers."""
+    few = list(shapes.of_interest().values())
+    return few if request.param == "a few shapes" else shapes.selection()
+
+
 @pytest.fixture(scope="module")
-def projects(rendered: Render) -> Texts:
-    """Each shape of the selection with its files, those apart that every shape has."""
+def projects(chosen: list[Shape], rendered: Render) -> Texts:
+    """Each shape with its files, those apart that every shape has."""
     return [
         (
             shape,
@@ -132,7 +141,7 @@ def projects(rendered: Render) -> Texts:
                 if name != ".copier-answers.yml" and not name.startswith(EVERYWHERE)
             },
         )
-        for shape in shapes.selection()
+        for shape in chosen
     ]
 
 
@@ -157,9 +166,9 @@ def test_words_are_in_use(part: Part, projects: Texts) -> None:
     assert re.search(part.words, "\n".join(files.values()))
 
 
-def test_files_of_a_shape(rendered: Render) -> None:
+def test_files_of_a_shape(chosen: list[Shape], rendered: Render) -> None:
     """Which files exist decides which doors exist."""
-    for shape in shapes.selection():
+    for shape in chosen:
         folder: Path = rendered(**shapes.answers(shape))
         public, binding = edge(shape), BINDING in shape["callers"]
         rpc = shape["binding_style"] in ("rpc", "both")

@@ -115,7 +115,7 @@ def test_answers_file_holds_the_answers(project: Path, shape: shapes.Shape) -> N
 
 def test_formatted_and_linted(rendered: Render) -> None:
     """Each project by its own configuration: a later `ruff format` changes nothing."""
-    folders = [str(rendered(**shapes.answers(shape))) for shape in shapes.selection()]
+    folders = [str(rendered(**shapes.answers(shape))) for shape in shapes.of_interest().values()]
     for command in (["format", "--check"], ["check"]):
         done = subprocess.run(
             ["ruff", *command, "--no-cache", *folders], capture_output=True, text=True
@@ -335,7 +335,7 @@ TOLD: dict[str, tuple[Callable[[Shape], bool], str, str]] = {
 def test_documentation_tells(case: str, rendered: Render) -> None:
     """In every shape that it concerns."""
     concerns, file, words = TOLD[case]
-    concerned = [shape for shape in shapes.selection() if concerns(shape)]
+    concerned = [shape for shape in shapes.of_interest().values() if concerns(shape)]
     assert concerned
     for shape in concerned:
         text = (rendered(**shapes.answers(shape)) / file).read_text(encoding="utf-8")

@@ -1,0 +1,21 @@
+# Managed by the private-worker template: do not edit, an update replaces it.
+"""The guard: the only place that decides who gets in.
+
+Read on in the request's order: `edge`, `gate`, then the rules in `settings`, `token`, `keys` and
+`identity`. `platform` is all that touches JavaScript. `bound` is the door for other Workers.
+"""
+
+from .answers import reply
+from .body import read_json
+from .identity import BoundWorker, Human, Identity, Machine
+from .refusal import BadRequest
+
+__all__ = [
+    "BadRequest",
+    "BoundWorker",
+    "Human",
+    "Identity",
+    "Machine",
+    "read_json",
+    "reply",
+]

@@ -1,0 +1,53 @@
+# Managed by the private-worker template: do not edit, an update replaces it.
+"""The fixed answers. A caller who is not let in learns nothing, whatever the reason was."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from workers import Response
+
+from . import log, platform
+from .identity import Identity
+
+# The API's entry: request, identity, env to a response.
+Handler = Callable[[Any, Identity, Any], Awaitable[Any]]
+
+PRIVATE = "private, no-store"
+
+
+class Reply(Response):
+    """An answer that `reply` made: what there is to say about caching is in it."""
+
+
+def reply(payload: object, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
+    """A JSON answer that no cache keeps."""
+    return Reply(
+        json.dumps(payload),
+        status=status,
+        headers={"Content-Type": "application/json", "Cache-Control": PRIVATE, **(headers or {})},
+    )
+
+
+def forbidden() -> Reply:
+    return reply({"error": "forbidden"}, 403)
+
+
+def not_configured() -> Reply:
+    return reply({"error": "not_configured"}, 500)
+
+
+def keys_unavailable(retry_after: int) -> Reply:
+    """`retry_after` in seconds."""
+    return reply({"error": "keys_unavailable"}, 503, {"Retry-After": str(retry_after)})
+
+
+async def from_api(handle: Handler, request: Any, env: Any, who: Identity) -> Any:
+    """The API's own answer, not to be cached unless it says otherwise, or a fixed 500."""
+    try:
+        response = await handle(request, who, env)
+        if isinstance(response, Reply) or platform.has_header(response, "Cache-Control"):
+            return response
+        return platform.with_header(response, "Cache-Control", PRIVATE)
+    except BaseException:  # asyncio.CancelledError and SystemExit are no Exception
+        return reply({"error": "internal_error", "reference": log.failure()}, 500)
