@@ -1,4 +1,3 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """`check`: look for mistakes before they are deployed. It reads files and opens no connection."""
 
 import argparse
@@ -9,9 +8,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from . import check_addresses, check_config, check_repository
+from ..config import Config
+from ..project import WRANGLER, Project
+from ..text import plain
+from . import configuration, managed, repository
+from .addresses import Addresses
 from .finding import WHY, Finding
-from .project import Config, plain
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """0 when nothing was found, 1 otherwise. Raises Problem when there is nothing to read."""
-    config = Config()
+    project: Project = options.project
+    config = Config(project.root / WRANGLER)
     found = [
-        *check_addresses.findings(config),
-        *check_config.findings(config),
-        *check_repository.findings(),
+        *Addresses(config, project.shape).findings(),
+        *configuration.findings(config, project),
+        *managed.findings(project),
+        *repository.findings(project.root),
     ]
     wrong = [finding for finding in found if finding.rule not in options.allow]
     if options.json:

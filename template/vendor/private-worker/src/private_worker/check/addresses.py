@@ -1,5 +1,4 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
-"""Which addresses wrangler.jsonc opens. Each function is one idea and yields what is wrong.
+"""Which addresses wrangler.jsonc opens. Each method is one idea and yields what is wrong.
 
 https://developers.cloudflare.com/workers/configuration/routing/
 """
@@ -8,110 +7,114 @@ import json
 import re
 from typing import Any
 
-from . import shape
-from .finding import Findings, at, items, shown
-from .project import Block, Config, Way
+from ..config import Block, Config, Route, Way, routes_of
+from ..project import Shape
+from ..text import shown
+from .finding import Findings, at
 
-CUSTOM_DOMAIN = shape.EXPOSURE == "custom_domain"
-ON_HOSTNAME = CUSTOM_DOMAIN or shape.EXPOSURE == "route"
-# Previews may be on where the Access application protects the whole Worker. Elsewhere: off.
-PREVIEWS = None if getattr(shape, "ACCESS_SCOPE", None) == "worker" else False
 HOSTNAME = re.compile(r"[^/*:\s]+")
 ROUTE = re.compile(r"(\*\.)?[^/*:\s]+(/[^/*\s]+)*/\*")
-EXAMPLE = '{"pattern": "api.example.com/*", "zone_name": "example.com"}'
-if CUSTOM_DOMAIN:
-    EXAMPLE = '{"pattern": "api.example.com", "custom_domain": true, "enabled": true, '
-    EXAMPLE += '"previews_enabled": false}'
+DOMAIN_EXAMPLE = (
+    '{"pattern": "api.example.com", "custom_domain": true, "enabled": true, '
+    '"previews_enabled": false}'
+)
+ROUTE_EXAMPLE = '{"pattern": "api.example.com/*", "zone_name": "example.com"}'
 
 
-def findings(config: Config) -> Findings:
-    """All that is wrong with the addresses of the top level and of each environment."""
-    for block in config.blocks():
-        if not block.is_previews:  # that has no addresses of its own
-            dev = shape.EXPOSURE == "workers_dev"
-            yield from switch(config, block.path, block.settings, "workers_dev", dev)
-            yield from switch(config, block.path, block.settings, "preview_urls", PREVIEWS)
-            yield from routes(config, block)
-            yield from previews(config, block)
-    yield from shared(config)
+class Addresses:
+    """The rules for the exposure that the project was made for."""
 
+    def __init__(self, config: Config, shape: Shape) -> None:
+        self.config, self.exposure = config, shape.exposure
+        self.custom_domain = shape.exposure == "custom_domain"
+        self.on_hostname = shape.exposure in ("custom_domain", "route")
+        self.example = DOMAIN_EXAMPLE if self.custom_domain else ROUTE_EXAMPLE
+        # Previews may be on where the Access application protects the whole Worker, else off.
+        self.preview_urls = None if shape.access_scope == "worker" else False
 
-def switch(config: Config, path: Way, settings: Any, key: str, needed: bool | None) -> Findings:
-    """A setting that must be written out. `needed` is its value; None: true and false are right."""
-    value, path = settings.get(key), (*path, key)
-    fix = f'"{key}": {json.dumps(key == "enabled" or bool(needed))},'
-    if not isinstance(value, bool):
-        yield at(config, path, "implicit-exposure", "does not say true or false", fix)
-    elif needed is not None and value is not needed:
-        rule = "open-preview" if "preview" in key else "wrong-exposure"
-        wrong = f"is {json.dumps(value)}, for exposure {shape.EXPOSURE}"
-        yield at(config, path, rule, wrong, fix)
+    def findings(self) -> Findings:
+        """All that is wrong with the addresses of the top level and of each environment."""
+        for block in self.config.blocks():
+            if not block.is_previews:  # that has no addresses of its own
+                dev, settings = self.exposure == "workers_dev", block.settings
+                yield from self.switch(block.path, settings, "workers_dev", dev)
+                yield from self.switch(block.path, settings, "preview_urls", self.preview_urls)
+                yield from self.routes(block)
+                yield from self.previews(block)
+        yield from self.shared()
 
+    def switch(self, path: Way, settings: Any, key: str, needed: bool | None) -> Findings:
+        """A setting that must be written out, as `needed`; with None, as true or false."""
+        value, path = settings.get(key), (*path, key)
+        fix = f'"{key}": {json.dumps(key == "enabled" or bool(needed))},'
+        if not isinstance(value, bool):
+            yield at(self.config, path, "implicit-exposure", "does not say true or false", fix)
+        elif needed is not None and value is not needed:
+            rule = "open-preview" if "preview" in key else "wrong-exposure"
+            wrong = f"is {json.dumps(value)}, for exposure {self.exposure}"
+            yield at(self.config, path, rule, wrong, fix)
 
-def routes(config: Config, block: Block) -> Findings:
-    """A list in each block, since an environment would inherit the hostname, and each item."""
-    value, path = block.settings.get("routes"), (*block.path, "routes")
-    fix = f'"routes": [{EXAMPLE if ON_HOSTNAME else ""}],'
-    if not isinstance(value, list):
-        yield at(config, path, "implicit-exposure", "is no list", fix)
-    elif bool(value) is not ON_HOSTNAME:
-        wrong = f"has {len(value)} items, for exposure {shape.EXPOSURE}"
-        yield at(config, path, "wrong-exposure", wrong, fix)
-    for index, item in enumerate(items(block, "routes") if ON_HOSTNAME else ()):
-        way: Way = (*path, index)
-        if not is_right(item):
-            wrong = f"is {shown(item)}, for exposure {shape.EXPOSURE}"
-            yield at(config, way, "route-form", wrong, f"Write it as: {EXAMPLE}")
-        elif CUSTOM_DOMAIN:
-            yield from switch(config, way, item, "enabled", None)
-            yield from switch(config, way, item, "previews_enabled", PREVIEWS)
+    def routes(self, block: Block) -> Findings:
+        """A list in each block, since an environment would inherit the hostname, and each item."""
+        value, path = block.settings.get("routes"), (*block.path, "routes")
+        fix = f'"routes": [{self.example if self.on_hostname else ""}],'
+        if not isinstance(value, list):
+            yield at(self.config, path, "implicit-exposure", "is no list", fix)
+        elif bool(value) is not self.on_hostname:
+            wrong = f"has {len(value)} items, for exposure {self.exposure}"
+            yield at(self.config, path, "wrong-exposure", wrong, fix)
+        elif self.on_hostname:
+            for route in routes_of({"routes": value}):
+                yield from self.route((*block.path, *route.way), route)
 
+    def route(self, path: Way, route: Route) -> Findings:
+        """One item of the list."""
+        if not self.is_right(route):
+            wrong = f"is {shown(route.value, 70)}, for exposure {self.exposure}"
+            yield at(self.config, path, "route-form", wrong, f"Write it as: {self.example}")
+        elif self.custom_domain:
+            yield from self.switch(path, route.fields, "enabled", None)
+            yield from self.switch(path, route.fields, "previews_enabled", self.preview_urls)
 
-def is_right(item: Any) -> bool:
-    """A custom domain is a hostname alone. A route covers all below its path, in a zone."""
-    if not isinstance(item, dict) or (item.get("custom_domain") is True) is not CUSTOM_DOMAIN:
-        return False
-    if CUSTOM_DOMAIN:
-        return bool(HOSTNAME.fullmatch(pattern_of(item)))
-    zone = item.get("zone_name") or item.get("zone_id")
-    host = normal(pattern_of(item)).partition("/")[0].removeprefix("*.")
-    below = f".{host}".endswith("." + normal(str(item.get("zone_name") or host)))
-    return bool(zone and below and ROUTE.fullmatch(pattern_of(item)))
+    def is_right(self, route: Route) -> bool:
+        """A custom domain is a hostname alone. A route covers all below its path, in a zone."""
+        fields = route.fields
+        if not fields or (fields.get("custom_domain") is True) is not self.custom_domain:
+            return False
+        if self.custom_domain:
+            return bool(HOSTNAME.fullmatch(route.pattern))
+        zone = fields.get("zone_name") or fields.get("zone_id")
+        host = normal(route.pattern).partition("/")[0].removeprefix("*.")
+        below = f".{host}".endswith("." + normal(str(fields.get("zone_name") or host)))
+        return bool(zone and below and ROUTE.fullmatch(route.pattern))
+
+    def previews(self, block: Block) -> Findings:
+        """Previews that are on need a `previews` block. An environment inherits it.
+
+        https://developers.cloudflare.com/workers/previews/
+        """
+        given = [block.settings.get("preview_urls")]
+        given += [route.fields.get("previews_enabled") for route in routes_of(block.settings)]
+        there = block.settings.get("previews", self.config.data.get("previews"))
+        if True in given and self.preview_urls is None and not isinstance(there, dict):
+            fix = '"previews": {"vars": ...}, with the same vars as the top level.'
+            path = (*block.path, "previews")
+            yield at(self.config, path, "previews-block", "is missing, and previews are on", fix)
+
+    def shared(self) -> Findings:
+        """Routes that two blocks have."""
+        owners: dict[str, str] = {}  # pattern -> name of the block that has it
+        for block in self.config.blocks():
+            for route in routes_of(block.settings):
+                owner = owners.setdefault(normal(route.pattern), block.name)
+                if route.pattern and owner != block.name:
+                    wrong = f"is {shown(route.pattern, 70)}, as in {owner}"
+                    path = (*block.path, *route.way)
+                    fix = "Give it a hostname of its own."
+                    yield at(self.config, path, "shared-hostname", wrong, fix)
 
 
 def normal(pattern: str) -> str:
     """A pattern with its hostname in lower case and without the dot that may end it."""
     host, slash, path = pattern.partition("/")
     return host.lower().removesuffix(".") + slash + path
-
-
-def pattern_of(item: Any) -> str:
-    """The pattern of a route; "" when it has none."""
-    pattern = item.get("pattern") if isinstance(item, dict) else item
-    return pattern if isinstance(pattern, str) else ""
-
-
-def previews(config: Config, block: Block) -> Findings:
-    """Previews that are on need a `previews` block. An environment inherits it.
-
-    https://developers.cloudflare.com/workers/previews/
-    """
-    given = [block.settings.get("preview_urls")]
-    given += [item.get("previews_enabled") for item in items(block, "routes") if type(item) is dict]
-    there = block.settings.get("previews", config.data.get("previews"))
-    if True in given and PREVIEWS is None and not isinstance(there, dict):
-        fix = '"previews": {"vars": ...}, with the same vars as the top level.'
-        path = (*block.path, "previews")
-        yield at(config, path, "previews-block", "is missing, and previews are on", fix)
-
-
-def shared(config: Config) -> Findings:
-    """Routes that two blocks have."""
-    owners: dict[str, str] = {}  # pattern -> name of the block that has it
-    for block in config.blocks():
-        for index, pattern in enumerate(map(pattern_of, items(block, "routes"))):
-            owner = owners.setdefault(normal(pattern), block.name)
-            if pattern and owner != block.name:
-                wrong = f"is {shown(pattern)}, as in {owner}"
-                path: Way = (*block.path, "routes", index)
-                yield at(config, path, "shared-hostname", wrong, "Give it a hostname of its own.")

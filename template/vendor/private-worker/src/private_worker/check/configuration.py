@@ -1,4 +1,3 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """What `check` reads in wrangler.jsonc besides addresses. Each function is one idea.
 
 https://developers.cloudflare.com/workers/wrangler/configuration/
@@ -9,11 +8,14 @@ import re
 import shlex
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
-from . import shape
-from .finding import Finding, Findings, at, items, shown
-from .project import PLACEHOLDER, ROOT, STRING, Block, Config, Way, guard_module, guard_settings
+from .. import guard_rules
+from ..config import PLACEHOLDER, STRING, Block, Config, Way
+from ..project import Project
+from ..text import shown
+from .finding import Finding, Findings, at
 
 # What an environment does not take from the top level (wrangler 4.164.0).
 NOT_INHERITED = """
@@ -57,20 +59,21 @@ SECRET_NAME = re.compile(
 PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 
-def findings(config: Config) -> Findings:
+def findings(config: Config, project: Project) -> Findings:
     """All that is wrong in wrangler.jsonc besides addresses."""
-    yield from other_files()
+    yield from other_files(project.root)
     yield from placeholders(config)
     yield from environments(config)
     yield from shared(config)
     for block in config.blocks():
-        for look in (keys, not_inherited, guard, secrets, services):
+        yield from guard(config, block, project)
+        for look in (keys, not_inherited, secrets, services):
             yield from look(config, block)
 
 
-def other_files() -> Findings:
+def other_files(root: Path) -> Findings:
     """What wrangler looks for here and in all folders above, before it looks for this file."""
-    for folder in (ROOT, *ROOT.parents):
+    for folder in (root, *root.parents):
         for name in ("wrangler.json", ".wrangler/deploy/config.json"):
             if (folder / name).is_file():
                 wrong = f"There is also {folder / name}"
@@ -94,7 +97,7 @@ def environments(config: Config) -> Findings:
         found |= {("env", name): settings for name, settings in given.items()}
     for path, value in found.items():
         if not isinstance(value, dict):
-            yield at(config, path, "environment", f"is {shown(value)}", fix)
+            yield at(config, path, "environment", f"is {shown(value, 70)}", fix)
 
 
 def shared(config: Config) -> Findings:
@@ -120,7 +123,7 @@ def keys(config: Config, block: Block) -> Findings:
         if not is_right(key, value) and (key in block.settings or not block.path):
             fix = f'"{key}": {wanted}'
             rule = "worker-name" if key == "name" else key.replace("_", "-")
-            yield at(config, path, rule, f"is {shown(value)}", fix)
+            yield at(config, path, rule, f"is {shown(value, 70)}", fix)
     for key, fix in UNWANTED.items():
         if block.settings.get(key):
             yield at(config, (*block.path, key), key.replace("_", "-"), "stands here", fix)
@@ -166,39 +169,32 @@ def names(key: str, value: Any) -> list[str]:
     return [str(item.get("binding", item.get(name, key))) for item in given]
 
 
-def guard(config: Config, block: Block) -> Findings:
+def guard(config: Config, block: Block, project: Project) -> Findings:
     """The vars as the guard itself judges them. What only the top level has is not named again."""
-    values = block.settings.get("vars")
-    values = values if isinstance(values, dict) else {}
-    for name, problem in refusals({**GUARD_VARS, **values} if block.path else values):
+    values = block.vars
+    for name, problem in refusals({**GUARD_VARS, **values} if block.path else values, project):
         if PLACEHOLDER not in json.dumps(values.get(name)).upper():  # `placeholders` names those
             path, fix = (*block.path, "vars", name), f"Correct {name}; see docs/SETUP.md."
             yield at(config, path, "setting", problem, fix)
 
 
-def is_local(values: dict[str, Any]) -> bool:
-    """Whether the keys would come from the machine that the Worker runs on."""
-    return str(values.get("TEAM_DOMAIN")).lower().startswith("http://")
-
-
-def refusals(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def refusals(values: dict[str, Any], project: Project) -> Iterator[tuple[str, str]]:
     """Each var that the guard does not take, with what is wrong with it."""
-    if shape.EXPOSURE != "none":
-        settings, given = guard_settings(), dict(values)
-        for _ in GUARD_VARS:  # it names one at a time
-            try:
-                settings.load(given)
-            except settings.NotConfigured as error:
-                yield error.setting, error.problem
-                given[error.setting] = GUARD_VARS[error.setting]
-    if is_local(values):
-        yield "TEAM_DOMAIN", "is for your own machine. It belongs in .dev.vars"
-    if (ROOT / "src" / "guard" / "bound.py").is_file():
-        rules = guard_module("values")
+    given = dict(values)
+    for _ in GUARD_VARS if project.shape.edge else ():  # it names one at a time
         try:
-            if not rules.strings("ALLOWED_WORKERS", values.get("ALLOWED_WORKERS")):
-                yield "ALLOWED_WORKERS", "names nobody, so nobody could be let in"
-        except rules.NotConfigured as error:
+            guard_rules.settings(project.root, given)
+        except guard_rules.NotConfigured as error:
+            yield error.setting, error.problem
+            given[error.setting] = GUARD_VARS[error.setting]
+    if guard_rules.is_local(values):
+        yield "TEAM_DOMAIN", "is for your own machine. It belongs in .dev.vars"
+    if project.shape.binding:
+        name = "ALLOWED_WORKERS"
+        try:
+            if not guard_rules.strings(project.root, name, values.get(name)):
+                yield name, "names nobody, so nobody could be let in"
+        except guard_rules.NotConfigured as error:
             yield error.setting, error.problem
 
 
@@ -207,10 +203,9 @@ def secrets(config: Config, block: Block) -> Findings:
 
     https://developers.cloudflare.com/workers/configuration/secrets/
     """
-    values = block.settings.get("vars")
     command = "npx wrangler preview secret put" if block.is_previews else "npx wrangler secret put"
     environment = f" --env {shlex.quote(block.path[1])}" if block.path[:1] == ("env",) else ""
-    for name, value in values.items() if isinstance(values, dict) else ():
+    for name, value in block.vars.items():
         text = value if isinstance(value, str) else ""
         if (text and SECRET_NAME.search(name)) or PASSWORD_IN_URL.search(text):
             path = (*block.path, "vars", name)
@@ -224,7 +219,7 @@ def services(config: Config, block: Block) -> Findings:
 
     https://developers.cloudflare.com/workers-vpc/
     """
-    for index, item in enumerate(items(block, "services")):
+    for index, item in enumerate(block.items("services")):
         binding = item if isinstance(item, dict) else {}
         number = str(binding.get("service_id", binding.get("service")))
         if UUID.fullmatch(number) or {"service_id", "tunnel_id", "network_id"} & set(binding):

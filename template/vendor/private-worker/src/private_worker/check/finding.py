@@ -1,11 +1,9 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """What `check` looks for, rule by rule, and one finding of it."""
 
-import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from .project import Block, Config, Way
+from ..config import Config, Way
 
 # Each rule and why it matters. The name is what `--json` shows and what `--allow` takes.
 WHY = {
@@ -32,6 +30,7 @@ WHY = {
     "compatibility-date": "It decides which Python runs. The tests run Python 3.14.",
     "compatibility-flags": "They decide whether Python runs, and which.",
     "other-config": "wrangler takes that file first. What wrangler.jsonc says is not deployed.",
+    "edited-file": "Nobody has tested the guard like this, and an update may undo the edit.",
     "version": "Another version deploys something else than what was tested, or nothing.",
     "not-a-repository": "Only git knows which files are published. None was looked through.",
     "secret": "Whoever reads the repository can use it, its history included.",
@@ -60,15 +59,3 @@ def at(config: Config, path: Way, rule: str, wrong: str, fix: str) -> Finding:
     """A finding in wrangler.jsonc. `wrong` goes on after the name of what stands at `path`."""
     wrong = f"{'.'.join(map(str, path))} {wrong}"
     return Finding(rule, config.path.name, config.line(path), wrong, fix)
-
-
-def items(block: Block, key: str) -> list[Any]:
-    """What stands in a list of wrangler.jsonc; nothing when it is no list."""
-    value = block.settings.get(key)
-    return value if isinstance(value, list) else []
-
-
-def shown(value: object) -> str:
-    """A value of wrangler.jsonc for a terminal: ASCII, on one line, and not too long."""
-    text = json.dumps(value)
-    return text if len(text) <= 70 else text[:67] + "..."

@@ -1,4 +1,3 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """What `check` looks for in the repository and on this machine. Each function is one idea."""
 
 import os
@@ -6,9 +5,11 @@ import re
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
+from ..project import Problem
+from ..text import read
 from .finding import Finding, Findings
-from .project import ROOT
 
 LARGEST = 5_000_000  # bytes; a longer file is data, and is not looked through
 LOCAL_FIX = "Name it in .gitignore. If git has it, replace its secrets and: git rm --cached {}"
@@ -54,25 +55,25 @@ TOOLS = (
 )
 
 
-def findings() -> Findings:
+def findings(root: Path) -> Findings:
     """All that is wrong around wrangler.jsonc."""
-    status, out = said("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    status, out = said(root, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     files = set() if status else set(out.split("\0")) - {""}
     for name in sorted(files):
         yield from file_name(name)
-        yield from file_content(name)
+        yield from file_content(root, name)
     if not files:  # no repository, no git, or one further up that ignores this folder
         wrong = "git does not know the files of this folder"
         yield Finding("not-a-repository", ".", 0, wrong, "git init && git add --all")
-    yield from versions()
-    yield from tools()
+    yield from versions(root)
+    yield from tools(root)
 
 
-def said(*command: str) -> tuple[int, str]:
+def said(root: Path, *command: str) -> tuple[int, str]:
     """A program's exit status and output. One that does not start, or hangs, has failed."""
     try:
         program = shutil.which(command[0]) or command[0]  # on Windows `npm` has an ending
-        done = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, timeout=10)
+        done = subprocess.run([program, *command[1:]], cwd=root, capture_output=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return 1, ""
     return done.returncode, os.fsdecode(done.stdout)
@@ -86,9 +87,9 @@ def file_name(name: str) -> Findings:
             yield Finding(rule, name, 0, wrong, fix)
 
 
-def file_content(name: str) -> Findings:
+def file_content(root: Path, name: str) -> Findings:
     """Merge markers and secrets, each kind once. A secret itself is never part of the report."""
-    path = ROOT / name
+    path = root / name
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
             return
@@ -106,12 +107,12 @@ def file_content(name: str) -> Findings:
             yield Finding(rule, name, line, f"Here stands {kind}{more}", fix)
 
 
-def versions() -> Findings:
+def versions(root: Path) -> Findings:
     """What package.json and pyproject.toml ask for."""
     for file, pattern, oldest in VERSIONS:
         try:
-            text = (ROOT / file).read_text(encoding="utf-8")
-        except (OSError, ValueError):
+            text = read(root / file)
+        except Problem:
             text = ""
         match = re.search(pattern, text, re.MULTILINE)
         if not match or numbers(match[1]) < numbers(oldest):
@@ -125,10 +126,10 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(digits) for digits in re.findall(r"\d{1,9}", text)[:3])
 
 
-def tools() -> Findings:
+def tools(root: Path) -> Findings:
     """The programs that tests and deploys run."""
     for name, oldest, source in TOOLS:
-        status, answer = said(name, "--version")
+        status, answer = said(root, name, "--version")
         found = () if status else numbers(answer)
         if found < numbers(oldest):
             version = ".".join(map(str, found))

@@ -1,4 +1,3 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """`provision`: sets up Cloudflare Access for this Worker. Without --apply it only shows the plan.
 
 It walks through `_steps` twice: dry, which gives the plan and finds what would stop it; and, with
@@ -10,12 +9,15 @@ import argparse
 import re
 import sys
 
-from . import shape
-from .api import NotFound, account_id, client, get
+from .. import guard_rules
+from ..api import NotFound, account_id, client, get
+from ..config import PLACEHOLDER, Config
+from ..guard_rules import ANYONE
+from ..project import WRANGLER, Problem
+from ..text import plain, shown
 from .application import login_method, protect
-from .project import PLACEHOLDER, Config, Problem, guard_settings, plain
 from .service_tokens import client_id_of, command, service_tokens
-from .walk import ANYONE, CHANGE, KEEP, Row, Walk, called, field_of, object_of, show
+from .walk import CHANGE, KEEP, Walk, called, field_of, object_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    config = Config()
+    config = Config(options.project.root / WRANGLER)
     config.block(options.env)  # a wrong --env is named before anything is asked
     api = client()
     account = account_id(api, options.account_id, config)
@@ -58,7 +60,8 @@ def _carry_out(real: Walk) -> int:
     except (Problem, KeyboardInterrupt) as error:
         done = "; ".join(real.done) or "nothing"
         done = f"done so far: {done}. To go on, run it again."
-        print(f"ops: {str(error) or 'stopped'}\nops: {done}", file=sys.stderr)
+        for line in (str(error) or "stopped", done):
+            print(f"private-worker: {line}", file=sys.stderr)
         return 1 if isinstance(error, Problem) else 130
     return 0
 
@@ -81,7 +84,7 @@ def _team(walk: Walk) -> str:
     pattern = r"[a-z0-9-]+\.cloudflareaccess\.com"
     domain = field_of(found, "auth_domain", pattern, "the Zero Trust organisation")
     walk.note(KEEP, f"team domain {domain}")
-    if shape.MACHINES and not found.get("strict_service_token_auth"):
+    if walk.shape.machines and not found.get("strict_service_token_auth"):
         where = "Zero Trust > Access controls > Access settings"
         walk.by_hand.append(f"Turn on strict service token authentication in {where}")
     return f"https://{domain}"
@@ -92,7 +95,7 @@ def _worker(walk: Walk) -> str:
     try:
         found = get(walk.api, walk.path("workers/workers", walk.worker))
     except NotFound:
-        said = f"account {walk.account} has no Worker {show(walk.worker)}"
+        said = f"account {walk.account} has no Worker {shown(walk.worker)}"
         raise Problem(f"{said}: first {walk.deploy}, or give its --account-id") from None
     worker = object_of(found, "the Worker")
     walk.note(KEEP, f"Worker {called(worker)}")
@@ -104,16 +107,15 @@ def _who(walk: Walk, team: str) -> tuple[list[str], list[str] | None]:
 
     ANYONE leaves it to the owner's policies. None instead of Client IDs: we fill them in.
     """
-    guard, given = guard_settings(), walk.block.settings.get("vars")
-    values: Row = {**given} if isinstance(given, dict) else {}
-    values |= {"TEAM_DOMAIN": team, "POLICY_AUD": "0" * 64}  # these two are filled in, too
+    # The first two are filled in, too.
+    values = {**walk.block.vars, "TEAM_DOMAIN": team, "POLICY_AUD": "0" * 64}
     listed = str(values.get("ALLOWED_SERVICE_TOKENS"))
-    unset = shape.MACHINES and PLACEHOLDER in listed and "," not in listed
+    unset = walk.shape.machines and PLACEHOLDER in listed and "," not in listed
     if unset:
         values["ALLOWED_SERVICE_TOKENS"] = [ANYONE]
     try:
-        settings = guard.load(values)
-    except guard.NotConfigured as error:
+        settings = guard_rules.settings(walk.root, values)
+    except guard_rules.NotConfigured as error:
         raise Problem(f"wrangler.jsonc, {walk.block.name}: {error}; write it there first") from None
     return sorted(settings.emails), None if unset else sorted(settings.service_tokens)
 
@@ -137,7 +139,7 @@ def _write_settings(walk: Walk, team: str, aud: str, client_ids: list[str]) -> N
             if old.get(name) != value:
                 at = (*path, "vars", name)
                 walk.config.put(at, value)
-                details.append(f"{'.'.join(at)}: {show(old.get(name))} -> {show(value)}")
+                details.append(f"{'.'.join(at)}: {shown(old.get(name))} -> {shown(value)}")
     if walk.apply and details:
         walk.config.save()
     walk.note(CHANGE if details else KEEP, "wrangler.jsonc", details)

@@ -1,4 +1,3 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """The Access application in front of the Worker, its policies and its login method.
 
 https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/
@@ -6,10 +5,11 @@ https://developers.cloudflare.com/cloudflare-one/access-controls/applications/ht
 
 import re
 
-from . import shape
-from .api import get
-from .project import Problem
-from .walk import ANYONE, KEEP, Row, Walk, called, differences, field_of, list_of, only
+from ..api import get
+from ..config import routes_of
+from ..guard_rules import ANYONE
+from ..project import Problem
+from .walk import KEEP, Row, Walk, called, differences, field_of, list_of, only
 
 APPLICATIONS = "Zero Trust > Access controls > Applications"
 LOGINS = {"otp": ("onetimepin", "One-time PIN login"), "cloudflare": ("cloudflare", "Cloudflare")}
@@ -21,9 +21,9 @@ def login_method(walk: Walk) -> str | None:
     New organisations have no one-time PIN until it is added, and there can be only one.
     https://developers.cloudflare.com/cloudflare-one/integrations/identity-providers/one-time-pin/
     """
-    if shape.IDENTITY_PROVIDER == "existing":
+    if walk.shape.identity_provider == "existing":
         return None
-    kind, name = LOGINS[shape.IDENTITY_PROVIDER]
+    kind, name = LOGINS[walk.shape.identity_provider]
     for row in walk.listed("access/identity_providers"):
         if row.get("type") == kind:
             walk.note(KEEP, f"login method {called(row)}")
@@ -45,7 +45,7 @@ def protect(
     ids = [row["id"] for row in ours]
     policies = [row for row in attached if theirs and row.get("id") not in ids] + ours
     links = [{"id": row.get("id"), "precedence": n} for n, row in enumerate(policies, 1)]
-    wanted = {**_fields(found or {}, destinations, login), "policies": links}
+    wanted = {**_fields(walk, found or {}, destinations, login), "policies": links}
     if theirs:
         walk.by_hand.append(f'["*"] lets in whom your own policies admit: {APPLICATIONS}')
     if found is None:
@@ -75,7 +75,7 @@ def _policies(walk: Walk, emails: list[str], tokens: list[Row], reusable: list[R
     if emails and ANYONE not in emails:
         rules: list[Row] = [{"email": {"email": email}} for email in emails]
         wanted["people"] = {"decision": "allow", "include": rules}
-        wanted["people"]["session_duration"] = shape.SESSION_DURATION
+        wanted["people"]["session_duration"] = walk.shape.session_duration
     if tokens:
         rules = [{"service_token": {"token_id": row["id"]}} for row in tokens]
         wanted["service tokens"] = {"decision": "non_identity", "include": rules}
@@ -93,13 +93,13 @@ def _policies(walk: Walk, emails: list[str], tokens: list[Row], reusable: list[R
 
 def _destinations(walk: Walk, worker: str) -> list[Row]:
     """What the application must cover: the Worker, or the public addresses in wrangler.jsonc."""
-    if shape.ACCESS_SCOPE == "worker":
+    if walk.shape.access_scope == "worker":
         return [{"type": "worker", "worker_id": worker}]
-    settings = {**walk.config.data, **walk.block.settings}  # an environment inherits both
-    routes, uris = settings.get("routes"), []
-    for route in routes if isinstance(routes, list) else []:
-        pattern = route.get("pattern") if isinstance(route, dict) else route
-        uris.append(re.sub(r"^https?://|/\*?$", "", str(pattern)).lower())
+    settings = walk.config.inherited(walk.options.env)
+    patterns = [route.pattern for route in routes_of(settings)]
+    if "" in patterns:
+        raise Problem(f"wrangler.jsonc, {walk.block.name}: a route has no pattern; npm run check")
+    uris = [re.sub(r"^https?://|/\*?$", "", pattern).lower() for pattern in patterns]
     if settings.get("workers_dev") is True:
         answer = get(walk.api, walk.path("workers/subdomain"))
         name = field_of(answer, "subdomain", r"[a-z0-9-]+", "the account on workers.dev")
@@ -122,7 +122,7 @@ def _find(walk: Walk, destinations: list[Row]) -> Row | None:
     return found
 
 
-def _fields(found: Row, destinations: list[Row], login: str | None) -> Row:
+def _fields(walk: Walk, found: Row, destinations: list[Row], login: str | None) -> Row:
     """The fields of the application that we manage; all others keep what they have."""
     there = list_of(found, "destinations")
     known = [_key(one) for one in there]
@@ -135,9 +135,9 @@ def _fields(found: Row, destinations: list[Row], login: str | None) -> Row:
         "options_preflight_bypass": False,
         "allow_authenticate_via_warp": False,
     }
-    if shape.HUMANS:
-        wanted["session_duration"] = shape.SESSION_DURATION
-    if shape.MACHINES:  # an error, where a program could do nothing with a login page
+    if walk.shape.humans:
+        wanted["session_duration"] = walk.shape.session_duration
+    if walk.shape.machines:  # an error, where a program could do nothing with a login page
         wanted["service_auth_401_redirect"] = True
     if login:
         wanted |= {"allowed_idps": [login], "auto_redirect_to_identity": True}

@@ -1,4 +1,3 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """The service tokens that get in. A new one's secret is handed over at once, and never stored.
 
 https://developers.cloudflare.com/cloudflare-one/access-controls/service-credentials/service-tokens/
@@ -13,9 +12,10 @@ import subprocess
 import sys
 from functools import partial
 
-from . import shape
-from .project import Problem, plain
-from .walk import ANYONE, Row, Walk, field_of, only, show
+from ..guard_rules import ANYONE
+from ..project import Problem
+from ..text import plain, shown
+from .walk import Row, Walk, field_of, only
 
 CREDENTIALS = "Zero Trust > Access controls > Service credentials"
 
@@ -28,7 +28,7 @@ def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
     names = walk.options.service_token or ([walk.worker] if client_ids is None else [])
     if not names and not client_ids:
         return []
-    if not shape.MACHINES:
+    if not walk.shape.machines:
         raise Problem("--service-token: this Worker was made without machine callers")
     listed = walk.listed("access/service_tokens")
     found: list[Row] = []
@@ -44,7 +44,7 @@ def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
         elif token not in found:
             found.append(token)
             lost = f"If nobody has its secret, rotate it in {CREDENTIALS}"
-            walk.by_hand.append(f"Service token {show(name)} was there already. {lost}")
+            walk.by_hand.append(f"Service token {shown(name)} was there already. {lost}")
     return found
 
 
@@ -56,14 +56,14 @@ def command(text: str) -> list[str]:
     """--secret-to as words, of which the first is a command on this machine."""
     words = shlex.split(text)
     if not words or not shutil.which(words[0]):
-        raise argparse.ArgumentTypeError(f"there is no command {show(text)}")
+        raise argparse.ArgumentTypeError(f"there is no command {shown(text)}")
     return words
 
 
 def _new_token(walk: Walk, name: str) -> Row:
     """Creates a token. Ctrl-C waits until its secret has been handed over."""
     if walk.options.apply and not walk.options.secret_to and not sys.stdout.isatty():
-        raise Problem(f"no terminal to show the secret of {show(name)} on: add --secret-to COMMAND")
+        raise Problem(f"no terminal to show the secret of {shown(name)} on: add --secret-to COMMAND")
     body = {"name": name, "duration": "8760h"}  # a year
     hand_over = partial(_hand_over, walk.options.secret_to, name)
     pressed: list[int] = []
@@ -81,7 +81,7 @@ def _hand_over(words: list[str] | None, name: str, token: Row) -> None:
     """Gives the secret away at once: Cloudflare never shows it again."""
     secret, client_id = plain(token.get("client_secret") or ""), client_id_of(token)
     if not secret:
-        raise Problem(f"service token {show(name)} came without its secret: {CREDENTIALS}")
+        raise Problem(f"service token {shown(name)} came without its secret: {CREDENTIALS}")
     if not words:
         return _show(client_id, secret)
     env = {**os.environ, "CF_ACCESS_CLIENT_ID": client_id, "CF_ACCESS_TOKEN_NAME": name}
@@ -96,7 +96,7 @@ def _hand_over(words: list[str] | None, name: str, token: Row) -> None:
         if kept:
             _show(client_id, secret)
         where = "stands above" if kept else f"is lost, rotate it: {CREDENTIALS}"
-        raise Problem(f"--secret-to: {said}; service token {show(name)} exists, its secret {where}")
+        raise Problem(f"--secret-to: {said}; service token {shown(name)} exists, its secret {where}")
 
 
 def _show(client_id: str, secret: str) -> None:

@@ -1,4 +1,3 @@
-# Managed by the private-worker template: do not edit, an update replaces it.
 """One walk over what `provision` sets up, and how it reads and writes a single object."""
 
 import argparse
@@ -9,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from . import shape
-from .api import get, rows, write
-from .project import Config, Problem, plain
+from ..api import get, rows, write
+from ..config import Config
+from ..project import WRANGLER, Problem, Project
+from ..text import plain, shown
 
 Row = dict[str, Any]  # an object as the API gives it: untrusted, and with fields we do not know
-ANYONE = "*"  # in a list of who may pass: whoever the Access policy admits
 NEW = "(new)"  # stands in the plan for what does not exist yet
 CREATE, CHANGE, KEEP = "+ create", "~ change", "= keep"
 # What a GET gives and a PUT does not take.
@@ -26,7 +25,9 @@ class Walk:
 
     def __init__(self, api: Any, account: str, options: argparse.Namespace, apply: bool) -> None:
         self.api, self.account, self.options, self.apply = api, account, options, apply
-        self.config = Config()
+        project: Project = options.project
+        self.root, self.shape = project.root, project.shape
+        self.config = Config(project.root / WRANGLER)
         self.block = self.config.block(options.env)
         self.worker = self.config.worker_name(options.env)
         self.lines: list[str] = []  # the plan
@@ -35,7 +36,7 @@ class Walk:
 
         environment = f" --env {shlex.quote(options.env)}" if options.env else ""
         self.deploy = f"uv run pywrangler deploy{environment}" if options.env else "npm run deploy"
-        subdomain = " --subdomain '<your-subdomain>'" if shape.EXPOSURE == "workers_dev" else ""
+        subdomain = " --subdomain '<your-subdomain>'" if self.shape.exposure == "workers_dev" else ""
         self.probe = "npm run probe" + " --" * bool(environment + subdomain)
         self.probe += environment + subdomain
 
@@ -57,9 +58,9 @@ class Walk:
 
     def create(self, kind: str, what: str, body: Row, at_once: Any = lambda made: None) -> Row:
         """POST, then `at_once` before anything else. The plan gets an object of placeholders."""
-        what = f"{what} {show(body['name'])}"
+        what = f"{what} {shown(body['name'])}"
         if not self.apply:
-            self.note(CREATE, what, [f"{name}: {show(value)}" for name, value in body.items()])
+            self.note(CREATE, what, [f"{name}: {shown(value)}" for name, value in body.items()])
             return {**body, "id": NEW, "aud": NEW, "client_id": NEW}
         made = object_of(write(self.api, "POST", self.path(kind), body), what)
         try:
@@ -83,7 +84,7 @@ class Walk:
 def differences(row: Row, wanted: Row) -> list[str]:
     """A line for each field that differs, old and new."""
     return [
-        f"{name}: {show(row.get(name))} -> {show(value)}"
+        f"{name}: {shown(row.get(name))} -> {shown(value)}"
         for name, value in wanted.items()
         if _comparable(row.get(name)) != _comparable(value)
     ]
@@ -108,7 +109,7 @@ def field_of(row: object, name: str, pattern: str, what: str) -> str:
     value = row.get(name) if isinstance(row, dict) else None
     if isinstance(value, str) and (value == NEW or re.fullmatch(pattern, value)):
         return value
-    raise Problem(f"Cloudflare's answer for {what} has no usable {name}: {show(value)}")
+    raise Problem(f"Cloudflare's answer for {what} has no usable {name}: {shown(value)}")
 
 
 def object_of(row: Any, what: str) -> Row:
@@ -122,9 +123,5 @@ def list_of(row: Row, name: str) -> list[Row]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def show(value: object) -> str:
-    return plain(json.dumps(value, ensure_ascii=False), 400)
-
-
 def called(row: Row) -> str:
-    return f"{show(row.get('name'))} ({plain(row.get('id'))})"
+    return f"{shown(row.get('name'))} ({plain(row.get('id'))})"

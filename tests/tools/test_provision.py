@@ -1,4 +1,4 @@
-"""`python -m ops provision` (issue 5): the real command and SDK against a stateful stand-in.
+"""`private-worker provision`: the real command and SDK against a stateful stand-in.
 
 What must be created is written here from the facts about Cloudflare Access, not from the command.
 """
@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 
 from cloudflare_api import Account, CloudflareApi, Json
+from command_run import COMMAND, environment, mind_ctrl_c, project, refused, run
 from conftest import Render
-from ops_run import environment, mind_ctrl_c, ops, project, refused
+from private_worker.project import FILE
 
 PRODUCTION = {
     "profile": "production",
@@ -54,7 +55,7 @@ class Setup:
 
     def run(self, *words: str, **env: str) -> Done:
         self.api.requests.clear()
-        return ops(self.folder, "provision", *words, env=self.env | env)
+        return run(self.folder, "provision", *words, env=self.env | env)
 
     def apply(self, *words: str, **env: str) -> Done:
         return self.run("--apply", "--secret-to", self.secret_to, *words, **env)
@@ -340,7 +341,7 @@ def _interrupt(setup: Setup, path: str) -> tuple[int, str]:
     """Ctrl-C while the POST to `path` waits for its answer: exit status and standard error."""
     setup.api.requests.clear()
     running = subprocess.Popen(
-        [sys.executable, "-m", "ops", "provision", "--apply", "--secret-to", setup.secret_to],
+        [*COMMAND, "provision", "--apply", "--secret-to", setup.secret_to],
         cwd=setup.folder,
         env=environment(**setup.env),
         stdout=subprocess.DEVNULL,
@@ -365,7 +366,7 @@ def test_ctrl_c(make: Make) -> None:
         setup.api.fail("POST", f"{path}$", 0, delay=1.5, late=True)
         status, errors = _interrupt(setup, path)
         assert status == 130 and "Traceback" not in errors
-        assert "ops: stopped" in errors and "To go on, run it again." in errors
+        assert "private-worker: stopped" in errors and "To go on, run it again." in errors
         assert done in errors
     [secret] = setup.api.secrets
     assert [row[0] for row in setup.handed_over] == [secret]
@@ -610,11 +611,11 @@ def test_hostnames(make: Make) -> None:
     refused(setup.apply(), "several applications", older["id"], "copy")
 
 
-def _at_a_terminal(setup: Setup, *words: str, keys: bytes = b"") -> tuple[int, str]:
-    """The command at a terminal: exit status, and what is shown. `keys` answer its question."""
+def _at_a_terminal(setup: Setup, *words: str) -> tuple[int, str]:
+    """The command at a terminal: exit status, and what is shown."""
     ours, theirs = pty.openpty()
     running = subprocess.Popen(
-        [sys.executable, "-m", "ops", "provision", *words],
+        [*COMMAND, "provision", *words],
         cwd=setup.folder,
         env=environment(**setup.env, TERM="xterm"),
         stdin=theirs,
@@ -626,9 +627,6 @@ def _at_a_terminal(setup: Setup, *words: str, keys: bytes = b"") -> tuple[int, s
     try:
         while part := os.read(ours, 4096):
             shown += part
-            if keys and b"Which account?" in shown:
-                os.write(ours, keys)
-                keys = b""
     except OSError:  # what Linux says when the other side is closed
         pass
     os.close(ours)
@@ -644,17 +642,6 @@ def test_a_secret_on_the_terminal(make: Make) -> None:
         assert shown.count(secret) == 1 and token["client_id"] in shown
         assert token["client_id"] in setup.wrangler.read_text()
         assert not [data for data in setup.files().values() if secret.encode() in data]
-
-
-def test_an_account_is_chosen_at_the_terminal(make: Make) -> None:
-    setup = make()
-    other = setup.api.account("Other", "other-team")
-    second = max(setup.account.id, other.id)
-    _, shown = _at_a_terminal(setup, keys=b"\x1b[B\r")
-    expected = f"Account {second}" if second == setup.account.id else f"{second} has no Worker"
-    assert expected in shown
-    status, _ = _at_a_terminal(setup, keys=b"\x03")
-    assert status == 130
 
 
 def test_a_secret_that_nobody_took(make: Make) -> None:
@@ -769,7 +756,7 @@ def test_people_only(make: Make) -> None:
 
     # The other choice: they log in with their Cloudflare accounts.
     setup.api.denied = {"service_tokens"}
-    shape = setup.folder / "ops" / "shape.py"
+    shape = setup.folder / FILE
     shape.write_text(shape.read_text().replace('"existing"', '"cloudflare"'))
     well(setup.apply())
     [login] = setup.account.identity_providers.values()

@@ -1,14 +1,12 @@
-"""Issue 5, "keeping comments and layout": `ops/project.py` reads wrangler.jsonc as wrangler does,
-and changes one value without touching the rest."""
+"""wrangler.jsonc is read as wrangler reads it, and one value changed without touching the rest; the
+guard's rules are read from the project."""
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import json5
@@ -16,27 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from command_run import environment, project
 from conftest import Render
-from ops_run import environment
+from private_worker import guard_rules
+from private_worker.config import Config, routes_of
+from private_worker.project import Problem
 
 
-@pytest.fixture(scope="module")
-def module(rendered: Render) -> ModuleType:
-    """`ops/project.py` of a rendered project."""
-    path = rendered() / "ops" / "project.py"
-    spec = importlib.util.spec_from_file_location("rendered_ops_project", path)
-    assert spec and spec.loader
-    found = importlib.util.module_from_spec(spec)
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    spec.loader.exec_module(found)
-    sys.dont_write_bytecode = before
-    return found
-
-
-def config(module: ModuleType, folder: Path, text: str | bytes) -> Any:
+def config(folder: Path, text: str | bytes) -> Config:
     path = folder / "wrangler.jsonc"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return module.Config(path)
+    return Config(path)
 
 
 # --- Reading -------------------------------------------------------------------------------------
@@ -89,14 +77,14 @@ READ: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", READ)
-def test_read(name: str, module: ModuleType, tmp_path: Path) -> None:
+def test_read(name: str, tmp_path: Path) -> None:
     text, wanted = READ[name]
     if wanted is None:
-        with pytest.raises(module.Problem, match=r"^wrangler\.jsonc .*") as caught:
-            config(module, tmp_path, text)
+        with pytest.raises(Problem, match=r"^wrangler\.jsonc .*") as caught:
+            config(tmp_path, text)
         assert "\n" not in str(caught.value)
     else:
-        assert config(module, tmp_path, text).data == wanted
+        assert config(tmp_path, text).data == wanted
 
 
 @pytest.mark.slow
@@ -141,11 +129,9 @@ def test_wrangler_reads_the_same(node_modules: Path, node: Path, tmp_path: Path)
     ],
     ids=("latin-1", "line", "list", "null", "deep", "deeper", "digits", "twice", "twice-escaped"),
 )
-def test_refusal_says_what_is_wrong(
-    content: bytes, part: str, module: ModuleType, tmp_path: Path
-) -> None:
-    with pytest.raises(module.Problem, match=part):
-        config(module, tmp_path, content)
+def test_refusal_says_what_is_wrong(content: bytes, part: str, tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=part):
+        config(tmp_path, content)
 
 
 @pytest.mark.parametrize(
@@ -161,25 +147,25 @@ def test_refusal_says_what_is_wrong(
     ],
     ids=("quotes", "escapes", "comments", "texts", "twice", "one-twice", "blanks"),
 )
-def test_broken_file_is_refused_in_no_time(text: str, module: ModuleType, tmp_path: Path) -> None:
+def test_broken_file_is_refused_in_no_time(text: str, tmp_path: Path) -> None:
     started = time.monotonic()
-    with pytest.raises(module.Problem, match="is not JSON"):
-        config(module, tmp_path, text)
+    with pytest.raises(Problem, match="is not JSON"):
+        config(tmp_path, text)
     assert time.monotonic() - started < 3
 
 
-def test_deep_is_deep(module: ModuleType, tmp_path: Path) -> None:
+def test_deep_is_deep(tmp_path: Path) -> None:
     """Brackets in text do not count, and what is allowed can be found and changed."""
     inner = '{"a": ' * 60 + '"' + "[" * 99 + '"' + "}" * 60
-    read = config(module, tmp_path, inner)
+    read = config(tmp_path, inner)
     read.put(("a",) * 60, "x")
     assert read.get(("a",) * 60) == "x"
 
 
-def test_missing_file(module: ModuleType, tmp_path: Path) -> None:
+def test_missing_file(tmp_path: Path) -> None:
     for path in (tmp_path / "wrangler.jsonc", tmp_path):
-        with pytest.raises(module.Problem, match="cannot be read"):
-            module.Config(path)
+        with pytest.raises(Problem, match="cannot be read"):
+            Config(path)
 
 
 # --- Finding one's way ---------------------------------------------------------------------------
@@ -201,10 +187,10 @@ LAYOUT = """\
 """
 
 
-def test_line(module: ModuleType, tmp_path: Path) -> None:
+def test_line(tmp_path: Path) -> None:
     """Of the value, or of the last part of the way that is there."""
     for text in (LAYOUT, "\ufeff" + LAYOUT.replace("\n", "\r\n")):
-        read = config(module, tmp_path, text)
+        read = config(tmp_path, text)
         for path, line in {
             (): 2,
             ("a",): 3,
@@ -223,9 +209,8 @@ def test_line(module: ModuleType, tmp_path: Path) -> None:
             assert read.line(path) == line, path
 
 
-def test_blocks_and_names(module: ModuleType, tmp_path: Path) -> None:
+def test_blocks_and_names(tmp_path: Path) -> None:
     read = config(
-        module,
         tmp_path,
         json.dumps(
             {
@@ -253,12 +238,12 @@ def test_blocks_and_names(module: ModuleType, tmp_path: Path) -> None:
     assert read.worker_name("staging") == "api-staging"
     assert read.worker_name("eu.west") == "api-of-europe"
     for name in ("production", "broken", "previews"):
-        with pytest.raises(module.Problem, match=f"--env {name}"):
+        with pytest.raises(Problem, match=f"--env {name}"):
             read.block(name)
     assert read.get(("env", "staging", "vars", "A")) == 2
     assert read.get(("env", "broken", "vars")) is None
-    with pytest.raises(module.Problem, match='"name"'):
-        config(module, tmp_path, '{"name": ""}').worker_name(None)
+    with pytest.raises(Problem, match='"name"'):
+        config(tmp_path, '{"name": ""}').worker_name(None)
 
 
 # --- Changing one value --------------------------------------------------------------------------
@@ -321,7 +306,6 @@ def changes(draw: st.DrawFn) -> tuple[str, dict[str, Any], tuple[str, ...]]:
 @settings(max_examples=250, deadline=None)
 @given(change=changes(), value=VALUES, mark=st.booleans())
 def test_put_changes_one_value_and_nothing_else(
-    module: ModuleType,
     tmp_path_factory: pytest.TempPathFactory,
     change: tuple[str, dict[str, Any], tuple[str, ...]],
     value: Any,
@@ -329,7 +313,7 @@ def test_put_changes_one_value_and_nothing_else(
 ) -> None:
     text, data, path = change
     text = "\ufeff" * mark + text
-    read = config(module, tmp_path_factory.getbasetemp(), text)
+    read = config(tmp_path_factory.getbasetemp(), text)
     assert read.data == data
     wanted = json.loads(json.dumps(data))
     parent: Any = wanted
@@ -382,18 +366,18 @@ def holds(text: str, value: Any) -> bool:
     ],
 )
 def test_put_keeps_the_layout(
-    before: str, path: tuple[str, ...], after: str, module: ModuleType, tmp_path: Path
+    before: str, path: tuple[str, ...], after: str, tmp_path: Path
 ) -> None:
-    read = config(module, tmp_path, before)
+    read = config(tmp_path, before)
     read.put(path, ["x"])
     assert read.text == after
 
 
-def test_put_needs_the_object(module: ModuleType, tmp_path: Path) -> None:
+def test_put_needs_the_object(tmp_path: Path) -> None:
     text = '{"env": {"staging": {}}, "vars": [{}], "main": "x"}'
     for path in (("no", "A"), ("env", "staging", "vars", "A"), ("vars", "A"), ("main", "A")):
-        read = config(module, tmp_path, text)
-        with pytest.raises(module.Problem, match="has no object"):
+        read = config(tmp_path, text)
+        with pytest.raises(Problem, match="has no object"):
             read.put(path, 1)
         assert read.text == text
 
@@ -402,7 +386,7 @@ def test_put_needs_the_object(module: ModuleType, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes and links of POSIX")
-def test_save(module: ModuleType, tmp_path: Path) -> None:
+def test_save(tmp_path: Path) -> None:
     """Mode, line ends and byte order mark stay; a link stays a link; nothing else is left."""
     real = tmp_path / "real"
     real.mkdir()
@@ -412,7 +396,7 @@ def test_save(module: ModuleType, tmp_path: Path) -> None:
     path.chmod(0o640)
     link = tmp_path / "wrangler.jsonc"
     link.symlink_to(path)
-    read = module.Config(link)
+    read = Config(link)
     read.put(("a",), 2)
     inode = path.stat().st_ino
     read.save()
@@ -424,55 +408,72 @@ def test_save(module: ModuleType, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
-def test_save_that_fails(module: ModuleType, tmp_path: Path) -> None:
-    read = config(module, tmp_path, '{"a": 1}')
+def test_save_that_fails(tmp_path: Path) -> None:
+    read = config(tmp_path, '{"a": 1}')
     read.put(("a",), 2)
     read.path.unlink()
     read.path.mkdir()  # so that no file can take the name, not even for root
     (read.path / "x").touch()
-    with pytest.raises(module.Problem, match=r"wrangler\.jsonc cannot be written: \w+"):
+    with pytest.raises(Problem, match=r"wrangler\.jsonc cannot be written: \w+"):
         read.save()
     assert os.listdir(tmp_path) == ["wrangler.jsonc"]
+
+
+# --- Addresses -----------------------------------------------------------------------------------
+
+
+def test_routes() -> None:
+    """Each item of `routes`, then `route`, whatever stands there."""
+    domain = {"pattern": "api.example.com", "custom_domain": True}
+    given: dict[str, object] = {"routes": [domain, "a.example.com/*", 7, {}, {"pattern": 1}]}
+    routes = routes_of({**given, "route": "b.example.com/*"})
+    assert [route.pattern for route in routes] == [
+        "api.example.com",
+        "a.example.com/*",
+        "",
+        "",
+        "",
+        "b.example.com/*",
+    ]
+    assert [route.way for route in routes] == [*(("routes", n) for n in range(5)), ("route",)]
+    assert routes[0].fields == domain and routes[1].fields == {} and routes[2].value == 7
+    assert routes_of({}) == routes_of({"routes": "x", "route": None}) == []
 
 
 # --- The guard's rules ---------------------------------------------------------------------------
 
 
 def test_guard_rules_without_the_runtime(rendered: Render) -> None:
-    """The guard's own `load` answers on a machine that has no `js` and no `workers` module."""
-    script = (
-        "from ops.project import guard_module, guard_settings\n"
-        "settings = guard_settings()\n"
-        "try:\n"
-        "    settings.load({'TEAM_DOMAIN': 'acme'})\n"
-        "except settings.NotConfigured as error:\n"
-        "    print(error.setting)\n"
-        "print(guard_module('values').NotConfigured is settings.NotConfigured)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=rendered(),
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert (done.stdout, done.stderr) == ("POLICY_AUD\nTrue\n", "")
+    """The guard's own `load` answers on a machine that has no `js` and no `workers` module, and
+    an imported `guard` stays what it is."""
+    before = sys.modules.get("guard")
+    root = rendered(profile="personal")
+    good = {"TEAM_DOMAIN": "acme", "POLICY_AUD": "0" * 64, "ALLOWED_EMAILS": "Ann@Example.com"}
+    settings = guard_rules.settings(root, good)
+    assert settings.issuer == "https://acme.cloudflareaccess.com"
+    assert settings.emails == {"ann@example.com"} and settings.service_tokens == set()
+    with pytest.raises(guard_rules.NotConfigured, match="^POLICY_AUD is missing") as caught:
+        guard_rules.settings(root, {"TEAM_DOMAIN": "acme"})
+    assert (caught.value.setting, caught.value.problem[:10]) == ("POLICY_AUD", "is missing")
+    assert guard_rules.strings(root, "A", "x, y") == ["x", "y"]
+    with pytest.raises(guard_rules.NotConfigured, match="^A "):
+        guard_rules.strings(root, "A", 7)
+    assert sys.modules.get("guard") is before
 
 
-def test_guard_that_cannot_be_read(rendered: Render) -> None:
-    """A project without an address has no `settings`: one line, no traceback."""
-    script = (
-        "from ops.project import Problem, guard_settings\n"
-        "try:\n"
-        "    guard_settings()\n"
-        "except Problem as problem:\n"
-        "    print(problem)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=rendered(profile="internal"),
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.startswith("src/guard cannot be read") and done.stderr == ""
+def test_guards_of_two_projects(rendered: Render) -> None:
+    """Each project is judged by its own guard."""
+    good = {"TEAM_DOMAIN": "acme", "POLICY_AUD": "0" * 64, "ALLOWED_EMAILS": "ann@example.com"}
+    both = {**good, "ALLOWED_SERVICE_TOKENS": "x.access"}
+    assert not guard_rules.settings(rendered(profile="personal"), both).service_tokens
+    assert guard_rules.settings(rendered(profile="production"), both).service_tokens
+
+
+def test_guard_that_cannot_be_read(rendered: Render, tmp_path: Path) -> None:
+    """A project without an address has no `settings`; and a file is broken: one line each."""
+    broken = project(rendered, tmp_path, profile="personal")
+    (broken / "src" / "guard" / "values.py").write_text("def (")
+    for root in (rendered(profile="internal"), broken):
+        with pytest.raises(Problem, match="^src/guard cannot be read: .*copier recopy") as caught:
+            guard_rules.settings(root, {})
+        assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Issue 5, `check`: what is wrong in wrangler.jsonc, the repository and on the machine is found.
+"""`check`: what is wrong in wrangler.jsonc, the repository and on the machine is found.
 
 Every command is a real process in a rendered project. Most rules are tried in environments of one
 wrangler.jsonc, one for each mistake, so that one process judges dozens of them: what it says of an
@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,9 +23,10 @@ from typing import Any, NamedTuple
 import pytest
 
 import shapes
+from command_run import AUD, COMMAND, FILLED, environment, mind_ctrl_c, project, refused, run
 from conftest import Render, git
 from files import read_jsonc
-from ops_run import AUD, FILLED, environment, mind_ctrl_c, ops, project, refused
+from private_worker.check.configuration import NOT_INHERITED
 
 Config = dict[str, Any]
 Found = dict[str, Any]
@@ -97,7 +99,7 @@ def write(folder: Path, config: Config) -> None:
 
 def check(folder: Path, *words: str, **env: str) -> list[Found]:
     """What `check --json` finds. Its exit status must agree."""
-    done = ops(folder, "check", "--json", *words, env=env)
+    done = run(folder, "check", "--json", *words, env=env)
     assert done.stderr == "", done.stderr
     answer = json.loads(done.stdout)
     assert answer["ok"] is (not answer["findings"])
@@ -592,7 +594,7 @@ def test_placeholders(rendered: Render, tmp_path: Path) -> None:
     assert "REPLACE_WITH_AUD_TAG" in text and "api.REPLACE_WITH_ZONE" in text
 
 
-def test_not_inherited_is_what_wrangler_says(rendered: Render, node_modules: Path) -> None:
+def test_not_inherited_is_what_wrangler_says(node_modules: Path) -> None:
     """The list in the code is the one of the installed wrangler. Its schema leaves out three."""
     schema = json.loads((node_modules / "wrangler/config-schema.json").read_text())["definitions"]
     marked = {
@@ -602,18 +604,10 @@ def test_not_inherited_is_what_wrangler_says(rendered: Render, node_modules: Pat
     }
     assert len(marked) > 30
     previews = set(schema["PreviewsConfig"]["properties"])
-    script = "from ops.check_config import NOT_INHERITED; print(*NOT_INHERITED)"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=rendered(**CUSTOM_DOMAIN),
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    listed = done.stdout.split()
-    assert len(listed) == len(set(listed))
-    assert set(listed) == marked | {"durable_objects", "k2", "version_metadata"}
-    assert set(listed) <= previews
+    listed = set(NOT_INHERITED)
+    assert len(listed) == len(NOT_INHERITED)
+    assert listed == marked | {"durable_objects", "k2", "version_metadata"}
+    assert listed <= previews
 
 
 # --- The file as a whole -------------------------------------------------------------------------
@@ -692,7 +686,7 @@ def test_unreadable_configuration(
     (folder / "wrangler.jsonc").unlink()
     if content is not None:
         (folder / "wrangler.jsonc").write_bytes(content)
-    refused(ops(folder, "check", "--json"), "wrangler.jsonc", part)
+    refused(run(folder, "check", "--json"), "wrangler.jsonc", part)
 
 
 def test_other_types_than_expected(rendered: Render, tmp_path: Path) -> None:
@@ -882,7 +876,7 @@ def test_repository(tracked: bool, rendered: Render, tmp_path: Path) -> None:
     git(above, "init", "--quiet")
     if tracked:
         git(above, "add", "--all")
-    done = ops(folder, "check", "--json")
+    done = run(folder, "check", "--json")
     assert SECRET not in done.stdout and AUD not in done.stdout and JWT not in done.stdout
     found = json.loads(done.stdout)["findings"]
     assert {each["file"]: (each["rule"], each["line"] or 0) for each in found} == {
@@ -958,7 +952,7 @@ def test_hostile_names_and_values(rendered: Render, tmp_path: Path) -> None:
     config["env"] = {"\x9b31m[red]\ud800": {"workers_dev": "\x1b[2J[/]", "main": "\x7f\x1b"}}
     write(folder, config)
     for env in ({}, {"PYTHONIOENCODING": "ascii"}, {"FORCE_COLOR": "1", "TERM": "xterm"}):
-        done = ops(folder, "check", env=env)
+        done = run(folder, "check", env=env)
         assert done.returncode == 1 and done.stderr == ""
         plain = done.stdout
         if "FORCE_COLOR" in env:
@@ -967,7 +961,7 @@ def test_hostile_names_and_values(rendered: Render, tmp_path: Path) -> None:
         assert "[bold red]" in plain and "\\x1b" in plain and "[red]" in plain
         flat = "".join(plain.split())
         assert "rm'a" in flat and "put'$(touchowned)" in flat
-    found = ops(folder, "check", "--json")
+    found = run(folder, "check", "--json")
     assert found.stdout.isascii() and found.stdout.count("\n") == 1
     assert "\\u001b" in found.stdout and json.loads(found.stdout)["ok"] is False
 
@@ -1021,7 +1015,7 @@ def test_ctrl_c(rendered: Render, tmp_path: Path) -> None:
     started = tmp_path / "started"
     path = machine(tmp_path / "bin", uv=f"while :; do echo x >> {started}; /bin/sleep 0.1; done")
     process = subprocess.Popen(
-        [sys.executable, "-m", "ops", "check"],
+        [*COMMAND, "check"],
         cwd=folder,
         env=environment(PATH=path),
         stdout=subprocess.PIPE,
@@ -1034,7 +1028,7 @@ def test_ctrl_c(rendered: Render, tmp_path: Path) -> None:
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all that run in it
     out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (130, "", "ops: stopped\n")
+    assert (process.returncode, out, err) == (130, "", "private-worker: stopped\n")
     lines = started.read_text()
     time.sleep(0.5)
     assert started.read_text() == lines
@@ -1051,7 +1045,7 @@ def test_output(rendered: Render, tmp_path: Path) -> None:
     config["vars"]["GREETING_API_KEY"] = "é"
     del config["workers_dev"]
     write(folder, config)
-    done = ops(folder, "check", env={"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"})
+    done = run(folder, "check", env={"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"})
     assert done.returncode == 1 and done.stderr == "" and done.stdout.isascii()
     assert "\x1b" not in done.stdout
     lines = done.stdout.splitlines()
@@ -1064,7 +1058,7 @@ def test_output(rendered: Render, tmp_path: Path) -> None:
         for part in ("wrong", "why", "fix"):
             assert f"{part} {found[part]}" in flat
     assert "npx wrangler secret put GREETING_API_KEY" in " ".join(done.stdout.split())
-    done = ops(folder, "check", "--allow", "implicit-exposure", "--allow", "secret-in-vars")
+    done = run(folder, "check", "--allow", "implicit-exposure", "--allow", "secret-in-vars")
     assert (done.returncode, done.stdout) == (0, "Nothing is wrong, left out by --allow: 2.\n")
     assert [each["rule"] for each in check(folder, "--allow", "secret-in-vars")] == [
         "implicit-exposure"
@@ -1073,17 +1067,17 @@ def test_output(rendered: Render, tmp_path: Path) -> None:
 
 def test_command_line(rendered: Render, tmp_path: Path) -> None:
     folder = project(rendered, tmp_path, **WORKERS_DEV)
-    helped = ops(folder, "check", "--help")
+    helped = run(folder, "check", "--help")
     assert helped.returncode == 0 and "--allow" in helped.stdout and helped.stderr == ""
-    done = ops(folder, "check", "--allow", "everything")
+    done = run(folder, "check", "--allow", "everything")
     refused(done, "--allow", "everything")
     rules = done.stderr.partition("choose from ")[2].partition(")")[0].replace("'", "").split(", ")
     assert len(rules) > 20
     tests = Path(__file__).read_text(encoding="utf-8")
     for rule in rules:  # no rule without a test
         assert f'"{rule}"' in tests, rule
-    refused(ops(folder, "check", "--fix"), "--fix")
-    assert ops(folder, "check").stdout == "Nothing is wrong.\n"
+    refused(run(folder, "check", "--fix"), "--fix")
+    assert run(folder, "check").stdout == "Nothing is wrong.\n"
 
 
 def test_closed_pipe(rendered: Render, tmp_path: Path) -> None:
@@ -1094,7 +1088,7 @@ def test_closed_pipe(rendered: Render, tmp_path: Path) -> None:
     write(folder, config)
     for words in ("", "--json"):
         done = subprocess.run(
-            ["/bin/sh", "-c", f"{sys.executable} -m ops check {words} | head -c 1"],
+            ["/bin/sh", "-c", f"{shlex.join(COMMAND)} check {words} | head -c 1"],
             cwd=folder,
             env=environment(),
             capture_output=True,
@@ -1112,8 +1106,8 @@ def test_opens_no_connection(rendered: Render, tmp_path: Path) -> None:
         "    if event.startswith('socket.') and event != 'socket.gethostname':\n"
         "        print('SOCKET', event, file=sys.stderr)\n"
         "sys.addaudithook(hook)\n"
-        "sys.argv = ['ops', 'check']\n"
-        "runpy.run_module('ops', run_name='__main__')\n"
+        "sys.argv = ['private-worker', 'check']\n"
+        "runpy.run_module('private_worker', run_name='__main__')\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", watch],

@@ -1,4 +1,4 @@
-"""Issues 5 and 7: the command line that the commands share, and what a project is told when it
+"""The command line that all commands of `private-worker` share, and what a project is told when it
 starts one wrongly: one line and exit status 2, never a traceback.
 """
 
@@ -6,45 +6,66 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
 import pytest
 
+from command_run import COMMAND, FILLED, SOURCE, environment, project, refused, run
 from conftest import Render
-from ops_run import FILLED, environment, ops, project, refused
+from private_worker.project import FILE
 
 COMMANDS = ("check", "provision", "probe", "local")
 
 
 @pytest.fixture(scope="module")
 def folder(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return project(rendered, tmp_path_factory.mktemp("ops"), profile="production", **FILLED)
+    return project(rendered, tmp_path_factory.mktemp("cli"), profile="production", **FILLED)
 
 
 @pytest.mark.parametrize("words", [(), ("chek",), ("--chek",), ("check", "--chek"), ("Check",)])
 def test_a_wrong_command_line_is_one_line(folder: Path, words: tuple[str, ...]) -> None:
-    refused(ops(folder, *words), "--help")
+    refused(run(folder, *words), "--help")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help(folder: Path, command: str) -> None:
     """Every option with its meaning; no credentials, no network, nothing on stderr."""
-    done = ops(folder, command, "--help")
+    done = run(folder, command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"python -m ops {command}" in done.stdout
+    assert f"private-worker {command}" in done.stdout
     for line in done.stdout.splitlines():
         assert len(line) <= 80, line
 
 
-def test_help_names_every_command(folder: Path, rendered: Render, tmp_path: Path) -> None:
-    """A Worker without an address has nothing to set up at Access, and nothing to play."""
-    assert all(name in ops(folder, "--help").stdout for name in COMMANDS)
-    internal = project(rendered, tmp_path, profile="internal")
-    for command in ("provision", "local"):
-        assert f" {command} " not in ops(internal, "--help").stdout
-        refused(ops(internal, command), command, "--help")
+def test_help_names_every_command(tmp_path: Path) -> None:
+    """Also where there is no project."""
+    done = run(tmp_path, "--help")
+    assert done.returncode == 0 and all(f" {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["provision", "local"])
+def test_what_only_a_public_address_needs(command: str, rendered: Render) -> None:
+    """Without an address there is nothing to set up at Access, and nothing to play."""
+    refused(run(rendered(profile="internal"), command), f"no {command}", "public address")
+
+
+def test_outside_of_a_project(tmp_path: Path) -> None:
+    for command in COMMANDS:
+        refused(run(tmp_path, command), str(tmp_path), ".private-worker.toml")
+
+
+def test_in_a_folder_of_the_project(folder: Path) -> None:
+    done = run(folder / "src" / "guard", "check")
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "Nothing is wrong.\n")
+
+
+@pytest.mark.parametrize("content", ["", "[shape", "[shape]\nexposure = 'none'\n"])
+def test_a_broken_shape(content: str, rendered: Render, tmp_path: Path) -> None:
+    """The file that says what the project was made for: how to have it back."""
+    folder = project(rendered, tmp_path, profile="production", **FILLED)
+    (folder / FILE).write_text(content)
+    refused(run(folder, "check"), FILE, "copier recopy")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -68,14 +89,14 @@ def test_a_broken_wrangler_jsonc_is_one_line(
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    done = ops(folder, command, env={"CLOUDFLARE_API_TOKEN": "made-up"})
+    done = run(folder, command, env={"CLOUDFLARE_API_TOKEN": "made-up"})
     refused(done, *parts)
 
 
 @pytest.mark.parametrize("command", ["provision", "probe", "local"])
 def test_an_environment_that_is_not_there(folder: Path, command: str) -> None:
     env = {"CLOUDFLARE_API_TOKEN": "made-up"}
-    refused(ops(folder, command, "--env", "staging", env=env), "--env staging", "wrangler.jsonc")
+    refused(run(folder, command, "--env", "staging", env=env), "--env staging", "wrangler.jsonc")
 
 
 def test_without_the_dependency_group(folder: Path, tmp_path: Path) -> None:
@@ -91,15 +112,15 @@ def test_without_the_dependency_group(folder: Path, tmp_path: Path) -> None:
             text=True,
             timeout=60,
         )
-        refused(done, f"uv run --group ops python -m ops {command}")
+        refused(done, f"npm run {command}")
 
 
 def test_a_reader_that_has_gone(folder: Path) -> None:
-    """`python -m ops … | head -0`: no traceback."""
+    """`private-worker … | head -0`: no traceback."""
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-m", "ops", "check", "--json"],
+        [*COMMAND, "check", "--json"],
         cwd=folder,
         env=environment(),
         stdout=write,
@@ -115,19 +136,20 @@ def test_a_reader_that_has_gone(folder: Path) -> None:
 def test_scripts_of_package_json(folder: Path, rendered: Render) -> None:
     """Each command has its `npm run`, and a project without them has none."""
     scripts = json.loads((folder / "package.json").read_text(encoding="utf-8"))["scripts"]
-    for command in COMMANDS:
-        assert scripts[command] == f"uv run --group ops python -m ops {command}"
-    without = rendered(profile="production", ops=False)
-    assert not (without / "ops").exists()
-    text = (without / "package.json").read_text(encoding="utf-8")
+    assert scripts["check"] == "uv run private-worker check"
+    for command in ("provision", "probe", "local"):
+        assert scripts[command] == f"uv run --group commands private-worker {command}"
+    text = (rendered(profile="production", ops=False) / "package.json").read_text(encoding="utf-8")
     assert not set(COMMANDS) & set(json.loads(text)["scripts"])
-    assert "ops" not in (without / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def test_commands_are_short_enough_to_be_read(folder: Path) -> None:
-    """Issue 5: audited by its owner in one sitting."""
-    lines = sum(len(path.read_bytes().splitlines()) for path in (folder / "ops").glob("*.py"))
-    assert lines <= 2885
+def test_commands_are_short_enough_to_be_read() -> None:
+    """An owner can audit them in one sitting."""
+    package = SOURCE / "private_worker"
+    parts = ("check", "provision", "probe", "local", "standin")
+    folders = [package, *(package / part for part in parts)]
+    files = [file for folder in folders for file in folder.glob("*.py")]
+    assert sum(len(file.read_bytes().splitlines()) for file in files) <= 2400
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")
