@@ -212,7 +212,7 @@ def test_runtime_dependencies(pyproject: dict[str, Any], shape: shapes.Shape) ->
 
 
 def test_scripts_of_package_json(package: dict[str, Any], shape: shapes.Shape) -> None:
-    """The names of Cloudflare's generator; pywrangler deploys, which vendors the SDK; dev is local."""
+    """The names of Cloudflare's generator. pywrangler deploys: it adds the SDK. dev is local."""
     scripts = package["scripts"]
     assert {"dev", "deploy", "test"} <= set(scripts)
     assert scripts["dev"] == "uv run pywrangler dev"

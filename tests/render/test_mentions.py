@@ -102,7 +102,11 @@ PARTS = (
         ("callers/gitlab-ci.yml",),
     ),
     Part("Renovate", lambda shape: shape["ci"] != "none", r"(?i:renovate)"),
-    Part("commands", lambda shape: bool(shape["ops"]), r"private-worker\[commands\]|npm run (check|probe)"),
+    Part(
+        "commands",
+        lambda shape: bool(shape["ops"]),
+        r"private-worker\[commands\]|npm run (check|probe)",
+    ),
     Part(
         "setting up Access",
         lambda shape: bool(shape["ops"]) and edge(shape),

@@ -143,7 +143,8 @@ def called(node: ast.AST) -> str:
 
 
 def shared_awaitables(tree: ast.Module) -> Iterator[ast.AST]:
-    """Two requests share nothing that they could wait for: locks and the like anywhere; tasks and unawaited calls that outlive a call."""
+    """Two requests share nothing that they could wait for: no lock or the like anywhere, no task
+    and no unawaited call that outlives its request."""
     awaitables = TASKS | {
         node.name for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)
     }
