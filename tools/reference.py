@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "model"))  # what is tested is what the pages show
+sys.path.insert(0, str(ROOT / "template" / "vendor" / "private-worker" / "src"))
 
 FOLDER = ROOT / "docs" / "reference"
 MADE = "<!-- Made by tools/reference.py: do not edit. -->\n\n"

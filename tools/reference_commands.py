@@ -1,17 +1,17 @@
-"""The page of the commands: what they say themselves, in a project that was rendered for it."""
+"""The page of the commands: what they say themselves."""
 
-import ast
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+from private_worker import cli
 from reference_markdown import block, code, either, table, text
 from reference_render import render
 
 EVERY = {"profile": "custom", "callers": "[human, machine, binding]", "staging": "true"}
-INSIDE = {"profile": "internal"}
+PACKAGE = Path(cli.__file__).parents[1]
 
 INTRO = """# Commands
 
@@ -24,8 +24,7 @@ In a project for all kinds of callers, with staging. Options follow after `--`, 
 
 
 def page() -> str:
-    every, inside = render(EVERY), render(INSIDE)
-    return INTRO + scripts(every) + "\n## The commands of ops\n" + ops(every, inside)
+    return INTRO + scripts(render(EVERY)) + "\n## The command private-worker\n" + commands()
 
 
 def scripts(project: Path) -> str:
@@ -34,48 +33,25 @@ def scripts(project: Path) -> str:
     return table(["command", "runs"], rows)
 
 
-def ops(every: Path, inside: Path) -> str:
-    names = list(commands(every))
-    missing = [name for name in names if name not in commands(inside)]
-    without = (
-        f" A project without an address has no {either([code(name) for name in missing])}."
-        if missing
-        else ""
-    )
+def commands() -> str:
+    edge_only = either([code(name) for name in cli.EDGE_ONLY])
+    paragraphs = (cli.__doc__ or "").split("\n\n")
+    [statuses] = [words for words in paragraphs if words.startswith("Exit status")]
     parts = [
-        f"\nThey come with the answer `ops=true`, which is the default.{without}\n\n",
-        statuses(every),
-        *(f"\n### {code(name)}\n\n{block('text', helped(every, name))}" for name in names),
+        "\nIt is part of `vendor/private-worker`, which every project has; its npm scripts come with "
+        f"the answer `ops=true`, the default. A project without an address has no {edge_only}.\n\n",
+        text(statuses) + "\n",
+        *(f"\n### {code(name)}\n\n{block('text', helped(name))}" for name in cli.COMMANDS),
     ]
     return "".join(parts)
 
 
-def main_file(project: Path) -> ast.Module:
-    return ast.parse((project / "ops" / "__main__.py").read_text(encoding="utf-8"))
-
-
-def commands(project: Path) -> dict[str, str]:
-    """Each command with its summary."""
-    for node in main_file(project).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMMANDS":
-            found: dict[str, str] = ast.literal_eval(node.value)
-            return found
-    raise ValueError("ops/__main__.py has no COMMANDS")
-
-
-def statuses(project: Path) -> str:
-    """What ops/__main__.py says about exit statuses."""
-    paragraphs = (ast.get_docstring(main_file(project)) or "").split("\n\n")
-    [found] = [words for words in paragraphs if words.startswith("Exit status")]
-    return text(found) + "\n"
-
-
-def helped(project: Path, name: str) -> str:
+def helped(name: str) -> str:
     """`--help` on a terminal of 80 columns without colours."""
+    paths = {"PYTHONPATH": str(PACKAGE), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "ops", name, "--help"],
-        cwd=project,
-        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        [sys.executable, "-m", "private_worker", name, "--help"],
+        env={**os.environ, **paths, "COLUMNS": "80", "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
