@@ -289,7 +289,7 @@ def good_lists():
         yield from ((name, value) for value in values)
 
 
-@pytest.mark.parametrize(("name", "value"), good_lists())
+@pytest.mark.parametrize(("name", "value"), list(good_lists()))
 def test_allowed(name, value, load, access):
     let_in(load(**{name: value}), headers_of_a_member(access, name))
 
@@ -334,7 +334,7 @@ def bad_lists():
         yield from ((name, value) for value in (*no_list, *no_member, *BAD_MEMBERS[name]))
 
 
-@pytest.mark.parametrize(("name", "value"), bad_lists(), ids=spelled)
+@pytest.mark.parametrize(("name", "value"), list(bad_lists()), ids=spelled)
 def test_bad_list(name, value, worker, inside):
     assert verdict(worker, inside, **{name: value}) == name
 
