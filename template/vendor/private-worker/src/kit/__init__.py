@@ -1,5 +1,4 @@
-"""Names that the kit had in v0.1 and v0.2, for tests written then. Its place now is
-`private_worker.testing`."""
+"""Names of the kit in v0.1 and v0.2, for tests from then; today's are in private_worker.testing."""
 
 import sys
 

@@ -1,6 +1,6 @@
 """For `pytest_plugins = ["kit.plugin"]` and `-p kit.plugin`; pytest refuses one module twice."""
 
-from private_worker.testing.plugin import TEST_VARS
+from private_worker.testing.access import TEST_VARS
 
 __all__ = ["TEST_VARS", "pytest_plugins"]
 

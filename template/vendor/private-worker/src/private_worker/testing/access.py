@@ -25,12 +25,22 @@ __all__ = [
     "MACHINE",
     "PERSON",
     "TEAM_DOMAIN",
+    "TEST_VARS",
     "Access",
     "Issuer",
     "SigningKey",
     "Team",
     "b64url",
 ]
+
+# What the settings are in tests, if wrangler.jsonc has a var of that name.
+TEST_VARS: dict[str, Any] = {
+    "TEAM_DOMAIN": TEAM_DOMAIN,
+    "POLICY_AUD": AUD,
+    "ALLOWED_EMAILS": [PERSON],
+    "ALLOWED_SERVICE_TOKENS": [MACHINE],
+    "ALLOWED_WORKERS": ["caller"],
+}
 
 
 class Issuer:

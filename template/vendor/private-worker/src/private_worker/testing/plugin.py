@@ -12,20 +12,11 @@ from typing import Any, NoReturn
 import pytest
 
 from private_worker.project import Problem
-from private_worker.standin.team import AUD, MACHINE, PERSON, TEAM_DOMAIN
 
-from .access import Access, Issuer
+from .access import TEST_VARS, Access, Issuer
 from .needs import Project
 from .runtime import NeverLoaded, Runtime, Worker
 
-# What the settings are in tests, if wrangler.jsonc has a var of that name.
-TEST_VARS: dict[str, Any] = {
-    "TEAM_DOMAIN": TEAM_DOMAIN,
-    "POLICY_AUD": AUD,
-    "ALLOWED_EMAILS": [PERSON],
-    "ALLOWED_SERVICE_TOKENS": [MACHINE],
-    "ALLOWED_WORKERS": ["caller"],
-}
 REASON = "private-worker: why the run ends"  # in what pytest-xdist brings from its processes
 
 

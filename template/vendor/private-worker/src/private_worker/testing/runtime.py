@@ -52,10 +52,10 @@ class NeverLoaded(WorkerError):
         else:
             super().__init__("TimeoutError", None, f"it takes more than {ANSWER_TIMEOUT:g} s")
         text = _own_frames(self.message, source.name)
-        missing = re.search(r"^ModuleNotFoundError: No module named '(\w+).*", text, re.MULTILINE)
-        if missing:  # Pyodide goes on with advice that is not for a Worker
-            text = text[: missing.end()]
-            text += f"\nIf that is a package: `uv add {missing[1]}` makes it part of the Worker"
+        # What Pyodide advises for a package that it knows is not for a Worker.
+        text, _, advice = text.partition("\nThe module '")
+        if known := re.search(r'is included .*micropip\.install\("([^"]+)"', advice, re.DOTALL):
+            text += f"\nThat is a package: `uv add {known[1]}` makes it part of the Worker"
         self.report = f"the Worker cannot be imported:\n{text}"
 
 
