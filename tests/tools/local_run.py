@@ -1,4 +1,4 @@
-"""`python -m ops local` as a real process, and a small real server behind it (issue 7)."""
+"""`local` as a real process, and a small real server behind it."""
 
 import base64
 import hashlib
@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,10 +17,9 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from ops_run import environment, mind_ctrl_c
+from command_run import COMMAND, environment, mind_ctrl_c
 
 LOGIN = "/cdn-cgi/access/login"
-CONTROL = "/cdn-cgi/local"
 ASSERTION = "cf-access-jwt-assertion"
 
 
@@ -141,7 +139,7 @@ class Stand:
         self.port, self.worker = free_port(), worker
         settings(folder, self.port, **more)
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "ops", "local", "--port", str(self.port)]
+        command = [*COMMAND, "local", "--port", str(self.port)]
         self.process = subprocess.Popen(
             [*command, "--worker", worker, *words],
             cwd=folder,
@@ -154,7 +152,6 @@ class Stand:
             preexec_fn=mind_ctrl_c,
         )
         self.said: list[str] = []
-        self.changed: set[str] = set()  # controls that were used
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
         self.heard("Ctrl-C stops it")
@@ -188,24 +185,6 @@ class Stand:
         names = {"CF-Access-Client-Id": "CF_ACCESS_CLIENT_ID"}
         names["CF-Access-Client-Secret"] = "CF_ACCESS_CLIENT_SECRET"
         return {header: self.exported(name) for header, name in names.items()}
-
-    def change(self, name: str, value: str = "") -> str:
-        """One of the controls, as with curl; what it answers."""
-        self.changed.add(name)
-        answer = httpx.post(
-            f"{self.url}{CONTROL}/{name}", data={"value": value}, trust_env=False, timeout=30
-        )
-        assert answer.status_code == 200, answer.text
-        return answer.text
-
-    def as_at_the_start(self) -> None:
-        """Undo what was changed. New keys take a while, so they are made only then."""
-        usual = {"session": "3600", "skew": "0", "strict": "on", "keys": "up", "expire": ""}
-        if self.changed & {"rotate", "withdraw", "unpublished"}:
-            usual |= {"rotate": "", "withdraw": ""}
-        for name, value in usual.items():
-            self.change(name, value)
-        self.changed.clear()
 
     def claims(self, token: str) -> dict[str, Any]:
         """The claims of a token that one of the published keys has signed."""

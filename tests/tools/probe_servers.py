@@ -1,4 +1,4 @@
-"""Servers on loopback for the tests of `python -m ops probe` (issue 5).
+"""Servers on loopback for the tests of `probe`.
 
 `World` is a proxy that answers for every hostname itself, over TLS with an authority made
 at run time, so that the command under test asks invoices.example.net as it would on the internet:

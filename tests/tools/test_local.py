@@ -1,6 +1,6 @@
-"""Issue 7, local Access: `python -m ops local` lets in and refuses as Cloudflare Access does, and
-hands on what the client and the Worker say, unchanged. Browsers and the real Worker are in
-tests/in_project/test_local_chain.py, what it must refuse in tests/test_ops_local_refusals.py.
+"""`local` lets in and refuses as Cloudflare Access does, and hands on what the client and the
+Worker say, unchanged. Browsers and the real Worker are in guard/in_project/test_local_chain.py,
+what it must refuse in test_local_refusals.py.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from threading import Thread
 import httpx
 import pytest
 
+from command_run import project
 from conftest import Render
 from local_run import ASSERTION, LOGIN, Backend, Stand, form_of, log_in, raw
-from ops_run import project
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +39,10 @@ def running(folder: Path, backend: Backend) -> Iterator[Stand]:
 
 
 @pytest.fixture
-def stand(running: Stand, backend: Backend) -> Iterator[Stand]:
-    """The one that runs, as it was at the start."""
+def stand(running: Stand, backend: Backend) -> Stand:
+    """The one that runs, with nothing that came before."""
     backend.came.clear()
-    yield running
-    running.as_at_the_start()
+    return running
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def client(stand: Stand) -> Iterator[httpx.Client]:
 def test_start(stand: Stand) -> None:
     """Where to go, as whom, with which token, how to stop; on 80 columns."""
     text = "".join(stand.said)
-    for part in (f"{stand.url}/", f"{stand.url}/cdn-cgi/local", "dev@example.com", "npm run dev"):
+    for part in (f"{stand.url}/", "dev@example.com", "npm run dev"):
         assert part in text
     assert stand.exported("URL") == stand.url
     assert stand.exported("CF_ACCESS_CLIENT_ID").endswith(".access")
@@ -205,18 +204,15 @@ def test_identity_and_logout(client: httpx.Client) -> None:
     assert client.get("/", headers={"Cookie": f"CF_Authorization={token}"}).status_code == 302
 
 
-def test_expired_session(stand: Stand, client: httpx.Client, backend: Backend) -> None:
-    """A page's own requests get a 401 instead of a redirect that they cannot follow."""
+def test_requests_of_a_page(stand: Stand, client: httpx.Client, backend: Backend) -> None:
+    """When the session is over they get a 401 instead of a redirect that they cannot follow."""
     log_in(client)
-    stand.change("expire")
-    assert client.get("/").status_code == 302
-    assert client.get("/", headers={"X-Requested-With": "XMLHttpRequest"}).status_code == 401
-    stand.change("session", "1")
-    log_in(client)
-    assert client.get("/").status_code == 200
-    time.sleep(2)
-    assert client.get("/").status_code == 302
-    assert len(backend.came) == 1
+    over = {"Cookie": f"CF_Authorization={client.cookies['CF_Authorization']}"}
+    client.get("/cdn-cgi/access/logout")
+    assert client.get("/", headers=over).status_code == 302
+    asked = {**over, "X-Requested-With": "XMLHttpRequest"}
+    assert client.get("/", headers=asked).status_code == 401
+    assert backend.came == []
 
 
 # -- programs
@@ -278,8 +274,6 @@ def test_not_strict(folder: Path, backend: Backend) -> None:
             assert client.get("/cdn-cgi/access/get-identity").status_code == 401, "no person"
             claims = stand.claims(backend.last()[ASSERTION])
             assert claims["common_name"] == stand.exported("CF_ACCESS_CLIENT_ID")
-            stand.change("strict", "on")
-            assert "set-cookie" not in client.get("/", headers=stand.program()).headers
     finally:
         stand.stop()
 
@@ -405,89 +399,7 @@ def test_websocket(stand: Stand, client: httpx.Client, backend: Backend) -> None
     assert answer.text.count("\n") == 1 and backend.came == []
 
 
-# -- rotation, expiry, clocks
-
-
-def kid_of(client: httpx.Client, backend: Backend, stand: Stand) -> str:
-    client.get("/", headers=stand.program())
-    return backend.last()[ASSERTION].split(".")[0]
-
-
-def published(client: httpx.Client) -> list[str]:
-    return [key["kid"] for key in client.get("/cdn-cgi/access/certs").json()["keys"]]
-
-
-def test_keys(stand: Stand, client: httpx.Client, backend: Backend) -> None:
-    """Each change, seen in what is published and in what the Worker gets."""
-    (first,) = published(client)
-    log_in(client)
-    client.get("/")
-    old = backend.last()[ASSERTION]
-    stand.change("rotate")
-    second, kept = published(client)
-    assert kept == first != second
-    program = stand.program()
-    client.get("/", headers=program)
-    assert stand.claims(backend.last()[ASSERTION])
-    client.get("/")
-    assert backend.last()[ASSERTION] == old and stand.claims(old), "a session keeps its token"
-    stand.change("withdraw")
-    assert published(client) == [second]
-    stand.change("unpublished")
-    client.get("/", headers=program)
-    with pytest.raises(ValueError, match="not enough values"):
-        stand.claims(backend.last()[ASSERTION])
-    assert published(client) == [second]
-    for _ in range(3):
-        stand.change("rotate")
-        assert len(published(client)) == 2
-    stand.change("keys", "down")
-    assert client.get("/cdn-cgi/access/certs").status_code == 503
-    stand.change("keys", "up")
-    assert len(published(client)) == 2
-
-
-def test_clock(stand: Stand, client: httpx.Client, backend: Backend) -> None:
-    stand.change("session", "60")
-    for ahead in (-7200, 7200):
-        stand.change("skew", str(ahead))
-        client.get("/", headers=stand.program())
-        claims = stand.claims(backend.last()[ASSERTION])
-        assert abs(claims["iat"] - time.time() - ahead) < 10
-        assert claims["exp"] - claims["iat"] == 60
-
-
-def test_controls_page(stand: Stand, client: httpx.Client) -> None:
-    """Buttons for a browser, with what is so now; each change is a line in the terminal."""
-    browser = {"Accept": "text/html", "Origin": stand.url, "Sec-Fetch-Site": "same-origin"}
-    page = client.get("/cdn-cgi/local")
-    assert page.status_code == 200 and "<script" not in page.text
-    for name in ("rotate", "withdraw", "unpublished", "session", "skew", "expire", "strict"):
-        assert f'action="/cdn-cgi/local/{name}"' in page.text
-    done = client.post("/cdn-cgi/local/session", data={"value": "77"}, headers=browser)
-    assert (done.status_code, done.headers["location"]) == (303, "/cdn-cgi/local")
-    assert "77 s" in client.get("/cdn-cgi/local").text
-    stand.heard("^session: new tokens last 77 s$")
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("session", ""),
-        ("session", "0"),
-        ("session", "-1"),
-        ("session", "1e3"),
-        ("session", "99999999"),
-        ("skew", "x"),
-        ("skew", "١"),
-        ("strict", "yes"),
-        ("keys", ""),
-    ],
-)
-def test_bad_values(client: httpx.Client, name: str, value: str) -> None:
-    answer = client.post(f"/cdn-cgi/local/{name}", data={"value": value})
-    assert answer.status_code == 400 and answer.text.startswith(f"{name} needs ")
-    assert "value=" in answer.text and answer.text.count("\n") == 1
+# -- the end
 
 
 def test_ctrl_c(folder: Path, backend: Backend) -> None:
@@ -510,5 +422,5 @@ def test_ctrl_c(folder: Path, backend: Backend) -> None:
     backend.go_on.set()
     waiting.join()
     stand.stop()
-    assert stand.said[-1] == "ops: stopped\n"
+    assert stand.said[-1] == "private-worker: stopped\n"
     assert "Traceback" not in "".join(stand.said)

@@ -1,4 +1,4 @@
-"""Issue 7, local Access: `python -m ops local` in front of the real `wrangler dev`.
+"""`local` in front of the real `wrangler dev`.
 
 A small Worker in JavaScript stands for ours, whose Python runtime would have to be downloaded. It
 shows what a Worker sees there, and that .dev.vars is read as wrangler reads it.
@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
+from command_run import environment, project
 from conftest import Render
 from local_run import ASSERTION, Stand, free_port, log_in, raw
-from ops_run import project
 
 pytestmark = pytest.mark.slow
 
@@ -121,11 +121,15 @@ def seen(stand: Stand, client: httpx.Client) -> Any:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_dev_vars_as_wrangler_reads_it(stand: Stand, folder: Path) -> None:
-    script = "import json, sys; from ops.local_settings import dev_vars\n"
+    script = "import json, sys; from private_worker.local.settings import dev_vars\n"
     script += "print(json.dumps(dev_vars(sys.stdin.read())))"
     text = (folder / ".dev.vars").read_text(encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder, input=text, capture_output=True, text=True
+        [sys.executable, "-c", script],
+        env=environment(),
+        input=text,
+        capture_output=True,
+        text=True,
     )
     ours = json.loads(done.stdout)
     with stand.client() as client:

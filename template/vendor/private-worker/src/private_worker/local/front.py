@@ -11,13 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 import httpx
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import (
-    JSONResponse,
-    PlainTextResponse,
-    RedirectResponse,
-    Response,
-    StreamingResponse,
-)
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ..standin.admission import EMAIL, Admitted, end_to_end
@@ -43,8 +37,8 @@ class Front:
 
     def __init__(self, access: Local, worker: str, port: int) -> None:
         self.access, self.worker = access, worker
-        names = ("127.0.0.1", "localhost", "[::1]")
-        self.hosts = {f"{name}:{port}" for name in names} | ({*names} if port == 80 else set())
+        names = {"127.0.0.1", "localhost"}
+        self.hosts = {f"{name}:{port}" for name in names} | (names if port == 80 else set())
         self.form = secrets.token_hex(16)  # in its own forms; another site cannot read it
         # No proxy of the environment's; a new connection each time, which cannot be stale.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
@@ -81,7 +75,7 @@ class Front:
         """Whoever is not on this computer, and what no browser sends."""
         hosts = request.headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self.hosts:
-            return _text(421, "Only 127.0.0.1, localhost and [::1] with the port lead here.")
+            return _text(421, "Only 127.0.0.1 and localhost with the port lead here.")
         if through := sorted(PROXIED & set(request.headers.keys())):
             return _text(403, f"It came through a proxy or a tunnel ({through[0]}).")
         if not request.scope["raw_path"].startswith(b"/") or request.method == "CONNECT":
@@ -113,14 +107,17 @@ class Front:
                     "" if _safe(asked) == asked else "The address to go to is not on this server."
                 )
                 return self._login(asked, wrong)
-            own = {CERTS: self._certs, IDENTITY: self._identity, LOGOUT: self._logout}
-            if path in own:
-                return own[path](headers)
+            if path == CERTS:
+                # https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/validating-json/
+                return JSONResponse({"keys": self.access.team.keys})
+            if path == IDENTITY:
+                return self._identity(headers)
+            if path == LOGOUT:
+                self.access.log_out(headers)
+                response = pages.message("Logged out", "Your session at this computer is over.")
+                response.headers["set-cookie"] = self.access.cookie("") + "; Max-Age=0"
+                return response
         return _text(404, "There is nothing at this address.")
-
-    def _certs(self, _: Any) -> Response:
-        """https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/validating-json/"""
-        return JSONResponse({"keys": self.access.team.keys})
 
     def _identity(self, headers: Any) -> Response:
         """The fields that are the same for every login method; not documented: the refusal.
@@ -136,12 +133,6 @@ class Front:
         person |= {"idp": {"id": "local", "type": "local"}, "geo": {"country": claims["country"]}}
         return JSONResponse(person, 200, pages.HEADERS)
 
-    def _logout(self, headers: Any) -> Response:
-        self.access.log_out(headers)
-        response = pages.message("Logged out", "Your session at this computer is over.")
-        response.headers["set-cookie"] = self.access.cookie("") + "; Max-Age=0"
-        return response
-
     def _login(self, target: str, wrong: str = "") -> Response:
         if not self.access.people:
             return pages.message("Forbidden", "This Worker is for programs only.", 403)
@@ -156,9 +147,8 @@ class Front:
         if not self.access.people:
             return self._login(target)
         _say(f"{email} has logged in")
-        response = RedirectResponse(_safe(target), 303)
-        response.headers["set-cookie"] = self.access.cookie(self.access.log_in(email))
-        return response
+        cookie = self.access.cookie(self.access.log_in(email))
+        return Response(None, 303, {"location": _safe(target), "set-cookie": cookie})
 
     # -- what goes on to the Worker
 

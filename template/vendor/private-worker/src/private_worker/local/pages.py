@@ -13,7 +13,6 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 34rem
 button, input { font: inherit; max-width: 100%; padding: .4rem .8rem }
 form { margin: .75rem 0 } label { display: block }
 [role=alert] { border-left: .3rem solid #c00; padding-left: .8rem }
-dt { font-weight: bold }
 """
 HEADERS = {
     "Cache-Control": "no-store",
@@ -25,9 +24,11 @@ HEADERS = {
 
 def login(local: Local, action: str, form: str, target: str, wrong: str) -> HTMLResponse:
     """Who do you want to be? `form`: what the server knows its own form by. `wrong`: a notice."""
-    hidden = f'<input type="hidden" name="form" value="{escape(form)}">'
-    hidden += f'<input type="hidden" name="redirect_url" value="{escape(target)}">'
-    start = f'<form method="post" action="{escape(action)}" novalidate>{hidden}'
+    start = (
+        f'<form method="post" action="{escape(action)}" novalidate>'
+        f'<input type="hidden" name="form" value="{escape(form)}">'
+        f'<input type="hidden" name="redirect_url" value="{escape(target)}">'
+    )
     people = "".join(
         f'{start}<button name="email" value="{escape(email)}">{escape(email)}</button></form>'
         for email in local.emails
@@ -48,9 +49,12 @@ def message(title: str, text: str, status: int = 200) -> HTMLResponse:
     return _page(title, f'<p>{escape(text)}</p><p><a href="/">To the Worker</a></p>', status)
 
 
-def _page(title: str, body: str, status: int = 200) -> HTMLResponse:
-    head = '<meta name="viewport" content="width=device-width">'
-    head += f"<title>{escape(title)}</title><style>{STYLE}</style>"
-    text = f'<!doctype html><html lang="en"><head><meta charset="utf-8">{head}</head>'
-    text += f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>"
-    return HTMLResponse(text, status, HEADERS)
+def _page(title: str, body: str, status: int) -> HTMLResponse:
+    return HTMLResponse(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
+        f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>",
+        status,
+        HEADERS,
+    )

@@ -1,7 +1,6 @@
 """The settings that the Worker has under `npm run dev`: .dev.vars over `vars` of wrangler.jsonc."""
 
 import re
-from pathlib import Path
 
 from .. import guard_rules
 from ..config import Config
@@ -18,20 +17,20 @@ _LINE = re.compile(
 )
 
 
-def settings_of(config: Config, environment: str | None, host: str, port: int) -> Settings:
-    """The guard's own settings, whose issuer is http://<host>:<port>. Raises Problem."""
+def settings_of(config: Config, environment: str | None, port: int) -> Settings:
+    """The guard's own settings, whose keys come from this port of 127.0.0.1. Raises Problem."""
     for block in config.blocks():
         if guard_rules.is_local(block.vars):
             where = f"{config.path.name}, {block.name}"
             raise Problem(f"{where}: TEAM_DOMAIN is for your own machine. It belongs in .dev.vars")
     root = config.path.parent
-    file = _file(root, environment)
+    file = root / f".dev.vars.{environment}"  # the environment's own, or else
+    if not environment or not file.is_file():
+        file = root / ".dev.vars"
     if not file.exists():
         raise Problem("there is no .dev.vars: cp .dev.vars.example .dev.vars")
     variables = config.block(environment).vars | dev_vars(read(file))
-    # The guard takes no IPv6 address; "localhost" is one as well.
-    names = ["localhost"] if host == "::1" else ["127.0.0.1", "localhost"]
-    expected = [f"http://{name}:{port}" for name in names]
+    expected = [f"http://{name}:{port}" for name in ("127.0.0.1", "localhost")]
     elsewhere = Problem(f'{file.name}: the keys must come from here: TEAM_DOMAIN="{expected[0]}"')
     if not guard_rules.is_local(variables):
         raise elsewhere
@@ -58,9 +57,3 @@ def dev_vars(text: str) -> dict[str, str]:
             value = value.replace("\\n", "\n").replace("\\r", "\r")
         found[match[1]] = value
     return found
-
-
-def _file(root: Path, environment: str | None) -> Path:
-    """.dev.vars, or the environment's own in its place."""
-    own = root / f".dev.vars.{environment}"
-    return own if environment and own.is_file() else root / ".dev.vars"
