@@ -2,12 +2,12 @@
 
 import tomllib
 
-from kit.project import read_jsonc
+from private_worker.config import Config
 
 
 def test_the_simulated_person_gets_in(worker, project_root):
     settings = tomllib.loads((project_root / ".dev.vars.example").read_text(encoding="utf-8"))
-    simulated = read_jsonc(project_root / "wrangler.jsonc")["access"]["dev"]
+    simulated = Config(project_root / "wrangler.jsonc").data["access"]["dev"]
     worker.load(env={**worker.env, **settings})
     response = worker.fetch("/", access=simulated)
     assert response.status == 200
@@ -16,5 +16,5 @@ def test_the_simulated_person_gets_in(worker, project_root):
 
 
 def test_deployed_settings_do_not_believe_it(worker, project_root):
-    simulated = read_jsonc(project_root / "wrangler.jsonc")["access"]["dev"]
+    simulated = Config(project_root / "wrangler.jsonc").data["access"]["dev"]
     assert worker.fetch("/", access=simulated).status == 403
