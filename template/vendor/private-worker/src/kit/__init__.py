@@ -6,12 +6,8 @@ from private_worker.standin import admission
 from private_worker.testing import access, edge, runtime
 from private_worker.testing import needs as project
 
+__all__ = ["access", "admission", "edge", "project", "runtime"]
+
 # The modules themselves: a copy would have classes of its own, which no `except` would match.
-for _name, _module in {
-    "access": access,
-    "admission": admission,
-    "edge": edge,
-    "project": project,
-    "runtime": runtime,
-}.items():
-    sys.modules[f"kit.{_name}"] = _module
+for _name in __all__:
+    sys.modules[f"kit.{_name}"] = globals()[_name]

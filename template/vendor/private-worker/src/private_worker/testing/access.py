@@ -19,19 +19,7 @@ from private_worker.standin.team import (
     b64url,
 )
 
-__all__ = [
-    "AUD",
-    "CERTS",
-    "MACHINE",
-    "PERSON",
-    "TEAM_DOMAIN",
-    "TEST_VARS",
-    "Access",
-    "Issuer",
-    "SigningKey",
-    "Team",
-    "b64url",
-]
+__all__ = ["MACHINE", "PERSON", "TEAM_DOMAIN", "TEST_VARS", "Access", "SigningKey", "b64url"]
 
 # What the settings are in tests, if wrangler.jsonc has a var of that name.
 TEST_VARS: dict[str, Any] = {

@@ -151,11 +151,15 @@ def _files_in(folder: Path) -> dict[str, Path]:
     }
 
 
-def _sdk_files() -> dict[str, Path]:
+def _sdk() -> metadata.Distribution:
     try:
-        sdk = metadata.distribution(SDK)
+        return metadata.distribution(SDK)
     except metadata.PackageNotFoundError:
         raise Problem(f"the Python package {SDK} is missing: run `uv sync`") from None
+
+
+def _sdk_files() -> dict[str, Path]:
+    sdk = _sdk()
     return {
         file.as_posix(): Path(str(sdk.locate_file(file)))
         for file in sdk.files or []
@@ -169,10 +173,7 @@ def _install(needs: list[Requirement], cache: Path) -> Path:
     uv does not know this platform yet, so pip does it. pip judges markers of packages that come
     along by this Python, not by Pyodide's; what is missing then can be named in pyproject.toml.
     """
-    try:
-        needs = [*needs, Requirement(f"{SDK}=={metadata.version(SDK)}")]
-    except metadata.PackageNotFoundError:
-        raise Problem(f"the Python package {SDK} is missing: run `uv sync`") from None
+    needs = [*needs, Requirement(f"{SDK}=={_sdk().version}")]
     lines = sorted(str(need).split(";")[0].strip() for need in needs)
     key = hashlib.sha256("\n".join([PLATFORM, *lines]).encode()).hexdigest()[:16]
     folder = cache / key

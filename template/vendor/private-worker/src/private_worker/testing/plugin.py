@@ -30,9 +30,7 @@ def project_root(pytestconfig: pytest.Config) -> Path:
 def kit_runtime(project_root: Path, pytestconfig: pytest.Config) -> Iterator[Runtime]:
     """The Node process; tests use `worker`."""
     cache = getattr(pytestconfig, "cache", None)  # off with -p no:cacheprovider
-    folder = (
-        cache.mkdir("worker-packages") if cache else project_root / ".pytest_cache" / "packages"
-    )
+    folder = cache.mkdir("worker-packages") if cache else project_root / ".pytest_cache/packages"
     runtime = Runtime(Project(project_root), Path(folder))
     runtime.start()
     yield runtime
