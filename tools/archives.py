@@ -55,12 +55,18 @@ def content(repository: Path, commit: str) -> Iterator[tuple[str, bytes]]:
     a say. Sorted by name. ValueError for what is not a plain file."""
     listed = git(repository, "ls-tree", "-rz", commit, "--", *PARTS).decode()
     entries = [line.split("\t", 1) for line in listed.split("\0") if line]
+    found: dict[str, str] = {}
     for facts, name in sorted(entries, key=lambda entry: entry[1]):
-        mode, kind, found = facts.split()
+        mode, _, found[name] = facts.split()
         if mode != PLAIN:
             what = {"120000": "a symbolic link", "160000": "another repository"}
             raise ValueError(f"{name} is {what.get(mode, 'executable')}")
-        yield name, git(repository, "cat-file", kind, found)
+    asked = "".join(f"{blob}\n" for blob in found.values()).encode()
+    answer = io.BytesIO(git(repository, "cat-file", "--batch", given=asked))
+    for name in found:
+        size = int(answer.readline().split()[2])  # "<blob> blob <size>", then the content
+        yield name, answer.read(size)
+        answer.readline()
 
 
 def write(repository: Path, commit: str, archive: Path) -> None:

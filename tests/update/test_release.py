@@ -1,13 +1,16 @@
-"""Issues 6 and 7: tools/release.py refuses what would break somebody's next update.
+"""tools/release.py refuses what would break somebody's next update.
 
-C3 (trust), C7 (defaults), C23 (choices), C27 (renamed files). Each rule is broken at least once.
+A copy or an update that asks for trust, a default that its own validator refuses, a choice that is
+gone, a file that is renamed: each rule is broken at least once.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -15,13 +18,15 @@ import pytest
 
 import archives
 import compatible
+import exclusions
 import migrations
+import questionnaire
 import rendered
 import replay
 import shapes
 from conftest import ROOT, git, snapshot
-from samples import GOOD
 from questions import FREE_TEXT
+from samples import GOOD
 from tags import tags
 from template import Problem, Template
 
@@ -43,10 +48,9 @@ def replaced(before: str, after: str, file: str = "copier.yml") -> Change:
     return change
 
 
-def added(text: str) -> Change:
+def appended(text: str, file: str = "copier.yml") -> Change:
     def change(folder: Path) -> None:
-        with (folder / "copier.yml").open("a", encoding="utf-8") as file:
-            file.write(text)
+        (folder / file).write_text((folder / file).read_text("utf-8") + text, encoding="utf-8")
 
     return change
 
@@ -58,10 +62,17 @@ def renamed(before: str, after: str) -> Change:
     return change
 
 
-def many(*changes: Change) -> Change:
+def removed(name: str) -> Change:
+    """A file or a folder, and its lines in the list of what is hashed."""
+
     def change(folder: Path) -> None:
-        for one in changes:
-            one(folder)
+        path = folder / "template" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        listed = folder / "template" / ".private-worker.toml.jinja"
+        lines = listed.read_text("utf-8").splitlines(keepends=True)
+        start = f'  "{name.removesuffix(".jinja")}'
+        kept = [line for line in lines if not line.startswith(start)]
+        listed.write_text("".join(kept), encoding="utf-8")
 
     return change
 
@@ -74,59 +85,205 @@ def written(name: str, text: str) -> Change:
     return change
 
 
-def appended(name: str, text: str) -> Change:
+def many(*changes: Change) -> Change:
     def change(folder: Path) -> None:
-        (folder / name).write_text((folder / name).read_text("utf-8") + text, encoding="utf-8")
+        for one in changes:
+            one(folder)
 
     return change
 
 
+def excluded(lines: str) -> Change:
+    """More lines in the list of what is not rendered."""
+    return replaced("  - node_modules\n", f"  - node_modules\n  - |\n{lines}")
+
+
 NEW_QUESTION = "\ncolour:\n  type: str\n"
-EMAILS = "{% from 'includes/checks.jinja' import emails %}{{ emails(allowed_emails) }}"
-DESCRIPTION = "line(description, 'a description', 200) }}"
-WORKERS = "check_calling_workers(calling_workers, worker_name) }}"
+EMAILS = "check.emails(allowed_emails) }}"
+DESCRIPTION = "check.line(description, 'a description', 200) }}"
+WORKERS = "check.calling_workers(calling_workers, worker_name) }}"
+NO_STAR = replaced(EMAILS, EMAILS + "{{ 'No star.' if '*' in allowed_emails }}")
 SCRIPT = "hooks/migrations/v2_0_0.py"
-RENAME = renamed("src/guard/log.py.jinja", "src/guard/lines.py.jinja")
-MOVE = 'from moves import move\n\nmove("src/guard/log.py", "src/guard/lines.py")\n'
+RENAME = renamed("src/guard/values.py", "src/guard/plain_values.py")
+MOVE = 'from moves import move\n\nmove("src/guard/values.py", "src/guard/plain_values.py")\n'
+NO_LOG = (
+    "    {%- if ci == 'gitlab' and ops and staging %}\n    /src/guard/log.py\n    {%- endif %}\n"
+)
 
 
 def migration(version: str = "v2.0.0", stage: str = "before", script: str = SCRIPT) -> Change:
     """As hooks/README.md says."""
     path = "{{ _copier_conf.src_path }}/" + script
-    return added(
+    return appended(
         f"\n_migrations:\n  - version: {version}\n    when: \"{{{{ _stage == '{stage}' }}}}\"\n"
         f'    command: ["{{{{ _copier_python }}}}", "{path}"]\n'
     )
 
 
-# What was changed, and what the check says about it: the rules that cost a moment.
-BROKEN: dict[str, tuple[Change, str]] = {
+Rule = Callable[[Template, Template], Iterable[Problem]]
+
+
+def trust(old: Template, new: Template) -> Iterable[Problem]:
+    return questionnaire.trust(new)
+
+
+def names(old: Template, new: Template) -> Iterable[Problem]:
+    return rendered.names(new)
+
+
+def exclude(old: Template, new: Template) -> Iterable[Problem]:
+    return exclusions.exclude({"v1.0.0": old}, new)
+
+
+def left_behind(old: Template, new: Template) -> Iterable[Problem]:
+    return exclusions.left_behind({"v1.0.0": old}, new, "")
+
+
+def everything(old: Template, new: Template) -> Iterable[Problem]:
+    return compatible.problems({"v1.0.0": old}, new, "", "v2.0.0")
+
+
+settings = partial(questionnaire.settings, notes="")
+moves = partial(migrations.migrations, last="v1.0.0", version="v2.0.0")
+validators = partial(replay.validators, notes="")
+every_pair = partial(replay.every_pair, notes="")
+owners = partial(rendered.owners, notes="")
+paths = partial(rendered.paths, notes="")
+wrangler = partial(rendered.wrangler, notes="")
+
+# What was changed, the rule, and what it says about it: rules that cost a moment.
+QUICK: dict[str, tuple[Change, Rule, str]] = {
     "a question is renamed": (
         replaced("\nsession_duration:", "\nsession_length:"),
+        questionnaire.questions,
         "copier.yml, session_duration: the question is gone. Put it back",
     ),
     "a question is computed now": (
         replaced("\nops:\n  type: bool\n", "\nops:\n  type: bool\n  when: false\n"),
+        questionnaire.questions,
         "copier.yml, ops: the question is gone. Put it back",
     ),
     "a yes or no becomes a text": (
         replaced("\npreview_urls:\n  type: bool", "\npreview_urls:\n  type: str"),
+        questionnaire.questions,
         "copier.yml, preview_urls: `type` was 'bool' and is 'str'. Put it back",
     ),
     "several answers become one": (
         replaced("  multiselect: true\n", ""),
+        questionnaire.questions,
         "copier.yml, callers: `multiselect` was True and is None. Put it back",
     ),
     "an answer is secret": (
         replaced("\nteam_domain:\n", "\nteam_domain:\n  secret: true\n"),
+        questionnaire.questions,
         "copier.yml, team_domain: a secret answer is not stored",
     ),
+    "a new question without a default": (
+        appended(NEW_QUESTION),
+        questionnaire.questions,
+        "copier.yml, colour: the new question has no default. Give it one",
+    ),
+    "another folder is rendered": (
+        replaced("_subdirectory: template\n", "_subdirectory: includes\n"),
+        settings,
+        "copier.yml, _subdirectory: the setting has changed. Put it back",
+    ),
+    "misspelt names are let through": (
+        replaced("  undefined: jinja2.StrictUndefined", "  undefined: jinja2.Undefined"),
+        settings,
+        "copier.yml, _envops: the setting has changed. Put it back",
+    ),
+    "another answers file": (
+        appended("\n_answers_file: answers.yml\n"),
+        settings,
+        "copier.yml, _answers_file: the setting has changed. Put it back",
+    ),
+    "a newer Copier": (
+        replaced('"9.19.0"', '"9.19.1"'),
+        settings,
+        "copier.yml, _min_copier_version: people need Copier 9.19.1 now. Name `_min_copier_version",
+    ),
+    "a task": (
+        appended("\n_tasks: [echo]\n"),
+        trust,
+        "copier.yml: _tasks would ask for --trust on every copy. Remove it",
+    ),
+    "a task through a merge key": (
+        appended("\n<<: {_tasks: [echo]}\n"),
+        trust,
+        "copier.yml: _tasks would ask for --trust on every copy. Remove it",
+    ),
+    "an extension": (
+        appended("\n_jinja_extensions: [jinja2.ext.do]\n"),
+        trust,
+        "copier.yml: _jinja_extensions would ask for --trust on every copy. Remove it",
+    ),
+    "a migration without a version": (
+        appended("\n_migrations:\n  - command: [echo]\n    when: false\n"),
+        moves,
+        "copier.yml, _migrations: a migration without `version:` would ask for --trust on every",
+    ),
+    "a migration that is a command alone": (
+        appended("\n_migrations: [echo]\n"),
+        moves,
+        "copier.yml, _migrations: a migration without `version:` would ask for --trust on every",
+    ),
+    "a migration of a version that is none": (
+        many(migration("next"), written(SCRIPT, MOVE)),
+        moves,
+        "copier.yml, _migrations: Invalid version: 'next'. Give it the version",
+    ),
+    "a migration that has run before": (
+        many(migration("v1.0.0"), written(SCRIPT, MOVE)),
+        moves,
+        "that of v1.0.0 does not run on the way from v1.0.0 to this release. Give it v2.0.0",
+    ),
+    "a migration that does not run yet": (
+        many(migration("v2.1.0"), written(SCRIPT, MOVE)),
+        moves,
+        "that of v2.1.0 does not run on the way from v1.0.0 to this release. Give it v2.0.0",
+    ),
+    "a migration after the update": (
+        many(migration(stage="after"), written(SCRIPT, MOVE)),
+        moves,
+        f"{SCRIPT} does not run before the update and only then. Afterwards the old names are gone",
+    ),
+    "a migration without its script": (
+        migration(),
+        moves,
+        f"copier.yml, _migrations: {SCRIPT} is missing. Add it, or correct the name",
+    ),
+    "a migration through a shell": (
+        appended("\n_migrations:\n  - version: v2.0.0\n    command: git mv a b\n"),
+        moves,
+        "copier.yml, _migrations: that of v2.0.0 runs another command. Write it as hooks/README.md",
+    ),
+    "a migration in Copier's old form": (
+        appended("\n_migrations:\n  - version: v2.0.0\n    before: [[git, mv, a, b]]\n"),
+        moves,
+        "copier.yml, _migrations: that of v2.0.0 has other keys. Write it as hooks/README.md says",
+    ),
+    "a seed file is taken out of _skip_if_exists": (
+        replaced("\n  - src/internal.py\n", "\n"),
+        questionnaire.seeds,
+        "copier.yml, _skip_if_exists: src/internal.py is no seed file any more",
+    ),
+    "_exclude imports a file": (
+        excluded("    {%- import 'includes/shape.jinja' as shape with context %}\n    /x\n"),
+        exclude,
+        "copier.yml, _exclude: it imports a file, which a release before this one has not",
+    ),
+}
+# Those that look at every shape, or render some.
+SLOW: dict[str, tuple[Change, Rule, str]] = {
     "a choice is renamed": (
         replaced('"6 hours": "6h"', '"6 hours": "360m"'),
+        questionnaire.choices,
         "copier.yml, session_duration: the choice '6h' is gone (profile personal). Put it back",
     ),
     "a templated choice is gone for one profile": (
         replaced("{% if profile in ['production', 'custom'] %}", "{% if profile == 'custom' %}"),
+        questionnaire.choices,
         "copier.yml, callers: the choice 'machine' is gone (profile production). Put it back",
     ),
     "a choice goes away for some answers only": (
@@ -134,21 +291,70 @@ BROKEN: dict[str, tuple[Change, str]] = {
             "{% if callers == ['binding'] %}\n    \"nowhere",
             "{% if callers == ['binding'] and profile != 'custom' %}\n    \"nowhere",
         ),
+        questionnaire.choices,
         "copier.yml, exposure: the choice 'none' is gone (profile custom)",
     ),
     "a mistake in what is only shown": (
-        added(f"{NEW_QUESTION}  default: red\n  help: For {{{{ nobody }}}}\n"),
+        appended(f"{NEW_QUESTION}  default: red\n  help: For {{{{ nobody }}}}\n"),
+        questionnaire.choices,
         "copier.yml: 'nobody' is undefined. Use only what is asked before",
     ),
-    "a new question without a default": (
-        added(NEW_QUESTION),
-        "copier.yml, colour: the new question has no default. Give it one",
+    "a managed file becomes a seed file": (
+        replaced("\n  - src/internal.py\n", "\n  - src/internal.py\n  - src/guard/to*.py\n"),
+        owners,
+        "copier.yml, _skip_if_exists: src/guard/token.py would be a seed file, and never be updated"
+        " again. Name new files only, or name `src/guard/token.py` in the update notes",
+    ),
+    "_exclude uses what an old release has not": (
+        many(
+            appended(f"{NEW_QUESTION}  default: red\n"),
+            excluded("    {{ '/x' if colour == 'blue' }}\n"),
+        ),
+        exclude,
+        "copier.yml, _exclude: an update of a project of v1.0.0 would stop: 'colour' is undefined",
+    ),
+    "_exclude takes a file away for two answers together": (
+        excluded(NO_LOG),
+        left_behind,
+        "src/guard/log.py: an update would leave it in projects of v1.0.0 (answers",
+    ),
+    "_exclude takes a seed file away": (
+        excluded("    /src/api.py\n"),
+        left_behind,
+        "src/api.py: an update would leave it in projects of v1.0.0 (answers personal). Take it out"
+        " of `_exclude`",
+    ),
+    "_exclude names a file without its folder": (
+        replaced("  - node_modules\n", "  - node_modules\n  - log.py\n"),
+        left_behind,
+        "src/guard/log.py: an update would leave it in projects of v1.0.0 (answers personal)",
+    ),
+    "a managed file is gone": (
+        removed("src/guard/log.py.jinja"),
+        paths,
+        "src/guard/log.py: an update would delete it, and people's edits with it (answers personal)"
+        ". Keep it, name `src/guard/log.py` in the update notes, or move it in a migration",
+    ),
+    "a migration of another file": (
+        many(RENAME, migration(), written(SCRIPT, 'move("src/other.py", "src/new.py")\n')),
+        paths,
+        "src/guard/values.py: an update would delete it",
+    ),
+    "a seed file is renamed, with a migration": (
+        many(
+            renamed("src/internal.py.jinja", "src/private.py.jinja"),
+            migration(),
+            written(SCRIPT, 'move("src/internal.py", "src/private.py")\n'),
+        ),
+        paths,
+        "src/internal.py: an update would delete people's own code",
     ),
     "a default that is refused for two answers together": (
-        added(
+        appended(
             f"{NEW_QUESTION}  default: red\n"
             "  validator: \"{{ 'No.' if ci == 'gitlab' and profile == 'production' }}\"\n"
         ),
+        every_pair,
         "): No. Give a default that passes its own validator",
     ),
     "an answer is dropped for two answers together": (
@@ -156,20 +362,19 @@ BROKEN: dict[str, tuple[Change, str]] = {
             'when: "{{ \'binding\' in callers }}"\n  default: ""',
             "when: \"{{ 'binding' in callers and exposure != 'route' }}\"\n  default: \"\"",
         ),
+        every_pair,
         "copier.yml, calling_workers: 'gateway, nightly-job' would be no answer any more (custom-",
-    ),
-    "a validator is tightened": (
-        replaced(EMAILS, EMAILS + "{{ 'No star.' if '*' in allowed_emails }}"),
-        "copier.yml, allowed_emails: '*' was accepted and is refused. Keep accepting it, or name",
     ),
     "a validator is tightened for one shape": (
         replaced(
             WORKERS, WORKERS + "{{ 'No.' if exposure == 'none' and staging and calling_workers }}"
         ),
+        validators,
         "copier.yml, calling_workers: 'gateway' was accepted and is refused",
     ),
     "a validator is tightened for long texts": (
         replaced(DESCRIPTION, DESCRIPTION.replace("200", "199")),
+        validators,
         "(200 characters)' was accepted and is refused. Keep accepting it, or name",
     ),
     "a macro is tightened": (
@@ -178,214 +383,154 @@ BROKEN: dict[str, tuple[Change, str]] = {
             "{%- if name != '*' and (name != name | lower or ",
             "includes/checks.jinja",
         ),
+        validators,
         "copier.yml, allowed_emails: 'Zann@example.com' was accepted and is refused",
-    ),
-    "another folder is rendered": (
-        replaced("_subdirectory: template\n", "_subdirectory: includes\n"),
-        "copier.yml, _subdirectory: the setting has changed. Put it back",
-    ),
-    "misspelt names are let through": (
-        replaced("  undefined: jinja2.StrictUndefined", "  undefined: jinja2.Undefined"),
-        "copier.yml, _envops: the setting has changed. Put it back",
-    ),
-    "another answers file": (
-        added("\n_answers_file: answers.yml\n"),
-        "copier.yml, _answers_file: the setting has changed. Put it back",
-    ),
-    "a newer Copier": (
-        replaced('"9.19.0"', '"9.19.1"'),
-        "copier.yml, _min_copier_version: people need Copier 9.19.1 now. Name `_min_copier_version",
-    ),
-    "a task": (
-        added("\n_tasks: [echo]\n"),
-        "copier.yml: _tasks would ask for --trust on every copy. Remove it",
-    ),
-    "a task through a merge key": (
-        added("\n<<: {_tasks: [echo]}\n"),
-        "copier.yml: _tasks would ask for --trust on every copy. Remove it",
-    ),
-    "an extension": (
-        added("\n_jinja_extensions: [jinja2.ext.do]\n"),
-        "copier.yml: _jinja_extensions would ask for --trust on every copy. Remove it",
-    ),
-    "a migration without a version": (
-        added("\n_migrations:\n  - command: [echo]\n    when: false\n"),
-        "copier.yml, _migrations: a migration without `version:` would ask for --trust on every",
-    ),
-    "a migration that is a command alone": (
-        added("\n_migrations: [echo]\n"),
-        "copier.yml, _migrations: a migration without `version:` would ask for --trust on every",
-    ),
-    "a migration of a version that is none": (
-        many(migration("next"), written(SCRIPT, MOVE)),
-        "copier.yml, _migrations: Invalid version: 'next'. Give it the version",
-    ),
-    "a migration that has run before": (
-        many(migration("v1.0.0"), written(SCRIPT, MOVE)),
-        "that of v1.0.0 does not run on the way from v1.0.0 to this release. Give it v2.0.0",
-    ),
-    "a migration that does not run yet": (
-        many(migration("v2.1.0"), written(SCRIPT, MOVE)),
-        "that of v2.1.0 does not run on the way from v1.0.0 to this release. Give it v2.0.0",
-    ),
-    "a migration after the update": (
-        many(migration(stage="after"), written(SCRIPT, MOVE)),
-        f"{SCRIPT} does not run before the update and only then. Afterwards the old names are gone",
-    ),
-    "a migration without its script": (
-        migration(),
-        f"copier.yml, _migrations: {SCRIPT} is missing. Add it, or correct the name",
-    ),
-    "a migration through a shell": (
-        added("\n_migrations:\n  - version: v2.0.0\n    command: git mv a b\n"),
-        "copier.yml, _migrations: that of v2.0.0 runs another command. Write it as hooks/README.md",
-    ),
-    "a migration in Copier's old form": (
-        added("\n_migrations:\n  - version: v2.0.0\n    before: [[git, mv, a, b]]\n"),
-        "copier.yml, _migrations: that of v2.0.0 has other keys. Write it as hooks/README.md says",
-    ),
-    "a seed file is taken out of _skip_if_exists": (
-        replaced("\n  - src/internal.py\n", "\n"),
-        "copier.yml, _skip_if_exists: src/internal.py is no seed file any more",
-    ),
-    "a managed file becomes a seed file": (
-        replaced("\n  - src/internal.py\n", "\n  - src/internal.py\n  - src/guard/to*.py\n"),
-        "copier.yml, _skip_if_exists: src/guard/token.py would be a seed file, and never be",
-    ),
-}
-
-
-def found(old: Template, folder: Path, *changes: Change, notes: str = "") -> list[str]:
-    archives.working_tree(ROOT, folder)
-    for change in changes:
-        change(folder)
-    problems = compatible.problems(old, Template(folder), "v1.0.0", notes, "v2.0.0")
-    return [str(problem) for problem in problems]
-
-
-# Those for which many texts are tried, for many shapes.
-SLOW = (
-    "a default that is refused for two answers together",
-    "an answer is dropped for two answers together",
-    "a validator is tightened",
-    "a validator is tightened for one shape",
-    "a validator is tightened for long texts",
-    "a macro is tightened",
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in BROKEN],
-)
-def test_what_breaks_updates_is_refused(old: Template, tmp_path: Path, name: str) -> None:
-    change, expected = BROKEN[name]
-    lines = found(old, tmp_path, change)
-    assert [line for line in lines if expected in line], lines
-    assert all("\n" not in line and line.count(". ") >= 1 for line in lines)
-
-
-# Copier leaves folders open when a template is wrong.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.slow
-def test_what_copier_refuses(old: Template, tmp_path: Path) -> None:
-    """In the words of Copier, for a mistake that the other rules do not see."""
-    lines = found(old, tmp_path, replaced("\npw_fastapi:", "\npw_other:"))
-    assert lines and all("'pw_fastapi' is undefined. Correct the template" in x for x in lines)
-
-
-@pytest.mark.slow
-def test_what_a_project_would_lose(old: Template, tmp_path: Path) -> None:
-    """Files, their names and settings, all in one list."""
-    lines = found(
-        old,
-        tmp_path,
-        RENAME,
-        replaced("pw_edge and access_scope == 'worker' and preview_urls", "pw_edge"),
-        written("template/docs/aux.md", "x\n"),
-    )
-    for expected in (
-        "src/guard/log.py: an update would delete it, and people's edits with it",
-        "wrangler.jsonc: an update would change preview_urls from False to True (answers personal",
-        "docs/aux.md: Windows refuses the name. Take another one",
-    ):
-        assert [line for line in lines if line.startswith(expected)], (expected, lines)
-
-
-Rule = Callable[[Template, Template], Iterable[Problem]]
-# Single rules of those that render projects.
-RENDERED: dict[str, tuple[Change, Rule, str]] = {
-    "a managed file is gone for two answers together": (
-        renamed(
-            "src/guard/log.py.jinja",
-            "src/guard/{% if ci == 'gitlab' and ops and staging %}{% else %}log.py{% endif %}"
-            "{{ '' }}.jinja",
-        ),
-        rendered.paths,
-        "src/guard/log.py: an update would delete it",
-    ),
-    "a migration of another file": (
-        many(RENAME, migration(), written(SCRIPT, 'move("src/other.py", "src/new.py")\n')),
-        rendered.paths,
-        "src/guard/log.py: an update would delete it",
-    ),
-    "a seed file is renamed, with a migration": (
-        many(
-            renamed(
-                "src/{% if pw_rpc %}internal.py{% endif %}.jinja",
-                "src/{% if pw_rpc %}private.py{% endif %}.jinja",
-            ),
-            migration(),
-            written(SCRIPT, 'move("src/internal.py", "src/private.py")\n'),
-        ),
-        rendered.paths,
-        "src/internal.py: an update would delete people's own code",
-    ),
-    "a file is left out by its name": (
-        replaced("  - node_modules\n", "  - node_modules\n  - log.py\n"),
-        rendered.paths,
-        "src/guard/log.py: an update would delete it",
     ),
     "names that differ in capitals only": (
         written("template/docs/Setup.md", "x\n"),
-        lambda old, new: rendered.names(new),
+        names,
         "docs/SETUP.md: docs/Setup.md differs from it in capitals only",
     ),
+    "a name that Windows refuses": (
+        written("template/docs/aux.md", "x\n"),
+        names,
+        "docs/aux.md: Windows refuses the name. Take another one",
+    ),
     "git overlooks what is rendered": (
-        appended("template/.gitignore.jinja", "docs/SETUP.md\n"),
-        lambda old, new: rendered.names(new),
+        appended("docs/SETUP.md\n", "template/.gitignore.jinja"),
+        names,
         "docs/SETUP.md: .gitignore hides it, so an update overwrites it without a word",
     ),
     "who gets in is another default": (
-        replaced("items(allowed_emails, 'REPLACE_WITH_YOUR_EMAIL')", "items(allowed_emails, '*')"),
-        lambda old, new: rendered.wrangler(old, new, ""),
+        replaced(
+            "items(allowed_emails, 'REPLACE_WITH_YOUR_EMAIL')",
+            "items(allowed_emails, '*')",
+            "includes/shape.jinja",
+        ),
+        wrangler,
         "wrangler.jsonc: an update would change vars.ALLOWED_EMAILS from "
         "['REPLACE_WITH_YOUR_EMAIL'] to ['*'] (answers personal). Keep it, or name `ALLOWED_EMAILS",
+    ),
+    "a file that cannot be rendered": (
+        appended("{{ nobody }}\n", "template/docs/SETUP.md.jinja"),
+        rendered.renders,
+        "template/, answers personal: 'nobody' is undefined. Correct the template",
     ),
     "another template in the answers file": (
         written(
             "template/{{ _copier_conf.answers_file }}.jinja",
             "{{ dict(_copier_answers, _src_path='gh:somebody/else') | to_nice_yaml -}}\n",
         ),
-        lambda old, new: compatible.problems(old, new, "v1.0.0", "", "v2.0.0"),
+        rendered.renders,
         ".copier-answers.yml: it says {'_src_path': 'gh:somebody/else'} where Copier gave only",
     ),
     "no answers file": (
-        lambda folder: (folder / "template/{{ _copier_conf.answers_file }}.jinja").unlink(),
+        removed("{{ _copier_conf.answers_file }}.jinja"),
         rendered.renders,
         ".copier-answers.yml is not rendered, and no update works without it. Correct",
     ),
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RENDERED)
-def test_what_is_rendered_is_compared(old: Template, tmp_path: Path, name: str) -> None:
-    change, rule, expected = RENDERED[name]
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Copier's folders
+@pytest.mark.parametrize(
+    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
+def test_what_breaks_updates_is_refused(old: Template, tmp_path: Path, name: str) -> None:
+    change, rule, expected = {**QUICK, **SLOW}[name]
     archives.working_tree(ROOT, tmp_path)
     change(tmp_path)
     lines = [str(problem) for problem in rule(old, Template(tmp_path))]
     assert [line for line in lines if expected in line], lines
+    assert all("\n" not in line and line.count(". ") >= 1 for line in lines)
+
+
+# Mistakes of each group of rules: the first group that finds something is the last one.
+GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "as it is written": (
+        ("a question is renamed", "a task", "another answers file"),
+        ("a seed file is taken out of _skip_if_exists", "_exclude imports a file"),
+        ("a migration through a shell", "a choice goes away for some answers only"),
+    ),
+    "answers": (
+        ("an answer is dropped for two answers together", "a managed file becomes a seed file"),
+        ("a validator is tightened for one shape",),
+    ),
+    "rendered": (("a file that cannot be rendered",),),
+    "files": (
+        ("a managed file is gone", "a name that Windows refuses", "who gets in is another default"),
+        ("_exclude takes a seed file away",),
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.slow
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_rule_is_asked(old: Template, tmp_path: Path, group: str) -> None:
+    """Many mistakes of a group, in one list."""
+    archives.working_tree(ROOT, tmp_path)
+    cases = [{**QUICK, **SLOW}[name] for part in GROUPS[group] for name in part]
+    for change, _, _ in cases:
+        change(tmp_path)
+    lines = [str(problem) for problem in everything(old, Template(tmp_path))]
+    for _, _, expected in cases:
+        assert [line for line in lines if expected in line], (expected, lines)
+
+
+@pytest.mark.slow
+def test_what_copier_refuses(old: Template, tmp_path: Path) -> None:
+    """In the words of Copier, for a mistake that the other rules do not see: the answer of a
+    profile that makes its own default."""
+    archives.working_tree(ROOT, tmp_path)
+    replaced("\nci:\n  type: str\n", "\nci:\n  type: nonsense\n")(tmp_path)
+    lines = [str(problem) for problem in replay.replayed(old, Template(tmp_path), "")]
+    assert lines and all("nonsense" in line for line in lines), lines
+
+
+@pytest.mark.slow
+def test_what_is_allowed(old: Template, tmp_path: Path) -> None:
+    """A question with a default and a further choice; a rename with its migration. If the update
+    notes name them: an answer that falls back to its default, a setting that changes, a managed
+    file that goes, alone or with its folder, one that is left behind, one that becomes a seed."""
+    archives.working_tree(ROOT, tmp_path)
+    many(
+        appended(f"{NEW_QUESTION}  default: red\n"),
+        replaced('    "1 month": "730h"\n', '    "1 month": "730h"\n    "2 months": "1460h"\n'),
+        many(RENAME, migration(), written(SCRIPT, MOVE)),
+        NO_STAR,
+        replaced('"2026-11-01"', '"2026-12-01"', "template/wrangler.jsonc.jinja"),
+        removed("src/bridge.py"),
+        removed("callers/curl.sh"),
+        removed("callers/python/"),
+        excluded("    /docs/SECURITY.md\n"),
+        replaced("\n  - src/internal.py\n", "\n  - src/internal.py\n  - src/guard/to*.py\n"),
+    )(tmp_path)
+    notes = """
+        - `allowed_emails`: a star is not accepted. `compatibility_date` is another one.
+        - `src/bridge.py`, `callers/curl.sh` and `callers/python/` are gone; delete
+          `docs/SECURITY.md`. `src/guard/token.py` is yours now.
+    """
+    new = Template(tmp_path)
+    assert compatible.problems({"v1.0.0": old}, new, notes, "v2.0.0") == []
+
+
+def test_a_folder_that_stays_is_named_for_other_reasons() -> None:
+    """Only a folder from which all is gone stands for its files."""
+    here = {"src/api.py", "tests/test_api.py"}
+    for notes in ("`tests/kit/runtime.py`", "`tests/kit/`", "`tests/kit/`, `tests/guard/`"):
+        assert rendered.withdrawn("tests/kit/runtime.py", notes, here)
+    for notes in ("", "tests/kit/", "`tests/kit`", "`tests/`", "`tests/guard/`", "`runtime.py`"):
+        assert not rendered.withdrawn("tests/kit/runtime.py", notes, here)
+    assert not rendered.withdrawn("src/log.py", "`src/`", here)
+
+
+def test_a_question_that_nobody_was_asked_may_go(old: Template, tmp_path: Path) -> None:
+    """It was computed, so no answers file has it. `_exclude` of later versions cannot use it."""
+    archives.working_tree(ROOT, tmp_path)
+    appended("\npw_edge:\n  type: bool\n  when: false\n  default: true\n")(tmp_path)
+    before = Template(tmp_path)
+    assert list(questionnaire.questions(before, old)) == []
 
 
 @pytest.mark.parametrize("text", ["- a list\n", "a: 1\n---\n_tasks: [echo]\n", "!include x.yml\n"])
@@ -394,19 +539,6 @@ def test_a_questionnaire_that_hides_something(tmp_path: Path, text: str) -> None
     (tmp_path / "copier.yml").write_text(text)
     with pytest.raises(ValueError):
         Template(tmp_path)
-
-
-@pytest.mark.slow
-def test_what_is_allowed(old: Template, tmp_path: Path) -> None:
-    """A question with a default and a further choice; a rename with its migration; an answer that
-    falls back to its default and a setting that changes, if the update notes name them."""
-    more = added(f"{NEW_QUESTION}  default: red\n")
-    choice = replaced('    "1 month": "730h"\n', '    "1 month": "730h"\n    "2 months": "1460h"\n')
-    moved = (RENAME, migration(), written(SCRIPT, MOVE))
-    refused = replaced(EMAILS, EMAILS + "{{ 'No star.' if '*' in allowed_emails }}")
-    date = replaced('"2026-11-01"', '"2026-12-01"', "template/wrangler.jsonc.jinja")
-    notes = "- `allowed_emails`: a star is not accepted.\n- `compatibility_date` is another one."
-    assert found(old, tmp_path, more, choice, *moved, refused, date, notes=notes) == []
 
 
 def test_a_migration_stays(tmp_path: Path, old: Template) -> None:
@@ -421,6 +553,7 @@ def test_a_migration_stays(tmp_path: Path, old: Template) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["personal", "everybody", "internal-both-fastapi"])
 def test_names_are_those_of_a_copy(old: Template, shape: str) -> None:
     """What is evaluated here is what Copier renders."""
@@ -428,6 +561,16 @@ def test_names_are_those_of_a_copy(old: Template, shape: str) -> None:
     copied = old.interview(given)
     assert old.stored(given) == copied
     assert old.names(old.context(given)[0]) == set(old.files(given))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", archives.released(ROOT / "releases"))
+def test_names_of_a_release(tmp_path: Path, version: str) -> None:
+    """Old ones have conditions in the names of files."""
+    archive = archives.released(ROOT / "releases")[version]
+    released = Template(archives.unpack(archive, tmp_path))
+    given = shapes.answers(shapes.of_interest()["everybody"])
+    assert released.names(released.context(given)[0]) == set(released.files(given))
 
 
 @pytest.mark.slow
@@ -534,6 +677,7 @@ def test_no_step(second: Path, wrong: str) -> None:
     assert code == 1 and "Take one of v0.1.1, v0.2.0, v1.0.0" in lines[0]
 
 
+@pytest.mark.slow
 def test_an_archive_is_the_commit(repository: Path, tmp_path: Path) -> None:
     """All that Copier needs, nothing else, byte for byte, and the same whoever makes it."""
     (repository / "template" / "draft.md").write_text("not committed\n")
@@ -681,6 +825,7 @@ def test_a_release_needs_the_tags(second: Path) -> None:
     assert code == 1 and lines[0].startswith("v0.1.0: the tag is not annotated")
 
 
+@pytest.mark.slow
 def test_a_second_questionnaire(second: Path) -> None:
     """Copier stops where copier.yaml stands beside copier.yml."""
     (second / "copier.yaml").write_text("x: y\n")
