@@ -39,7 +39,8 @@ def commands() -> str:
     [statuses] = [words for words in paragraphs if words.startswith("Exit status")]
     parts = [
         "\nIt is part of `vendor/private-worker`, which every project has; its npm scripts come "
-        f"with the answer `ops=true`, the default. A project without an address has no {edge_only}.\n\n",
+        "with the answer `ops=true`, the default. "
+        f"A project without an address has no {edge_only}.\n\n",
         text(statuses) + "\n",
         *(f"\n### {code(name)}\n\n{block('text', helped(name))}" for name in cli.COMMANDS),
     ]
