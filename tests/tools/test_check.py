@@ -966,6 +966,112 @@ def test_hostile_names_and_values(rendered: Render, tmp_path: Path) -> None:
     assert "\\u001b" in found.stdout and json.loads(found.stdout)["ok"] is False
 
 
+# --- Managed files -------------------------------------------------------------------------------
+
+RENDERED = "src/guard/log.py"  # has answers in it: its hash is in .private-worker.toml
+SAME = "src/guard/token.py"  # is the same in every project: its hash is in the manifest
+VENDORED = "vendor/private-worker/src/private_worker/cli.py"
+
+
+def edited(folder: Path, *words: str) -> dict[str, str]:
+    """The edited files with what is wrong; nothing else may be found."""
+    found = check(folder, *words)
+    assert {each["rule"] for each in found} <= {"edited-file"}
+    assert all(each["line"] == 0 for each in found)
+    return {each["file"]: each["wrong"] for each in found}
+
+
+def test_edited_files(rendered: Render, tmp_path: Path) -> None:
+    """Managed files that are edited or gone, not the owner's own; with how to have them back."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    for name in (RENDERED, SAME, VENDORED, "src/entry.py", "src/api.py", "README.md"):
+        with (folder / name).open("a", encoding="utf-8") as file:
+            file.write("\n# edited\n")
+    (folder / "src" / "guard" / "own.py").write_text("x = 1\n")
+    wanted = dict.fromkeys([RENDERED, SAME, VENDORED, "src/entry.py"], "not as the template wrote")
+    found = edited(folder)
+    assert set(found) == set(wanted)
+    assert all(wanted[name] in wrong for name, wrong in found.items())
+    for name in wanted:
+        (folder / name).unlink()
+    # A guard file may belong to another shape; these two are in every project.
+    assert edited(folder) == dict.fromkeys([VENDORED, "src/entry.py"], "It is missing")
+    assert edited(folder, "--allow", "edited-file") == {}
+
+
+def test_edited_file_comes_back(rendered: Render, tmp_path: Path) -> None:
+    """What the finding says to type brings this file back, and touches no other."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    for name in (RENDERED, SAME):
+        (folder / name).write_text("# edited\n")
+    (folder / "tests" / "test_api.py").unlink()
+    git(folder, "commit", "--all", "--quiet", "--message", "Edit")
+    [fix] = [each["fix"] for each in check(folder) if each["file"] == SAME]
+    program, *words = shlex.split(fix.partition(", type: ")[2])
+    assert program == "uvx"
+    done = subprocess.run([sys.executable, "-m", *words], cwd=folder, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert git(folder, "status", "--porcelain").split() == ["M", SAME]
+    assert list(edited(folder)) == [RENDERED]
+
+
+def test_windows_line_ends_are_no_edit(rendered: Render, tmp_path: Path) -> None:
+    """As git writes them with core.autocrlf."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    manifest = "vendor/private-worker/manifest.sha256"
+    for name in (RENDERED, SAME, VENDORED, "src/entry.py", manifest):
+        path = folder / name
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert edited(folder) == {}
+
+
+def test_kept_on_purpose(rendered: Render, tmp_path: Path) -> None:
+    """The owner's list leaves out these files and no others; a list that is none leaves out
+    nothing."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    for name in (RENDERED, SAME):
+        (folder / name).write_text("# edited\n")
+    pyproject = folder / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8")
+    for keep, left in (
+        (json.dumps([SAME]), [RENDERED]),
+        (json.dumps([f"./{SAME}", RENDERED]), []),
+        ("7", [RENDERED, SAME]),
+        ("[7]", [RENDERED, SAME]),
+        (json.dumps(["src/guard"]), [RENDERED, SAME]),
+    ):
+        pyproject.write_text(f"{text}\n[tool.private-worker]\nkeep = {keep}\n")
+        assert sorted(edited(folder)) == left, keep
+    [fix] = {each["fix"].partition(" To have")[0] for each in check(folder)[:1]}
+    assert fix == (
+        f'To keep it so, write keep = ["{RENDERED}"] under [tool.private-worker] in pyproject.toml.'
+    )
+    pyproject.write_text(f"{text}\n[tool.private-worker\n")
+    assert sorted(edited(folder)) == [RENDERED, SAME]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff", b"not a hash  src/entry.py\n"])
+def test_without_the_manifest(content: bytes | None, rendered: Render, tmp_path: Path) -> None:
+    """It is said, and what is listed elsewhere is looked at all the same."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    manifest = "vendor/private-worker/manifest.sha256"
+    (folder / manifest).unlink()
+    if content is not None:
+        (folder / manifest).write_bytes(content)
+    (folder / RENDERED).write_text("# edited\n")
+    (folder / SAME).write_text("# edited\n")
+    assert sorted(edited(folder)) == [RENDERED, manifest]
+    fixes = {each["file"]: each["fix"] for each in check(folder)}
+    assert fixes[manifest].startswith("Render it again: uvx copier recopy")
+
+
+def test_without_the_rendered_hashes(rendered: Render, tmp_path: Path) -> None:
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    own = folder / ".private-worker.toml"
+    own.write_text(own.read_text(encoding="utf-8").partition("[files]")[0])
+    assert list(edited(folder)) == [own.name]
+
+
 # --- The machine ---------------------------------------------------------------------------------
 
 NEW = {"uv": "uv 0.13.9 (x86_64)", "node": "v24.1.0", "npm": "11.0.0"}

@@ -41,7 +41,7 @@ def test_help(folder: Path, command: str) -> None:
 def test_help_names_every_command(tmp_path: Path) -> None:
     """Also where there is no project."""
     done = run(tmp_path, "--help")
-    assert done.returncode == 0 and all(f" {name} " in done.stdout for name in COMMANDS)
+    assert done.returncode == 0 and set(COMMANDS) <= set(done.stdout.split())
 
 
 @pytest.mark.parametrize("command", ["provision", "local"])

@@ -611,6 +611,17 @@ def test_hostnames(make: Make) -> None:
     refused(setup.apply(), "several applications", older["id"], "copy")
 
 
+def test_routes_in_other_forms(make: Make) -> None:
+    """What wrangler takes under `route` is covered as well; what has no address stops it."""
+    setup = make(**PRODUCTION, access_scope="hostname")
+    setup.replace('"routes": [', '"route": "www.example.net/*", "routes": [')
+    well(setup.apply())
+    uris = [destination["uri"] for destination in setup.app["destinations"]]
+    assert uris == ["invoices.example.net", "www.example.net"]
+    setup.replace('"pattern": "invoices.example.net"', '"pattern": 7')
+    refused(setup.apply(), "a route has no pattern", "npm run check")
+
+
 def _at_a_terminal(setup: Setup, *words: str) -> tuple[int, str]:
     """The command at a terminal: exit status, and what is shown."""
     ours, theirs = pty.openpty()

@@ -11,8 +11,9 @@ from rich.text import Text
 from ..config import Config
 from ..project import WRANGLER, Project
 from ..text import plain
-from . import configuration, managed, repository
+from . import managed, repository
 from .addresses import Addresses
+from .configuration import Configuration
 from .finding import WHY, Finding
 
 
@@ -33,8 +34,8 @@ def run(options: argparse.Namespace) -> int:
     project: Project = options.project
     config = Config(project.root / WRANGLER)
     found = [
-        *Addresses(config, project.shape).findings(),
-        *configuration.findings(config, project),
+        *Addresses(config, project).findings(),
+        *Configuration(config, project).findings(),
         *managed.findings(project),
         *repository.findings(project.root),
     ]

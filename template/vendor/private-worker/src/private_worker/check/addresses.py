@@ -1,4 +1,4 @@
-"""Which addresses wrangler.jsonc opens. Each method is one idea and yields what is wrong.
+"""Which addresses wrangler.jsonc opens.
 
 https://developers.cloudflare.com/workers/configuration/routing/
 """
@@ -8,9 +8,9 @@ import re
 from typing import Any
 
 from ..config import Block, Config, Route, Way, routes_of
-from ..project import Shape
+from ..project import Project
 from ..text import shown
-from .finding import Findings, at
+from .finding import Findings, Rules
 
 HOSTNAME = re.compile(r"[^/*:\s]+")
 ROUTE = re.compile(r"(\*\.)?[^/*:\s]+(/[^/*\s]+)*/\*")
@@ -21,16 +21,17 @@ DOMAIN_EXAMPLE = (
 ROUTE_EXAMPLE = '{"pattern": "api.example.com/*", "zone_name": "example.com"}'
 
 
-class Addresses:
+class Addresses(Rules):
     """The rules for the exposure that the project was made for."""
 
-    def __init__(self, config: Config, shape: Shape) -> None:
-        self.config, self.exposure = config, shape.exposure
-        self.custom_domain = shape.exposure == "custom_domain"
-        self.on_hostname = shape.exposure in ("custom_domain", "route")
+    def __init__(self, config: Config, project: Project) -> None:
+        super().__init__(config, project)
+        self.exposure = project.shape.exposure
+        self.custom_domain = self.exposure == "custom_domain"
+        self.on_hostname = self.exposure in ("custom_domain", "route")
         self.example = DOMAIN_EXAMPLE if self.custom_domain else ROUTE_EXAMPLE
         # Previews may be on where the Access application protects the whole Worker, else off.
-        self.preview_urls = None if shape.access_scope == "worker" else False
+        self.preview_urls = None if project.shape.access_scope == "worker" else False
 
     def findings(self) -> Findings:
         """All that is wrong with the addresses of the top level and of each environment."""
@@ -48,21 +49,21 @@ class Addresses:
         value, path = settings.get(key), (*path, key)
         fix = f'"{key}": {json.dumps(key == "enabled" or bool(needed))},'
         if not isinstance(value, bool):
-            yield at(self.config, path, "implicit-exposure", "does not say true or false", fix)
+            yield self.at(path, "implicit-exposure", "does not say true or false", fix)
         elif needed is not None and value is not needed:
             rule = "open-preview" if "preview" in key else "wrong-exposure"
             wrong = f"is {json.dumps(value)}, for exposure {self.exposure}"
-            yield at(self.config, path, rule, wrong, fix)
+            yield self.at(path, rule, wrong, fix)
 
     def routes(self, block: Block) -> Findings:
         """A list in each block, since an environment would inherit the hostname, and each item."""
         value, path = block.settings.get("routes"), (*block.path, "routes")
         fix = f'"routes": [{self.example if self.on_hostname else ""}],'
         if not isinstance(value, list):
-            yield at(self.config, path, "implicit-exposure", "is no list", fix)
+            yield self.at(path, "implicit-exposure", "is no list", fix)
         elif bool(value) is not self.on_hostname:
             wrong = f"has {len(value)} items, for exposure {self.exposure}"
-            yield at(self.config, path, "wrong-exposure", wrong, fix)
+            yield self.at(path, "wrong-exposure", wrong, fix)
         elif self.on_hostname:
             for route in routes_of({"routes": value}):
                 yield from self.route((*block.path, *route.way), route)
@@ -71,7 +72,7 @@ class Addresses:
         """One item of the list."""
         if not self.is_right(route):
             wrong = f"is {shown(route.value, 70)}, for exposure {self.exposure}"
-            yield at(self.config, path, "route-form", wrong, f"Write it as: {self.example}")
+            yield self.at(path, "route-form", wrong, f"Write it as: {self.example}")
         elif self.custom_domain:
             yield from self.switch(path, route.fields, "enabled", None)
             yield from self.switch(path, route.fields, "previews_enabled", self.preview_urls)
@@ -99,7 +100,7 @@ class Addresses:
         if True in given and self.preview_urls is None and not isinstance(there, dict):
             fix = '"previews": {"vars": ...}, with the same vars as the top level.'
             path = (*block.path, "previews")
-            yield at(self.config, path, "previews-block", "is missing, and previews are on", fix)
+            yield self.at(path, "previews-block", "is missing, and previews are on", fix)
 
     def shared(self) -> Findings:
         """Routes that two blocks have."""
@@ -111,7 +112,7 @@ class Addresses:
                     wrong = f"is {shown(route.pattern, 70)}, as in {owner}"
                     path = (*block.path, *route.way)
                     fix = "Give it a hostname of its own."
-                    yield at(self.config, path, "shared-hostname", wrong, fix)
+                    yield self.at(path, "shared-hostname", wrong, fix)
 
 
 def normal(pattern: str) -> str:

