@@ -4,6 +4,7 @@ Copier needs a second for a copy; a validator alone takes a millisecond. What co
 compared with Copier itself in tests/render/test_shapes.py and tests/interview.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ FREE_TEXT = [
     for name, question in QUESTIONS.items()
     if question["type"] == "str" and "choices" not in question
 ]
+FOLDER = "my-api"  # the folder's name is the project's default name
 
 
 @cache
@@ -43,8 +45,8 @@ def fill(source: Any, context: dict[str, Any]) -> Any:
 
 
 def complaint(question: str, answer: Any, **context: Any) -> str:
-    """What the validator says; empty when the answer is good. `answer` is as it was given: for a
-    yes or no also the word."""
+    """What the validator says; empty when the answer is good. `answer` is as it was given: of a
+    yes or no the word."""
     copiers = {
         "_copier_answers": {question: answer},
         "_copier_conf": {"settings": {"defaults": {}}},
@@ -53,14 +55,52 @@ def complaint(question: str, answer: Any, **context: Any) -> str:
     return text.strip()
 
 
+def choices(question: str, **context: Any) -> dict[str, Any]:
+    """What can be chosen: the words that are shown, and the answer that each stands for."""
+    found = QUESTIONS[question].get("choices", {})
+    if isinstance(found, str):
+        found = yaml.safe_load(fill(found, context)) or {}
+    return dict(found)
+
+
 def offered(question: str, **context: Any) -> list[Any]:
     """The values that can be chosen."""
-    choices = QUESTIONS[question]["choices"]
-    if isinstance(choices, str):
-        choices = yaml.safe_load(fill(choices, context)) or {}
-    return list(choices.values())
+    return list(choices(question, **context).values())
 
 
 def makes_sense(question: str, **context: Any) -> bool:
     """Whether the question has a meaning for these answers (`when`)."""
-    return bool(yaml.safe_load(str(fill(QUESTIONS[question].get("when", True), context))))
+    return truth(QUESTIONS[question].get("when", True), context)
+
+
+def asked(question: str, **context: Any) -> bool:
+    """Whether a person is asked: it has a meaning, and the profile leaves it open (`ask`)."""
+    return makes_sense(question, **context) and truth(QUESTIONS[question].get("ask", True), context)
+
+
+def truth(source: Any, context: dict[str, Any]) -> bool:
+    return bool(yaml.safe_load(str(fill(source, context))))
+
+
+def default(question: str, context: dict[str, Any]) -> Any:
+    """The answer of those who only press Enter."""
+    value = fill(QUESTIONS[question].get("default", ""), context)
+    if QUESTIONS[question].get("multiselect"):
+        return yaml.safe_load(value)
+    return truth(value, {}) if QUESTIONS[question]["type"] == "bool" else value
+
+
+def answered(given: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """All answers, or those to the questions before that one. What is not given is its default."""
+    context: dict[str, Any] = {"_folder_name": FOLDER}
+    for name in QUESTIONS:
+        if name == before:
+            break
+        context[name] = given[name] if name in given else default(name, context)
+    return context
+
+
+def shape(**given: Any) -> Any:
+    """What follows from the answers: the values of includes/shape.jinja as attributes."""
+    template = _environment().get_template("includes/shape.jinja")
+    return template.make_module(answered(given))

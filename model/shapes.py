@@ -4,14 +4,12 @@ A shape is one answer to each decisive question. `None` means that the question 
 the rest of the shape, so that it is not asked.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from inspect import signature
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
-
-from allpairspy import AllPairs
 
 Shape = dict[str, Any]
 
@@ -113,26 +111,43 @@ def broken(partial: Mapping[str, Any]) -> list[str]:
     ]
 
 
+# Those that no rule looks at: each value goes with every shape.
+FREE = {
+    name: values
+    for name, values in PARAMETERS.items()
+    if not any(name in rule.needs for rule in RULES)
+}
+assert list(PARAMETERS)[-len(FREE) :] == list(FREE)
+
+Answer = tuple[str, Any]
+Pair = tuple[Answer, Answer]
+
+
 @cache
-def _every() -> tuple[tuple[Any, ...], ...]:
-    def extend(partial: Shape, names: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+def _bound() -> list[tuple[Answer, ...]]:
+    """All valid combinations of the answers that rules look at."""
+
+    def extend(partial: Shape, names: list[str]) -> Iterator[tuple[Answer, ...]]:
         if not names:
-            yield tuple(partial.values())
+            yield tuple(partial.items())
             return
         for value in PARAMETERS[names[0]]:
             longer = {**partial, names[0]: value}
             if not broken(longer):
                 yield from extend(longer, names[1:])
 
-    return tuple(extend({}, tuple(PARAMETERS)))
+    return list(extend({}, [name for name in PARAMETERS if name not in FREE]))
+
+
+def _every() -> Iterator[Shape]:
+    for bound in _bound():
+        for values in product(*FREE.values()):
+            yield {**dict(bound), **dict(zip(FREE, values, strict=True))}
 
 
 def every_shape() -> list[Shape]:
     """All valid combinations."""
-    return [dict(zip(PARAMETERS, values, strict=True)) for values in _every()]
-
-
-Pair = tuple[tuple[str, Any], tuple[str, Any]]
+    return list(_every())
 
 
 def pairs(shape: Shape) -> set[Pair]:
@@ -143,25 +158,47 @@ def pairs(shape: Shape) -> set[Pair]:
 @cache
 def valid_pairs() -> frozenset[Pair]:
     """Every two answers that occur together in some valid combination."""
-    return frozenset(pair for shape in every_shape() for pair in pairs(shape))
+    free = [(name, value) for name, values in FREE.items() for value in values]
+    found = {(one, other) for one, other in combinations(free, 2) if one[0] != other[0]}
+    for bound in _bound():
+        found.update(combinations(bound, 2), product(bound, free))
+    return frozenset(found)
 
 
 @cache
 def selection() -> list[Shape]:
-    """A few dozen shapes that hold every valid pair of answers."""
-    found = AllPairs(
-        list(PARAMETERS.values()),
-        filter_func=lambda row: not broken(dict(zip(PARAMETERS, row, strict=False))),
-    )
-    chosen = [dict(zip(PARAMETERS, row, strict=False)) for row in found]
-    chosen = [shape for shape in chosen if len(shape) == len(PARAMETERS) and not broken(shape)]
-    missing = set(valid_pairs()).difference(*map(pairs, chosen))
-    # The pairs that AllPairs gave up on. Those of a shape are counted once: there are many shapes.
-    covering = [(shape, pairs(shape) & missing) for shape in every_shape()]
+    """A few dozen shapes that hold every valid pair of answers: always the one with most new pairs.
+
+    Sets of pairs are numbers with a bit for each pair, which makes it a matter of milliseconds.
+    """
+    bit = {pair: 1 << place for place, pair in enumerate(valid_pairs())}
+
+    def bits(some: Iterable[Pair]) -> int:
+        return sum(bit[pair] for pair in some)
+
+    inside = {bound: bits(combinations(bound, 2)) for bound in _bound()}
+    beside = {
+        bound: [
+            [bits((answer, (name, value)) for answer in bound) for value in FREE[name]]
+            for name in FREE
+        ]
+        for bound in _bound()
+    }
+    missing = bits(bit)
+
+    def gain(bound: tuple[Answer, ...]) -> int:
+        best = (max((mask & missing).bit_count() for mask in masks) for masks in beside[bound])
+        return (inside[bound] & missing).bit_count() + sum(best)
+
+    chosen = []
     while missing:
-        best, _ = max(covering, key=lambda found: len(found[1] & missing))
-        chosen.append(best)
-        missing -= pairs(best)
+        answers = max(_bound(), key=gain)
+        for name, values in FREE.items():
+            new = [bits((answer, (name, value)) for answer in answers) for value in values]
+            best = max(range(len(values)), key=lambda n: (new[n] & missing).bit_count())
+            answers = (*answers, (name, values[best]))
+        missing &= ~bits(combinations(answers, 2))
+        chosen.append(dict(answers))
     return chosen
 
 
@@ -212,8 +249,7 @@ def name_of(shape: Shape) -> str:
 
 def make(**given: Any) -> Shape:
     """A shape from the answers that matter; the rest as simple as it can be."""
-    for names in _every():
-        shape = dict(zip(PARAMETERS, names, strict=True))
+    for shape in _every():
         if all(shape[name] == value for name, value in given.items()):
             return shape
     raise ValueError(f"no valid shape has {given}")

@@ -134,7 +134,8 @@ class Template:
     def complaint(self, name: str, answer: Any, context: Answers) -> str:
         """What the validator says to an answer; empty when it is good."""
         source = str(self.questions[name].get("validator", ""))
-        copiers = {"_copier_answers": {name: answer}, "_copier_conf": {"settings": {"defaults": {}}}}
+        given = {"_copier_answers": {name: answer}}
+        copiers = {**given, "_copier_conf": {"settings": {"defaults": {}}}}
         return self.text(source, {**context, **copiers, name: answer}).strip()
 
     def names(self, context: Answers) -> set[str]:
