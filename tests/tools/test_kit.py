@@ -1,93 +1,67 @@
-"""Tests of the test kit that every rendered project gets (template/tests/kit).
+"""The kit runs Workers as workerd does: the sample in kit_worker/, in real Pyodide.
 
-They run the sample Worker in tests/kit_worker in real Pyodide. The npm package pyodide comes from
-the node_modules folder named by PRIVATE_WORKER_NODE_MODULES, else from the repository's own.
+What it says when something is missing, and that it is found by itself, is in test_kit_in_project.
 """
 
+import base64
+import hashlib
 import json
 import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from email.message import Message
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.hashes import SHA256
 
-HERE = Path(__file__).parent
-KIT = HERE.parent / "template" / "tests"
-NODE_MODULES = Path(os.environ.get("PRIVATE_WORKER_NODE_MODULES", HERE.parent / "node_modules"))
-
-sys.path.insert(0, str(KIT))
-
-from cryptography.hazmat.primitives.asymmetric import padding  # noqa: E402
-from cryptography.hazmat.primitives.hashes import SHA256  # noqa: E402
-from kit import project  # noqa: E402
-from kit.access import b64url  # noqa: E402
-from kit.project import SetupError, find_node, find_pyodide, read_jsonc  # noqa: E402
-from kit.runtime import (  # noqa: E402
+from private_worker.standin.team import SigningKey, b64url
+from private_worker.testing import runtime
+from private_worker.testing.access import Access
+from private_worker.testing.needs import Project, find_node
+from private_worker.testing.runtime import (
     Cancelled,
+    NeverLoaded,
     OtherWorker,
+    Response,
     RpcError,
+    Runtime,
+    Worker,
     WorkerDied,
     WorkerError,
 )
 
-pytest_plugins = ["kit.plugin"]
+pytest_plugins = ["private_worker.testing.plugin"]
 
+SAMPLE = Path(__file__).parent / "kit_worker"
 
-# Not files, or pytest would collect them here as well.
-SAMPLE_CONFTEST = 'pytest_plugins = ["kit.plugin"]\n'
-SAMPLE_TESTS = '''
-def test_plain():
-    """Needs no Node: must pass even when the kit cannot start."""
-
-
-def test_answers(worker, access):
-    headers = access.person("person@example.com")
-    seen = worker.fetch("/echo", headers=headers).json()
-    assert seen["token"] == headers["Cf-Access-Jwt-Assertion"]
-    assert worker.env["POLICY_AUD"] == access.aud
-
-
-def test_reloaded(worker):
-    assert worker.fetch("/count").text == "1"
-'''
-
-
-def sample(folder: Path, *, node_modules: bool = True) -> Path:
-    """A copy of the sample project, as Copier would render it: with the kit in tests/kit."""
-    shutil.copytree(HERE / "kit_worker", folder, dirs_exist_ok=True)
-    shutil.copytree(KIT / "kit", folder / "tests" / "kit", dirs_exist_ok=True)
-    (folder / "tests" / "conftest.py").write_text(SAMPLE_CONFTEST)
-    (folder / "tests" / "test_sample.py").write_text(SAMPLE_TESTS)
-    if node_modules:
-        (folder / "node_modules").symlink_to(NODE_MODULES, target_is_directory=True)
-    return folder
-
-
-def run_pytest(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    return subprocess.run(
-        command, cwd=folder, env=clean, capture_output=True, text=True, timeout=300
-    )
+Variant = Callable[[str], Worker]
+Beside = Callable[..., Worker]
 
 
 @pytest.fixture(scope="session")
-def project_root(tmp_path_factory):
-    return sample(tmp_path_factory.mktemp("kit") / "project")
+def project_root(tmp_path_factory: pytest.TempPathFactory, node_modules: Path) -> Path:
+    folder = tmp_path_factory.mktemp("kit") / "project"
+    shutil.copytree(SAMPLE, folder)
+    (folder / "node_modules").symlink_to(node_modules, target_is_directory=True)
+    return folder
 
 
 @pytest.fixture
-def variant(worker, kit_runtime, tmp_path, monkeypatch):
+def variant(
+    worker: Worker, kit_runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Variant:
     """Loads other source text instead of the sample's."""
 
-    def load(text: str):
+    def load(text: str) -> Worker:
         (tmp_path / "entry.py").write_text(text)
         monkeypatch.setattr(kit_runtime.project, "source", tmp_path)
         worker.load()
@@ -96,14 +70,25 @@ def variant(worker, kit_runtime, tmp_path, monkeypatch):
     return load
 
 
-@pytest.fixture
-def upstream():
-    """A private HTTP server that records what reaches it."""
+class Upstream(ThreadingHTTPServer):
+    """A private HTTP server that records what reaches it: method, path, headers, body."""
 
+    daemon_threads = True
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.seen: list[tuple[str, str, Message, bytes]] = []
+        self.release = threading.Event()  # what a slow answer waits for
+        self.answer: tuple[int, list[tuple[str, str]], bytes] = (200, [], b"")
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def handle_any(self):
+        def handle_any(self) -> None:
             length = int(self.headers.get("content-length") or 0)
             body = self.rfile.read(length)
             server.seen.append((self.command, self.path, self.headers, body))
@@ -124,13 +109,10 @@ def upstream():
 
         do_GET = do_POST = do_PUT = do_PURGE = handle_any
 
-        def log_message(self, *_):
+        def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.seen, server.release, server.answer = [], threading.Event(), (200, [], b"")
-    server.url = f"http://127.0.0.1:{server.server_port}"
+    server = Upstream(Handler)
     threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
     yield server
     server.release.set()
@@ -139,24 +121,30 @@ def upstream():
 
 
 @pytest.fixture
-def stack_switching():
+def stack_switching() -> None:
     """run_sync needs it; workerd has it, Node before 24 does not."""
     version = subprocess.run([find_node()[0], "--version"], capture_output=True, text=True).stdout
     if int(version.removeprefix("v").partition(".")[0]) < 24:
         pytest.skip(f"no stack switching in Node {version.strip()}")
 
 
-def until(condition, timeout=10.0):
+def until(condition: Callable[[], object], timeout: float = 10.0) -> None:
     end = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < end, "did not happen in time"
         time.sleep(0.005)
 
 
+def raised(response: Response) -> WorkerError:
+    """What the Worker raised, behind a bare 500."""
+    assert response.error is not None
+    return response.error
+
+
 # -- HTTP requests
 
 
-def test_fetch_passes_method_url_headers_and_body(worker):
+def test_fetch_passes_method_url_headers_and_body(worker: Worker) -> None:
     headers = [("X-A", "1"), ("X-A", "2"), ("Cookie", "c=1")]
     seen = worker.fetch("/echo?q=1", method="PURGE", headers=headers, body=b"\x00\xff").json()
     assert seen["method"] == "PURGE"
@@ -168,7 +156,7 @@ def test_fetch_passes_method_url_headers_and_body(worker):
     assert worker.fetch("https://other.example/echo").json()["url"] == "https://other.example/echo"
 
 
-def test_fetch_returns_status_headers_and_bytes(worker):
+def test_fetch_returns_status_headers_and_bytes(worker: Worker) -> None:
     response = worker.fetch("/bytes")
     assert response.status == 201
     assert response.body == bytes(range(256))
@@ -179,17 +167,17 @@ def test_fetch_returns_status_headers_and_bytes(worker):
     assert worker.fetch("/bytes", method="HEAD").body == b""
 
 
-def test_exception_is_a_bare_500(worker):
+def test_exception_is_a_bare_500(worker: Worker) -> None:
     response = worker.fetch("/raise")
     assert (response.status, response.body) == (500, b"Internal Server Error")
-    assert response.error.name == "PythonError"
-    assert response.error.type == "LookupError"
-    assert "a secret of the inside" in response.error.message
+    assert raised(response).name == "PythonError"
+    assert raised(response).type == "LookupError"
+    assert "a secret of the inside" in raised(response).message
     assert any("on_raise" in line for line in worker.logs)
-    assert worker.fetch("/nothing").error.name == "TypeError"
+    assert raised(worker.fetch("/nothing")).name == "TypeError"
 
 
-def listening(url, method, path, **request):
+def listening(url: str, method: str, path: str, **request: Any) -> tuple[int, Message, bytes]:
     """One request to what `listen` opened: status, headers, body."""
     connection = HTTPConnection(urlsplit(url).netloc, timeout=20)
     connection.request(method, path, **request)
@@ -199,7 +187,7 @@ def listening(url, method, path, **request):
     return answer.status, answer.headers, body
 
 
-def test_listen_is_real_http(worker):
+def test_listen_is_real_http(worker: Worker) -> None:
     url = worker.listen()
     sent = {"body": iter([b"da", b"ta"]), "encode_chunked": True}
     headers = {"X-A": "1", "Transfer-Encoding": "chunked"}
@@ -208,37 +196,35 @@ def test_listen_is_real_http(worker):
     assert (status, seen["method"], seen["body"]) == (200, "PUT", "data")
     assert seen["url"] == "https://worker.example.com/echo?q=1"
     assert ["x-a", "1"] in seen["headers"]
-    status, headers, body = listening(url, "GET", "/bytes")
-    assert (status, headers["X-One"], body) == (201, "1, 2", bytes(range(256)))
-    assert headers.get_all("Set-Cookie") == ["a=1", "b=2, c"]
+    status, sent_back, body = listening(url, "GET", "/bytes")
+    assert (status, sent_back["X-One"], body) == (201, "1, 2", bytes(range(256)))
+    assert sent_back.get_all("Set-Cookie") == ["a=1", "b=2, c"]
     assert listening(url, "HEAD", "/bytes")[::2] == (201, b"")
     assert listening(url, "GET", "/raise")[::2] == (500, b"Internal Server Error")
     _, _, body = listening(worker.listen(props={"caller": "x"}), "GET", "/context")
     assert json.loads(body)["props"] == {"caller": "x"}
 
 
-def test_load_ends_listening(worker):
+def test_load_ends_listening(worker: Worker) -> None:
     url = worker.listen()
     worker.load()
     with pytest.raises(ConnectionRefusedError):
         listening(url, "GET", "/bytes")
 
 
-def test_a_request_that_cannot_be_made_is_the_tests_fault(worker):
+def test_a_request_that_cannot_be_made_is_the_tests_fault(worker: Worker) -> None:
     with pytest.raises(ValueError, match="no such HTTP request"):
         worker.fetch("/", headers={"X-Bad": "a\nb"})
 
 
-def test_run_sync_and_node_modules(worker, stack_switching):
-    import hashlib
-
+def test_run_sync_and_node_modules(worker: Worker, stack_switching: None) -> None:
     assert worker.fetch("/run-sync").text == hashlib.sha256(b"x").hexdigest() + "7"
 
 
 # -- env, props and ctx.access
 
 
-def test_env_holds_json_values(worker):
+def test_env_holds_json_values(worker: Worker) -> None:
     seen = worker.fetch("/env").json()
     assert seen["settings"] == "JsProxy"
     assert seen["list"] == [1, "two", "jsnull"]
@@ -247,20 +233,20 @@ def test_env_holds_json_values(worker):
     assert seen["aud"] == seen["module"] == worker.env["POLICY_AUD"]
 
 
-def test_only_variables_of_the_project_are_set(worker):
+def test_only_variables_of_the_project_are_set(worker: Worker) -> None:
     assert set(worker.env) == {"TEAM_DOMAIN", "POLICY_AUD", "SETTINGS"}
 
 
-def test_load_takes_another_env(worker):
+def test_load_takes_another_env(worker: Worker) -> None:
     worker.load(env={**worker.env, "POLICY_AUD": ""})
     assert worker.fetch("/env").json()["aud"] == worker.fetch("/env").json()["module"] == ""
 
 
-def test_props_and_access_absent(worker):
+def test_props_and_access_absent(worker: Worker) -> None:
     assert worker.fetch("/context").json() == {"props": {}, "aud": None, "identity": None}
 
 
-def test_props_and_access_present(worker):
+def test_props_and_access_present(worker: Worker) -> None:
     identity = {"email": "person@example.com", "groups": [{"id": "1"}]}
     seen = worker.fetch(
         "/context", props={"caller": "me"}, access={"aud": "tag", "identity": identity}
@@ -268,7 +254,7 @@ def test_props_and_access_present(worker):
     assert seen == {"props": {"caller": "me"}, "aud": "tag", "identity": str(identity)}
 
 
-def test_access_without_identity(worker):
+def test_access_without_identity(worker: Worker) -> None:
     seen = worker.fetch("/context", access={"aud": "tag", "identity": None}).json()
     assert (seen["aud"], seen["identity"]) == ("tag", None)
 
@@ -292,7 +278,7 @@ def test_access_without_identity(worker):
     ],
     ids=str,
 )
-def test_call_carries_values_both_ways(worker, value):
+def test_call_carries_values_both_ways(worker: Worker, value: Any) -> None:
     if isinstance(value, bytes):  # arrives as memoryview, as in workerd
         assert worker.call("received_type", value) == "memoryview"
         assert worker.call("make", "bytes") == value
@@ -300,7 +286,7 @@ def test_call_carries_values_both_ways(worker, value):
         assert worker.call("same", value) == value
 
 
-def test_call_converts_results(worker):
+def test_call_converts_results(worker: Worker) -> None:
     assert worker.call("make", "set") == {1, 2}
     assert worker.call("make", "big") == 2**60
     assert worker.call("make", "date").timestamp() == 1_700_000_000
@@ -310,13 +296,13 @@ def test_call_converts_results(worker):
 
 
 @pytest.mark.parametrize("what, name", [("object", "DataCloneError"), ("tuple", "PythonError")])
-def test_call_refuses_what_cannot_cross(worker, what, name):
+def test_call_refuses_what_cannot_cross(worker: Worker, what: str, name: str) -> None:
     with pytest.raises(RpcError) as caught:
         worker.call("make", what)
     assert caught.value.name == name
 
 
-def test_call_reaches_every_callable_attribute(worker):
+def test_call_reaches_every_callable_attribute(worker: Worker) -> None:
     assert worker.call("_private") == "private"
     assert worker.call("__init__", {}, {}) is None
     assert worker.call("hidden", entrypoint="Default") == "Default.hidden"
@@ -324,30 +310,30 @@ def test_call_reaches_every_callable_attribute(worker):
 
 
 @pytest.mark.parametrize("method", ["nope", "env", "ctx", "hidden"])
-def test_call_reaches_nothing_else(worker, method):
+def test_call_reaches_nothing_else(worker: Worker, method: str) -> None:
     with pytest.raises(RpcError, match="does not exist"):
         worker.call(method)
 
 
 @pytest.mark.parametrize("entrypoint", ["Nope", "WorkerEntrypoint2", "helper", "_private"])
-def test_call_needs_an_entrypoint(worker, entrypoint):
+def test_call_needs_an_entrypoint(worker: Worker, entrypoint: str) -> None:
     with pytest.raises(RpcError, match="There is no"):
         worker.call("add", 1, 2, entrypoint=entrypoint)
 
 
-def test_call_props(worker):
+def test_call_props(worker: Worker) -> None:
     assert worker.call("who") is None
     assert worker.call("who", props={"caller": "me"}) == "me"
 
 
-def test_call_exception_shows_the_traceback(worker):
+def test_call_exception_shows_the_traceback(worker: Worker) -> None:
     with pytest.raises(RpcError) as caught:
         worker.call("fail")
     assert (caught.value.name, caught.value.type) == ("PythonError", "KeyError")
     assert '/session/metadata/entry.py"' in caught.value.message
 
 
-def test_binding_to_itself(worker):
+def test_binding_to_itself(worker: Worker) -> None:
     marker = {"$entrypoint": "Internal", "props": {"caller": "me"}}
     worker.load(env={**worker.env, "INTERNAL": marker})
     value, who, text, kind, name, message = worker.fetch(
@@ -404,12 +390,12 @@ CALLERS = {
 
 
 @pytest.fixture(params=CALLERS)
-def beside(request, tmp_path, worker):
+def beside(request: pytest.FixtureRequest, tmp_path: Path, worker: Worker) -> Beside:
     """Loads the sample with another Worker, named "other", that is bound to it."""
     source, helper, helper_source = CALLERS[request.param]
     (tmp_path / helper).write_text(helper_source)
 
-    def load(source=source, **env):
+    def load(source: str = source, **env: Any) -> Worker:
         (tmp_path / request.param).write_text(source)
         api = {"$entrypoint": "Internal", "props": {"caller": "me"}}
         other = OtherWorker(tmp_path / request.param, {"API": api, "FAIL": False} | env)
@@ -419,31 +405,31 @@ def beside(request, tmp_path, worker):
     return load
 
 
-def test_beside_calls_the_project(beside):
+def test_beside_calls_the_project(beside: Beside) -> None:
     for _ in range(2):  # fresh module state each time
         answer = beside().fetch("/", worker="other").json()
         assert answer == ["me", "Internal.fetch https://internal/path", "the other helper", True]
 
 
-def test_beside_leaves_the_project_alone(beside):
+def test_beside_leaves_the_project_alone(beside: Beside) -> None:
     worker = beside()
     assert worker.fetch("/count").text == "1"  # its own helper
     with pytest.raises(RpcError, match="has no attribute|does not exist"):
         worker.call("scheduled", entrypoint="Default")
 
 
-def test_scheduled(beside):
+def test_scheduled(beside: Beside) -> None:
     worker = beside()
     worker.scheduled("0 6 * * *", worker="other")
     assert worker.logs == ["cron 0 6 * * * True"]
 
 
-def test_scheduled_fails(beside):
+def test_scheduled_fails(beside: Beside) -> None:
     with pytest.raises(WorkerError, match="as asked"):
         beside(FAIL=True).scheduled(worker="other")
 
 
-def test_no_such_handler_or_worker(worker, beside):
+def test_no_such_handler_or_worker(worker: Worker, beside: Beside) -> None:
     with pytest.raises(WorkerError, match="scheduled does not exist"):
         worker.scheduled()
     beside().load()  # without the other one
@@ -451,12 +437,12 @@ def test_no_such_handler_or_worker(worker, beside):
         worker.scheduled(worker="other")
 
 
-def test_beside_that_does_not_parse(beside):
+def test_beside_that_does_not_parse(beside: Beside) -> None:
     with pytest.raises(WorkerError, match="main"):
         beside("{ ( ]")
 
 
-def test_beside_is_guarded_at_import(tmp_path, worker):
+def test_beside_is_guarded_at_import(tmp_path: Path, worker: Worker) -> None:
     (tmp_path / "main.ts").write_text("export const bytes = setTimeout(() => {}, 1);")
     with pytest.raises(WorkerError, match="Disallowed operation called within global scope"):
         worker.load(beside={"other": OtherWorker(tmp_path / "main.ts", {})})
@@ -465,7 +451,7 @@ def test_beside_is_guarded_at_import(tmp_path, worker):
 # -- outbound requests
 
 
-def test_outbound_goes_through_a_route(worker, access):
+def test_outbound_goes_through_a_route(worker: Worker, access: Access) -> None:
     keys = access.team_domain + "/cdn-cgi/access/certs"
     status, body, url = worker.fetch(f"/get?{keys}").json()
     assert (status, json.loads(body), url) == (200, {"keys": access.keys}, keys)
@@ -475,14 +461,16 @@ def test_outbound_goes_through_a_route(worker, access):
     assert worker.outbound == []
 
 
-def test_outbound_without_a_route_fails(worker):
+def test_outbound_without_a_route_fails(worker: Worker) -> None:
     response = worker.fetch("/get?https://example.org/")
     assert response.status == 502
     assert response.text.startswith("AbortError")
     assert "no route for https://example.org" in "\n".join(worker.logs)
 
 
-def test_redirects_are_followed_by_route_only(worker, access, upstream):
+def test_redirects_are_followed_by_route_only(
+    worker: Worker, access: Access, upstream: Upstream
+) -> None:
     origin = "https://api.example.org"
     keys = f"{origin}/cdn-cgi/access/certs"
     worker.load(routes={**worker.routes, origin: access.url})
@@ -496,7 +484,7 @@ def test_redirects_are_followed_by_route_only(worker, access, upstream):
 
 
 @pytest.mark.parametrize("way", ["asyncio", "signal"])
-def test_a_slow_answer_can_be_given_up(worker, access, way):
+def test_a_slow_answer_can_be_given_up(worker: Worker, access: Access, way: str) -> None:
     access.answer(delay=1)
     keys = access.team_domain + "/cdn-cgi/access/certs"
     start = time.monotonic()
@@ -504,13 +492,13 @@ def test_a_slow_answer_can_be_given_up(worker, access, way):
     assert time.monotonic() - start < 0.9
 
 
-def test_received_headers_are_immutable(worker, access):
-    assert "immutable" in worker.fetch("/immutable?request").error.message
+def test_received_headers_are_immutable(worker: Worker, access: Access) -> None:
+    assert "immutable" in raised(worker.fetch("/immutable?request")).message
     keys = access.team_domain + "/cdn-cgi/access/certs"
-    assert "immutable" in worker.fetch(f"/immutable?{keys}").error.message
+    assert "immutable" in raised(worker.fetch(f"/immutable?{keys}")).message
 
 
-def test_remote_binding_is_real_http(worker, upstream):
+def test_remote_binding_is_real_http(worker: Worker, upstream: Upstream) -> None:
     worker.load(env={**worker.env, "PRIVATE_API": {"$fetcher": upstream.url}})
     upstream.answer = (418, [("X-Up", "1"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")], b"tea")
     response = worker.fetch("/private?x", method="PUT", body="data", headers={"X-Down": "2"})
@@ -522,39 +510,39 @@ def test_remote_binding_is_real_http(worker, upstream):
     assert worker.outbound[0]["url"] == "http://any-host.internal/base/x"
 
 
-def test_remote_binding_leaves_redirects_alone(worker, upstream):
+def test_remote_binding_leaves_redirects_alone(worker: Worker, upstream: Upstream) -> None:
     worker.load(env={**worker.env, "PRIVATE_API": {"$fetcher": upstream.url}})
     upstream.answer = (302, [("Location", "/elsewhere")], b"")
     response = worker.fetch("/private?x")
     assert (response.status, response.headers["location"]) == (302, "/elsewhere")
 
 
-def test_remote_binding_carries_large_bodies(worker, upstream):
+def test_remote_binding_carries_large_bodies(worker: Worker, upstream: Upstream) -> None:
     worker.load(env={**worker.env, "PRIVATE_API": {"$fetcher": upstream.url}})
     body = os.urandom(1 << 21)
     assert worker.fetch("/private?x", method="POST", body=body).body == body
 
 
-def test_remote_binding_keeps_the_length_of_a_body(worker, upstream):
+def test_remote_binding_keeps_the_length_of_a_body(worker: Worker, upstream: Upstream) -> None:
     worker.load(env={**worker.env, "PRIVATE_API": {"$fetcher": upstream.url}})
     assert worker.fetch("/private?bare", method="POST", body=b"data").body == b"data"
     assert upstream.seen[0][2]["content-length"] == "4"
     assert "x-down" not in upstream.seen[0][2]
 
 
-def test_remote_binding_streams(worker, upstream):
+def test_remote_binding_streams(worker: Worker, upstream: Upstream) -> None:
     worker.load(env={**worker.env, "PRIVATE_API": {"$fetcher": upstream.url}})
     assert worker.fetch("/first-chunk?/slow", timeout=10).text == "first"
     assert not upstream.release.is_set()
 
 
-def test_remote_binding_unreachable(worker, unused_port):
+def test_remote_binding_unreachable(worker: Worker, unused_port: int) -> None:
     worker.load(env={**worker.env, "PRIVATE_API": {"$fetcher": f"http://127.0.0.1:{unused_port}"}})
     assert worker.fetch("/private?x").status == 502
 
 
 @pytest.fixture
-def unused_port():
+def unused_port() -> int:
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     port = server.server_port
     server.server_close()
@@ -564,7 +552,7 @@ def unused_port():
 # -- logs, clock, state
 
 
-def test_logs_hold_print_logging_and_background_work(worker):
+def test_logs_hold_print_logging_and_background_work(worker: Worker) -> None:
     worker.fetch("/log?wait")
     assert worker.logs == ["printed", "and more", "a warning", "in the background"]
     worker.load()
@@ -573,7 +561,7 @@ def test_logs_hold_print_logging_and_background_work(worker):
     assert worker.logs[-1] == "in the background"
 
 
-def test_console_does_not_disturb_the_protocol(variant):
+def test_console_does_not_disturb_the_protocol(variant: Variant) -> None:
     text = "import js\nfrom workers import Response, WorkerEntrypoint\n"
     text += "class Default(WorkerEntrypoint):\n    async def fetch(self):\n"
     text += "        js.console.dir('a dir')\n        js.console.log('a', 1)\n"
@@ -583,7 +571,7 @@ def test_console_does_not_disturb_the_protocol(variant):
     assert worker.logs == ["'a dir'", "a 1"]
 
 
-def test_advance_moves_every_clock(worker):
+def test_advance_moves_every_clock(worker: Worker) -> None:
     before = worker.fetch("/time").json()
     assert abs(before[0] - time.time()) < 60
     worker.advance(86_400)
@@ -593,17 +581,17 @@ def test_advance_moves_every_clock(worker):
     assert abs(worker.fetch("/time").json()[0] - time.time()) < 60
 
 
-def test_clock_stands_at_1970_during_import(worker):
+def test_clock_stands_at_1970_during_import(worker: Worker) -> None:
     assert worker.fetch("/time").json()[3] == 0
 
 
-def test_load_gives_fresh_state(worker):
+def test_load_gives_fresh_state(worker: Worker) -> None:
     assert [worker.fetch("/count").text for _ in range(3)] == ["1", "2", "3"]
     worker.load()
     assert worker.fetch("/count").text == "1"
 
 
-def test_load_reads_changed_sources(variant):
+def test_load_reads_changed_sources(variant: Variant) -> None:
     text = "from workers import Response, WorkerEntrypoint\n"
     text += "class Default(WorkerEntrypoint):\n    async def fetch(self):\n"
     text += "        return Response('{}')\n"
@@ -613,23 +601,65 @@ def test_load_reads_changed_sources(variant):
         variant(text).call("add", 1, 2)
 
 
-def test_load_reports_what_the_import_raises(variant):
+def test_load_reports_what_the_import_raises(variant: Variant) -> None:
     with pytest.raises(WorkerError) as caught:
         variant("import nothing_like_this")
     assert caught.value.type == "ModuleNotFoundError"
 
 
+@pytest.mark.parametrize(
+    "text, report",
+    [
+        (
+            "def x(\n",
+            '  File "src/entry.py", line 1\n    def x(\n         ^\n'
+            "SyntaxError: '(' was never closed",
+        ),
+        (
+            "import own\n",
+            '  File "src/entry.py", line 1, in <module>\n    import own\n'
+            '  File "src/own.py", line 2, in <module>\n    import nothing_like_this\n'
+            "ModuleNotFoundError: No module named 'nothing_like_this'",
+        ),
+        (
+            "import requests\n",
+            '  File "src/entry.py", line 1, in <module>\n    import requests\n'
+            "ModuleNotFoundError: No module named 'requests'\n"
+            "That is a package: `uv add requests` makes it part of the Worker",
+        ),
+        (
+            "try:\n    {}['a']\nexcept KeyError:\n    raise ValueError('two\\n    lines')\n",
+            "  File \"src/entry.py\", line 2, in <module>\n    {}['a']\n    ~~^^^^^\n"
+            "KeyError: 'a'\n\n"
+            "During handling of the above exception, another exception occurred:\n\n"
+            '  File "src/entry.py", line 4, in <module>\n'
+            "    raise ValueError('two\\n    lines')\nValueError: two\n    lines",
+        ),
+    ],
+    ids=["syntax", "import", "package", "chain"],
+)
+def test_report_of_an_import_shows_the_workers_own_lines_only(
+    variant: Variant, tmp_path: Path, text: str, report: str
+) -> None:
+    (tmp_path / "own.py").write_text("\nimport nothing_like_this\n")
+    with pytest.raises(WorkerError) as caught:
+        variant(text)
+    assert not isinstance(caught.value, NeverLoaded)  # it has been loaded before
+    shown = NeverLoaded(caught.value, Path("src")).report
+    assert shown == f"the Worker cannot be imported:\n{report}"
+
+
 # -- many at once, and hanging up
 
 
-def test_fetch_all_runs_at_once(worker):
+def test_fetch_all_runs_at_once(worker: Worker) -> None:
     start = time.monotonic()
     responses = worker.fetch_all([{"path_or_url": "/wait"} for _ in range(20)])
     assert [response.text for response in responses] == ["waited"] * 20
     assert time.monotonic() - start < 20 * 0.3 / 2
 
 
-def test_cancelled_request_never_continues(worker, access):
+def test_cancelled_request_never_continues(worker: Worker, access: Access) -> None:
     access.answer(delay=0.5)
     pending = worker.start(f"/wait?{access.team_domain}/cdn-cgi/access/certs")
     until(lambda: access.requests)
@@ -640,7 +670,7 @@ def test_cancelled_request_never_continues(worker, access):
     assert worker.fetch("/state").text == "waiting"
 
 
-def test_cancel_stops_timers(worker):
+def test_cancel_stops_timers(worker: Worker) -> None:
     pending = worker.start("/wait")
     assert worker.fetch("/state").text == "waiting"
     pending.cancel()
@@ -648,7 +678,7 @@ def test_cancel_stops_timers(worker):
     assert worker.fetch("/state").text == "waiting"
 
 
-def test_waituntil_outlives_the_client(worker, access):
+def test_waituntil_outlives_the_client(worker: Worker, access: Access) -> None:
     """workerd drains an event whose client has left, for up to 30 seconds."""
     access.answer(delay=0.3)
     pending = worker.start(f"/held?{access.team_domain}/cdn-cgi/access/certs")
@@ -659,14 +689,14 @@ def test_waituntil_outlives_the_client(worker, access):
     until(lambda: worker.fetch("/state").text == "went on")
 
 
-def test_load_ends_what_still_runs(worker):
+def test_load_ends_what_still_runs(worker: Worker) -> None:
     pending = worker.start("/wait")
     worker.load()
     with pytest.raises(Cancelled):
         pending.result()
 
 
-def test_a_hanging_request_times_out(variant):
+def test_a_hanging_request_times_out(variant: Variant) -> None:
     text = "import asyncio\nfrom workers import WorkerEntrypoint\n"
     text += "class Default(WorkerEntrypoint):\n    async def fetch(self):\n"
     text += "        await asyncio.Event().wait()\n"
@@ -680,32 +710,32 @@ def test_a_hanging_request_times_out(variant):
 @pytest.mark.parametrize(
     "what", ["lock", "task", "shield", "future", "event", "promise", "swallow"]
 )
-def test_waiting_for_another_request_is_refused(worker, what):
+def test_waiting_for_another_request_is_refused(worker: Worker, what: str) -> None:
     first = worker.start("/keep")
     until(lambda: worker.fetch("/state").text == "keeping")
     second = worker.fetch("/use?" + what)
     assert second.status == 500
-    assert "code had hung" in second.error.message
+    assert "code had hung" in raised(second).message
     assert first.result().text == "kept"
 
 
 @pytest.mark.parametrize("what", ["request", "response", "clone"])
-def test_bodies_belong_to_their_request(worker, what):
+def test_bodies_belong_to_their_request(worker: Worker, what: str) -> None:
     worker.fetch("/keep", method="POST", body="body")
     second = worker.fetch("/use?" + what)
     assert second.status == 500
-    assert "on behalf of a different request" in second.error.message
+    assert "on behalf of a different request" in raised(second).message
 
 
 @pytest.mark.parametrize("what", ["done", "plain", "lock", "task"])
-def test_what_is_finished_may_be_shared(worker, what):
+def test_what_is_finished_may_be_shared(worker: Worker, what: str) -> None:
     worker.fetch("/keep")
     assert worker.fetch("/use?" + what).text == "used"
 
 
 @pytest.mark.parametrize("what", ["list", "bytes", "dict"])
-def test_webcrypto_refuses_python_objects(worker, what):
-    assert "TypeError" in worker.fetch("/subtle?" + what).error.message
+def test_webcrypto_refuses_python_objects(worker: Worker, what: str) -> None:
+    assert "TypeError" in raised(worker.fetch("/subtle?" + what)).message
     assert worker.fetch("/subtle").text == "True"
 
 
@@ -724,21 +754,21 @@ def test_webcrypto_refuses_python_objects(worker, what):
         "os.urandom(4)",
     ],
 )
-def test_import_refuses(variant, line):
+def test_import_refuses(variant: Variant, line: str) -> None:
     names = "asyncio, js, os, random, secrets, uuid, workers"
     with pytest.raises(WorkerError) as caught:
         variant(f"import {names}\n{line}\n")
     assert caught.value.type in {"JsException", "RuntimeError", "OSError"}
 
 
-def test_import_refuses_fetch(variant):
+def test_import_refuses_fetch(variant: Variant) -> None:
     text = "import js\njs.fetch('https://team-under-test.cloudflareaccess.com/')\n"
     worker = variant(text)
     assert worker.outbound == []
     until(lambda: "global scope" in "\n".join(worker.logs))
 
 
-def test_import_allows(variant, stack_switching):
+def test_import_allows(variant: Variant, stack_switching: None) -> None:
     text = """
 import asyncio, js, random, secrets, tempfile, time, uuid, workers
 from pyodide.ffi import run_sync, to_js
@@ -753,14 +783,12 @@ class Default(workers.WorkerEntrypoint):
         js.crypto.getRandomValues(js.Uint8Array.new(4))
         return workers.Response(digest)
 """
-    import hashlib
-
     response = variant(text).fetch()
     assert response.error is None
     assert response.body == hashlib.sha256(b"x").digest()
 
 
-def test_import_lets_packages_have_random_numbers(variant):
+def test_import_lets_packages_have_random_numbers(variant: Variant) -> None:
     """workerd patches the packages that need them, so only the Worker's own code is refused."""
     text = "package = '/session/metadata/python_modules/lucky.py'\n"
     text += "open(package, 'w').write('import random; number = random.random()')\n"
@@ -771,7 +799,7 @@ def test_import_lets_packages_have_random_numbers(variant):
 
 
 @pytest.mark.parametrize("what", ["list*6700", "dict*6700", "list*200000"])
-def test_deeply_nested_json_ends_the_isolate(worker, what):
+def test_deeply_nested_json_ends_the_isolate(worker: Worker, what: str) -> None:
     other = worker.start("/wait")
     with pytest.raises(WorkerDied):
         worker.fetch("/json?" + what)
@@ -784,17 +812,17 @@ def test_deeply_nested_json_ends_the_isolate(worker, what):
 
 
 @pytest.mark.parametrize("what", ["list*3900", "dict*3900", "string*1"])
-def test_json_that_workerd_survives(worker, what):
+def test_json_that_workerd_survives(worker: Worker, what: str) -> None:
     assert worker.fetch("/json?" + what).text in {"not JSON", "parsed"}
     assert worker.fetch("/count").text == "1"
 
 
-def test_exit_ends_the_isolate(worker):
+def test_exit_ends_the_isolate(worker: Worker) -> None:
     with pytest.raises(WorkerDied, match="SystemExit"):
         worker.fetch("/exit")
 
 
-def test_a_broken_pyodide_is_replaced(worker, variant):
+def test_a_broken_pyodide_is_replaced(worker: Worker, variant: Variant) -> None:
     text = "import js\nfrom workers import Response, WorkerEntrypoint\n"
     text += "class Default(WorkerEntrypoint):\n    async def fetch(self):\n"
     text += "        js.process.exit(1)\n"
@@ -808,9 +836,9 @@ def test_a_broken_pyodide_is_replaced(worker, variant):
 
 
 @pytest.mark.slow
-def test_an_endless_loop_does_not_hold_up_the_next_test(variant, monkeypatch):
-    from kit import runtime
-
+def test_an_endless_loop_does_not_hold_up_the_next_test(
+    variant: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = "from workers import Response, WorkerEntrypoint\n"
     text += "class Default(WorkerEntrypoint):\n    async def fetch(self):\n"
     text += "        while True:\n            pass\n"
@@ -823,22 +851,20 @@ def test_an_endless_loop_does_not_hold_up_the_next_test(variant, monkeypatch):
 # -- Access
 
 
-def decode(headers):
+def decode(headers: dict[str, str]) -> tuple[Any, Any, bytes]:
     header, payload, signature = headers["Cf-Access-Jwt-Assertion"].split(".")
-    import base64
-
     pad = [base64.urlsafe_b64decode(part + "==") for part in (header, payload, signature)]
     return json.loads(pad[0]), json.loads(pad[1]), pad[2]
 
 
-def verify(headers, key):
+def verify(headers: dict[str, str], key: SigningKey) -> None:
     signed, _, signature = headers["Cf-Access-Jwt-Assertion"].rpartition(".")
     assert b64url(decode(headers)[2]) == signature
     public = key.private.public_key()
     public.verify(decode(headers)[2], signed.encode(), padding.PKCS1v15(), SHA256())
 
 
-def test_token_of_a_person(access):
+def test_token_of_a_person(access: Access) -> None:
     headers = access.person("a@example.com", country="DE", drop=("nbf",))
     header, claims, _ = decode(headers)
     verify(headers, access.signer)
@@ -850,7 +876,7 @@ def test_token_of_a_person(access):
     assert "nbf" not in claims and "common_name" not in claims
 
 
-def test_token_of_a_machine(access):
+def test_token_of_a_machine(access: Access) -> None:
     headers = access.machine(iss=None)
     claims = decode(headers)[1]
     assert claims["common_name"].endswith(".access") and claims["sub"] == ""
@@ -858,12 +884,12 @@ def test_token_of_a_machine(access):
     assert not {"email", "nbf", "identity_nonce"} & set(claims)
 
 
-def test_raw_tokens(access):
+def test_raw_tokens(access: Access) -> None:
     token = access.token(b"not json", header=b"\xff")
     assert token.startswith(b64url(b"\xff") + "." + b64url(b"not json") + ".")
 
 
-def test_keys_rotate(access):
+def test_keys_rotate(access: Access) -> None:
     old = access.signer
     new = access.rotate()
     assert new is access.signer is not old
@@ -873,11 +899,11 @@ def test_keys_rotate(access):
     assert access.stranger.kid not in {new.kid, old.kid}
 
 
-def test_keys_start_anew_with_every_test(access):
+def test_keys_start_anew_with_every_test(access: Access) -> None:
     assert len(access.keys) == 1 and access.requests == 0
 
 
-def test_issuer_misbehaves_on_demand(worker, access):
+def test_issuer_misbehaves_on_demand(worker: Worker, access: Access) -> None:
     keys = f"/get?{access.team_domain}/cdn-cgi/access/certs"
     access.answer(503, b"raw", delay=0.2)
     start = time.monotonic()
@@ -891,90 +917,7 @@ def test_issuer_misbehaves_on_demand(worker, access):
     assert access.requests == 2
 
 
-# -- what is needed, and messages when it is missing
-
-
-def test_read_jsonc(tmp_path):
-    file = tmp_path / "a.jsonc"
-    file.write_text('{"a": "// no /* comment, }", /* x, */ "b": [1, 2, // c\n], }\n')
-    assert read_jsonc(file) == {"a": "// no /* comment, }", "b": [1, 2]}
-    file.write_text("{")
-    with pytest.raises(SetupError, match="a.jsonc is not valid JSON"):
-        read_jsonc(file)
-
-
-def test_node_missing(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(project.sys, "executable", str(tmp_path / "python"))
-    with pytest.raises(SetupError, match="^Node 22.12 or later is missing: .*$"):
-        find_node()
-
-
-@pytest.mark.parametrize("version, flags", [("v22.12.0", 0), ("v24.1.0", 1), ("v26.0.0", 0)])
-def test_node_flags(monkeypatch, tmp_path, version, flags):
-    fake_node(monkeypatch, tmp_path, version)
-    assert len(find_node()) == 1 + flags
-
-
-@pytest.mark.parametrize("version", ["v20.19.0", "v22.11.0"])
-def test_node_too_old(monkeypatch, tmp_path, version):
-    fake_node(monkeypatch, tmp_path, version)
-    with pytest.raises(SetupError, match=f"is {version}"):
-        find_node()
-
-
-def fake_node(monkeypatch, folder, version):
-    node = folder / "node"
-    node.write_text(f"#!/bin/sh\necho {version}\n")
-    node.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(project.sys, "executable", str(folder / "python"))
-
-
-def test_pyodide_missing_or_other(tmp_path):
-    with pytest.raises(SetupError, match="is missing: run `npm install`"):
-        find_pyodide(tmp_path)
-    package = tmp_path / "node_modules" / "pyodide" / "package.json"
-    package.parent.mkdir(parents=True)
-    package.write_text('{"version": "314.0.7"}')
-    with pytest.raises(SetupError, match="is 314.0.7, the tests need 314.0.6"):
-        find_pyodide(tmp_path)
-
-
-def test_sdk_missing(monkeypatch, project_root, tmp_path):
-    monkeypatch.setattr(project, "SDK", "no-such-sdk")
-    with pytest.raises(SetupError, match="no-such-sdk is missing: run `uv sync`"):
-        project.Project(project_root).packages(tmp_path)
-
-
-# -- in a rendered project
-
-
-def test_sample_project_passes(tmp_path):
-    result = run_pytest(sample(tmp_path))
-    assert "3 passed" in result.stdout, result.stdout + result.stderr
-
-
-def test_missing_pyodide_fails_with_one_line(tmp_path):
-    result = run_pytest(sample(tmp_path, node_modules=False))
-    assert result.returncode == 1
-    assert "npm package pyodide 314.0.6 is missing: run `npm install`" in result.stdout
-    assert "Traceback" not in result.stdout + result.stderr
-    assert "1 passed" in result.stdout and "2 errors" in result.stdout
-
-
-def test_nothing_is_left_running(tmp_path):
-    run_pytest(sample(tmp_path), "-k", "reloaded")
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-    assert str(tmp_path) not in listed
-
-
-@pytest.mark.slow
-def test_under_xdist(tmp_path):
-    pytest.importorskip("xdist")
-    result = run_pytest(sample(tmp_path), "-n", "2")
-    assert "3 passed" in result.stdout, result.stdout + result.stderr
-
+# -- the Worker's packages
 
 FASTAPI = """
 from fastapi import FastAPI, Request
@@ -995,40 +938,38 @@ class Default(WorkerEntrypoint):
 
 
 @pytest.mark.slow
-def test_fastapi(tmp_path, pytestconfig):
+def test_fastapi(tmp_path: Path, project_root: Path, pytestconfig: pytest.Config) -> None:
     """Wheels for Pyodide, pydantic's native one included, are installed from PyPI once."""
-    from kit.runtime import Runtime, Worker
-
-    root = sample(tmp_path)
+    root = shutil.copytree(project_root, tmp_path / "project", symlinks=True)
     (root / "src" / "entry.py").write_text(FASTAPI)
     text = (root / "pyproject.toml").read_text()
     wanted = 'dependencies = ["fastapi==0.165.0", "colorama; sys_platform == \'win32\'"]'
     (root / "pyproject.toml").write_text(text.replace("dependencies = []", wanted))
     cache = getattr(pytestconfig, "cache", None)
     folder = Path(cache.mkdir("kit-packages")) if cache else tmp_path / "packages"
-    runtime = Runtime(project.Project(root), folder)
-    runtime.start()
+    own = Runtime(Project(root), folder)
+    own.start()
     try:
-        fastapi = Worker(runtime, {}, {})
+        fastapi = Worker(own, {}, {})
         good = fastapi.fetch("/items/a?count=2", method="POST", body="hello")
         assert good.error is None
         assert good.json() == {"name": "a", "count": 2, "body": "hello"}
         assert fastapi.fetch("/items/a?count=x", method="POST").status == 422
     finally:
-        runtime.stop()
+        own.stop()
 
 
-def test_python_modules_are_used_if_they_fit(tmp_path):
-    root = sample(tmp_path)
+def test_python_modules_are_used_if_they_fit(tmp_path: Path) -> None:
+    root = shutil.copytree(SAMPLE, tmp_path / "project")
     vendored = root / "python_modules"
     (vendored / "own_package-1.0.dist-info").mkdir(parents=True)
     (vendored / "own_package-1.0.dist-info" / "METADATA").write_text(
         "Name: own-package\nVersion: 1.0\n"
     )
-    assert "workers/__init__.py" in project.Project(root).packages(tmp_path)  # no SDK: not used
+    assert "workers/__init__.py" in Project(root).packages(tmp_path)  # no SDK: not used
     (vendored / "workers_runtime_sdk-1.9.5.dist-info").mkdir()
     (vendored / "workers_runtime_sdk-1.9.5.dist-info" / "METADATA").write_text(
         "Name: workers-runtime-sdk\nVersion: 1.9.5\n"
     )
-    files = project.Project(root).packages(tmp_path)
+    files = Project(root).packages(tmp_path)
     assert "own_package-1.0.dist-info/METADATA" in files and "workers/__init__.py" not in files
