@@ -1,366 +1,246 @@
-"""Issue 7: every command block of the documentation is run by a test, or compared with its tool.
+"""What the documentation tells people to type is there: npm scripts, commands, options, files.
 
-The documents are the template's own and those of rendered projects, of every shape. A block of RUN
-is run by the test that stands there, all others are taken apart by bash (documents.py) and compared
-with what the real tool says of itself (checked.py, helptext.py). Commands in running text are
-compared as well.
+The documents are the template's own and those of rendered projects. What a tool does with a command
+is not tried here: test_first_hour.py, test_documented_answers.py, test_situations.py and
+test_team_kit.py run the blocks of whole pages.
 """
 
-import ast
+import contextlib
+import io
+import itertools
+import json
 import os
 import re
-import shutil
-from collections.abc import Iterable, Iterator
+import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
+from private_worker import cli
 
-import helptext
+import hub
 import shapes
-from documented_tools import NOT_HERE, SLOW, TOOLS, UNKNOWN, Place, problems, with_inner
-from conftest import ROOT, Render, tracked_files
-from documents import Words, headings, inline, shell_blocks, split
+from conftest import NODE_MODULES, ROOT, Render, tracked_files
+from documents import Words, commands, inline, shell_blocks
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the commands are for a POSIX shell")
-
-HERE = Path(__file__).parent
-PROJECT = "project: "  # a rendered document, of whatever shape
-
-# Which test runs what. A heading's second block is "heading 2". "*" is a whole document, whose own
-# test sees to it that every block is run.
-RUN: dict[str, dict[str, str]] = {
-    "README.md": {
-        "private-worker": "test_first_hour.py::test_the_first_hour_of_one_person",
-        "private-worker 2": "test_first_hour.py::test_the_first_hour_of_one_person",
-        "Answers without questions": "test_first_hour.py::test_answers_without_questions",
-        "Try it from a clone": "test_repository.py::test_readme_renders_from_a_clean_clone",
-    },
-    "docs/tutorial/personal.md": {
-        "Render the project": "test_first_hour.py::test_the_first_hour_of_one_person",
-        "Test and commit it": "test_first_hour.py::test_the_first_hour_of_one_person",
-    },
-    "docs/tutorial/production.md": {
-        "Render the project 2": "test_first_hour.py::test_the_first_hour_of_a_team",
-        "Test and commit it": "test_first_hour.py::test_the_first_hour_of_a_team",
-        "Test and commit it 2": "test_first_hour.py::test_the_first_hour_of_a_team",
-    },
-    "docs/updates.md": {"*": "test_situations.py::test_every_section_is_tried"},
-    "docs/team-kit.md": {"*": "test_team_kit.py::test_every_block_and_file_is_used"},
-    f"{PROJECT}README.md": {
-        "Start": "test_first_hour.py::test_the_first_hour_of_one_person",
-        "Change an answer": "test_first_hour.py::test_the_first_hour_of_one_person",
-        "Update": "test_first_hour.py::test_the_first_hour_of_one_person",
-    },
-}
+OPTION = re.compile(r"(?<![\w-])-[-\w]+")
+# An option with its value, as the help of Copier and of wrangler shows it.
+WITH_VALUE = r"{}(?:, --[\w-]+)? (?:[A-Z]|<|.*\[(?:string|number|array)\])"
+COPIER = ("copy", "update", "recopy", "check-update")
+TOOLS = ("npm", "npx", "uv", "uvx", "sh", "private-worker", "copier", "wrangler", "python")
 
 
 @dataclass(frozen=True)
-class Document:
-    """A Markdown file; `name` is for messages, `key` for RUN."""
+class Typed:
+    """A command of a document. `strict` is false in running text, which may leave out the rest."""
 
-    name: str
-    key: str
-    text: str
-    place: Place
-
-
-@dataclass(frozen=True)
-class Found:
-    """A command of a document."""
-
-    where: str
+    document: str
     words: Words
-    place: Place
+    project: Path
+    strict: bool = True
 
     def __str__(self) -> str:
-        return f"{self.where}: {' '.join(self.words)}"
+        return f"{self.document}: {' '.join(self.words)}"
 
 
-def own_documents(rendered: Render) -> Iterator[Document]:
-    """The template's. They speak of projects of any shape: one that has it all stands for them."""
-    everything = shapes.make(
-        profile="custom",
-        callers=(shapes.HUMAN, shapes.MACHINE, shapes.BINDING),
-        exposure="custom_domain",
-        ops=True,
-        staging=True,
-        ci="github",
-    )
-    project = rendered(**shapes.answers(everything))
-    place = Place((ROOT, project, ROOT / "team-kit"), project)
-    for name in tracked_files():
-        if name.endswith(".md") and not name.startswith("template/"):
-            yield Document(name, name, (ROOT / name).read_text(encoding="utf-8"), place)
-
-
-def rendered_documents(rendered: Render, chosen: Iterable[shapes.Shape]) -> Iterator[Document]:
-    """Those of these shapes. What two of them have in common is there once."""
-    seen = set()
-    for shape in chosen:
-        project = rendered(**shapes.answers(shape))
-        place = Place((project,), project)
-        scripts = (project / "package.json").read_text(encoding="utf-8")
-        for file in sorted(project.rglob("*.md")):
-            name, text = file.relative_to(project).as_posix(), file.read_text(encoding="utf-8")
-            if (name, text, scripts) not in seen:
-                seen.add((name, text, scripts))
-                yield Document(f"{shapes.name_of(shape)}: {name}", PROJECT + name, text, place)
-
-
-@pytest.fixture(scope="module")
-def documents(rendered: Render) -> list[Document]:
-    """The template's own, and those of a few shapes."""
-    few = shapes.of_interest().values()
-    return [*own_documents(rendered), *rendered_documents(rendered, few)]
-
-
-@pytest.fixture(scope="module")
-def all_documents(rendered: Render, documents: list[Document]) -> list[Document]:
-    """Those too of the shapes that hold every pair of answers."""
-    return [*documents, *rendered_documents(rendered, shapes.selection())]
-
-
-def commands(document: Document) -> Iterator[Found]:
-    """What is not run: the commands of its blocks, those in its text, and all they start."""
-    run = RUN.get(document.key, {})
-    names = headings(document.text)
-    texts = tuple(block.text for block in shell_blocks(document.text))
-    for number, words in split(texts, True).commands:
-        if "*" in run or names[number] in run:
-            continue
-        for command in with_inner(words, document.place):
-            yield Found(f"{document.name}, {names[number]}", command, document.place)
-    mentioned = Place(document.place.folders, document.place.project, strict=False)
-    for code in inline(document.text):
+def typed(document: str, text: str, project: Path) -> Iterator[Typed]:
+    """The commands of a document, in its blocks and in its sentences."""
+    for block in shell_blocks(text):
+        for words in commands(block.text):
+            yield Typed(document, words, project)
+    for code in inline(text):
         tool, _, more = code.partition(" ")
         if tool in TOOLS and more and "…" not in code:
-            for _, words in split((code,), False).commands:
-                for command in with_inner(words, mentioned):
-                    yield Found(f"{document.name}, in its text", command, mentioned)
+            for words in commands(code):
+                yield Typed(document, words, project, strict=False)
 
 
-def complaints(document: Document) -> Iterator[str]:
-    """What bash has against the blocks: a quote without an end, a variable that nobody has set."""
-    texts = tuple(block.text for block in shell_blocks(document.text))
-    if complaint := split(texts, True).complaint:
-        yield f"{document.name}: {complaint}"
+def of_the_template() -> Iterator[Typed]:
+    """They speak of projects of any shape: examples/everything stands for them."""
+    for name in tracked_files():
+        if name.endswith(".md") and not name.startswith(("template/", "examples/")):
+            text = (ROOT / name).read_text(encoding="utf-8")
+            yield from typed(name, text, ROOT / "examples" / "everything")
 
 
-def distinct(documents: list[Document]) -> list[Found]:
-    """Each command once for each project."""
-    unique = {
-        (command.words, command.place.project, command.place.strict): command
-        for document in documents
-        for command in commands(document)
-    }
-    return list(unique.values())
+def of_a_project(project: Path) -> Iterator[Typed]:
+    for path in sorted(project.rglob("*.md")):
+        if "vendor" not in path.parts:
+            yield from typed(path.name, path.read_text(encoding="utf-8"), project)
 
 
-@pytest.fixture(scope="module")
-def found(documents: list[Document]) -> list[Found]:
-    return distinct(documents)
+def complaints(command: Typed) -> Iterator[str]:
+    """What is not there of what the command names."""
+    words = command.words
+    while words[:1] in (("uvx",), ("npx",)) or words[:2] == ("uv", "run"):
+        words = words[1:] if words[0] != "uv" else without_options(words[2:])
+    match words:
+        case ("npm", "run", script, *more):
+            yield from npm_script(command.project, script, more)
+        case ("private-worker", name, *more):
+            yield from unknown(more, helped(name), f"private-worker {name}")
+        case ("copier", name, *more):
+            known = copier_help(name) if name in COPIER else ""
+            yield from unknown(more, known, f"copier {name}")
+            yield from without_value(more, known) if command.strict else ()
+        case ("python" | "sh", path, *_) if not path.startswith("-"):
+            if not any((folder / path).is_file() for folder in (ROOT, command.project)):
+                yield f"there is no file {path}"
+        case ("cp", *paths) if command.strict:
+            for path in paths[:-1]:
+                if not any((folder / path).exists() for folder in (ROOT, command.project)):
+                    yield f"there is no file {path}"
 
 
-def wrong(found: list[Found], *tools: str) -> list[str]:
-    """A line for each thing that one of these tools does not know."""
-    lines: dict[str, None] = {}
-    for command in found:
-        if command.words[0] in tools:
-            for problem in problems(command.words, command.place):
-                lines[f"{command}: {problem}"] = None
-    return list(lines)
+def without_options(words: Words) -> Words:
+    """What `uv run` starts: `--group` and `--with` take a value."""
+    while words and words[0].startswith("-"):
+        words = words[2:] if words[0] in ("--group", "--with") else words[1:]
+    return ("python", *words) if words and words[0].endswith(".py") else words
+
+
+def npm_script(project: Path, script: str, more: list[str]) -> Iterator[str]:
+    """The script is in package.json, and what follows `--` is for the command that it runs."""
+    package = json.loads((project / "package.json").read_text(encoding="utf-8"))
+    if script not in package["scripts"]:
+        yield f"package.json has no script {script!r}"
+    elif more and more[0] != "--":
+        yield f"{more[0]!r} needs -- before it"
+    elif found := re.search(r"private-worker (\w+)", package["scripts"][script]):
+        yield from unknown(more[1:], helped(found[1]), f"private-worker {found[1]}")
+
+
+def unknown(words: Words | list[str], known: str, tool: str) -> Iterator[str]:
+    """Each option that the help does not name; the tool itself without a help."""
+    if not known:
+        yield f"there is no {tool}"
+        return
+    names = set(OPTION.findall(known))
+    for word in words:
+        option = word.partition("=")[0]
+        if option.startswith("--") and option != "--" and option not in names:
+            yield f"{tool} has no option {option}"
+
+
+def without_value(words: list[str], known: str) -> Iterator[str]:
+    """The last option, where it takes a value and none is there."""
+    if words and re.search(WITH_VALUE.format(re.escape(words[-1])), known):
+        if words[-1].startswith("-"):
+            yield f"{words[-1]} lacks its value"
+
+
+@cache
+def helped(name: str) -> str:
+    """What `private-worker <name> --help` prints; nothing without such a command."""
+    if name not in cli.COMMANDS:
+        return ""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), pytest.raises(SystemExit):
+        cli.run([name, "--help"])
+    return printed.getvalue()
+
+
+@cache
+def copier_help(name: str) -> str:
+    return hub.copier(name, "--help", env=os.environ).stdout
 
 
 # --- The documents --------------------------------------------------------------------------------
 
 
-def test_bash_takes_every_block(documents: list[Document]) -> None:
-    assert [line for document in documents for line in complaints(document)] == []
+def wrong(found: list[Typed]) -> list[str]:
+    return [f"{command}: {line}" for command in found for line in complaints(command)]
 
 
-def test_no_tool_is_unknown(found: list[Found]) -> None:
-    unknown = [f"{command} {UNKNOWN}" for command in found if command.words[0] not in TOOLS]
-    assert unknown == []
+def test_the_templates_documents() -> None:
+    found = list(of_the_template())
+    assert {"npm", "npx", "uv", "uvx", "sh"} <= {command.words[0] for command in found}
+    assert wrong(found) == []
 
 
-@pytest.mark.parametrize("tool", sorted(set(TOOLS) - set(SLOW)))
-def test_commands_fit_their_tool(tool: str, found: list[Found]) -> None:
-    assert wrong(found, tool) == []
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("node", "node_modules")
-def test_commands_of_every_shape(all_documents: list[Document]) -> None:
-    """Those of wrangler too, by the version that package.json names."""
-    assert [line for document in all_documents for line in complaints(document)] == []
-    found = distinct(all_documents)
-    assert len({command.words for command in found if command.words[0] in SLOW}) > 10
-    assert {command.words[0] for command in found} <= set(TOOLS)
-    assert wrong(found, *TOOLS) == []
-
-
-def test_what_is_run_is_there(documents: list[Document]) -> None:
-    """No row of RUN is left over, and each test takes the command from the document."""
-    for key, rows in RUN.items():
-        texts = [document.text for document in documents if document.key == key]
-        assert texts, key
-        for heading, test in rows.items():
-            if heading != "*":
-                assert any(heading in headings(text) for text in texts), (key, heading)
-            file, _, name = test.partition("::")
-            source = reached((HERE / file).read_text(encoding="utf-8"), name)
-            assert Path(key.removeprefix(PROJECT)).name in source or heading == "*", (
-                key,
-                heading,
-                test,
-            )
-            assert f'{heading}"' in source or heading == "*", (key, heading, test)
-
-
-def reached(source: str, name: str) -> str:
-    """A function's source, with that of all functions and constants of its file that it uses."""
-    parts: dict[str, ast.stmt] = {}
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            parts[node.name] = node
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            parts[node.targets[0].id] = node
-    assert name in parts, f"there is no test {name}"
-    todo, done = [name], dict[str, str]()
-    while todo:
-        current = todo.pop()
-        if current in done or current not in parts or current == "RUN":
-            continue
-        done[current] = ast.get_source_segment(source, parts[current]) or ""
-        for used in ast.walk(parts[current]):
-            if isinstance(used, ast.Name):
-                todo.append(used.id)
-            elif isinstance(used, ast.arg):
-                todo.append(used.arg)  # a fixture
-    return "\n".join(done.values())
-
-
-# --- The checker finds what is wrong --------------------------------------------------------------
-
-PLANTED = [
-    ("git comit --all", "git has no command 'comit'"),
-    ("git clean --forse", "no option --forse"),
-    ("git remote ad upstream", "git remote has no command 'ad'"),
-    ("npm run tset", "package.json has no script 'tset'"),
-    ("npm run probe --env staging", "'--env' needs -- before it"),
-    ("npm run probe -- --enviroment staging", "no option --enviroment"),
-    ("npm instal-all", "npm has no command 'instal-all'"),
-    ("uv run --grup ops pytest", "no option --grup"),
-    ("uv run pytest --markers-of slow", "no option --markers-of"),
-    ("uv run python -m ops cheque", "ops has no command 'cheque'"),
-    ("uv run python nothing.py", "there is no file nothing.py"),
-    ("uv lokc", "uv has no command 'lokc'"),
-    ("uvx copier updat", "copier has no command 'updat'"),
-    ("uvx copier copy --default gh:org/private-worker my-api", "no option --default"),
-    ("uvx copier copy gh:org/private-worker", "destination_path is missing"),
-    ("uvx copier update --data", "--data lacks its value"),
-    ("uvx cookiecutter copy", UNKNOWN),
-    ("npx vercel deploy", UNKNOWN),
-    ("terraform apply", UNKNOWN),
-    ("cp .dev.vars.exmaple .dev.vars", "there is no file .dev.vars.exmaple"),
-    ("curl -i --heder x https://example.com", "no option --heder"),
-    ("curl -i", "no address"),
-    ("cloudflared access log-in https://example.com", "no command 'access log-in'"),
-    ("cloudflared access token --ap=https://example.com", "no option --ap"),
-    ("gh secret set NAME --repository x", "no option --repository"),
-    ("sh callers/curl.sh / --location", "argument 2 is no option"),
-    ("sh callers/crul.sh /", "there is no file callers/crul.sh"),
-    ("true && git comit", "git has no command 'comit'"),
-    ('git checkout "$(git rev-lisp HEAD)"', "git has no command 'rev-lisp'"),
-    ("printf x | cul https://example.com", UNKNOWN),
-    ("git status || git stauts", "git has no command 'stauts'"),
-]
-PLANTED_SLOW = [
-    ("npx wrangler tial", "wrangler has no command 'tial'"),
-    ("npx wrangler vpc servce list", "wrangler vpc has no command 'servce'"),
-    ("npx wrangler secret", "wrangler secret has no command ''"),
-    ("npx wrangler secret put", "<key> is missing"),
-    ("npx wrangler tail a b", "'b' is one word too many"),
-    ("npx wrangler vpc service create a --type https", "--type does not take 'https'"),
-    ("npx wrangler vpc service create a --tunel-id x", "no option --tunel-id"),
-    ("uv run pywrangler deploy --enviroment staging", "no option --enviroment"),
-]
-RIGHT = """\
-git init   # a comment that isn't a command
-git checkout "$(git rev-list --max-count=1 HEAD -- a)~" -- a && git push --follow-tags origin main
-uvx copier copy --defaults \\
-  --data 'allowed_emails=<address>, <address>' gh:org/private-worker <folder>
-curl -sS -H 'X: a b' --data '{"a": 1}' https://example.com | sh
-npm run probe -- --env staging
-"""
-
-
-def planted(text: str, place: Place) -> list[str]:
-    """What is found in a document with this one block."""
-    document = Document("a.md", "a.md", f"# A\n\n```sh\n{text}\n```\n", place)
-    found = [*complaints(document)]
-    for command in commands(document):
-        found += problems(command.words, command.place)
-    return found
-
-
-@pytest.fixture(scope="module")
-def place(rendered: Render) -> Place:
-    project = rendered(profile="production", staging=True)
-    return Place((project,), project)
-
-
-@pytest.mark.parametrize(("text", "expected"), PLANTED, ids=[text for text, _ in PLANTED])
-def test_a_planted_mistake_is_found(text: str, expected: str, place: Place) -> None:
-    assert [problem for problem in planted(text, place) if expected in problem]
+@pytest.mark.parametrize("name", ["personal", "everything"])
+def test_the_examples_documents(name: str) -> None:
+    found = list(of_a_project(ROOT / "examples" / name))
+    assert len(found) > 50
+    assert wrong(found) == []
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("node", "node_modules")
-@pytest.mark.parametrize(("text", "expected"), PLANTED_SLOW, ids=[text for text, _ in PLANTED_SLOW])
-def test_a_planted_mistake_for_wrangler_is_found(text: str, expected: str, place: Place) -> None:
-    assert [problem for problem in planted(text, place) if expected in problem]
+@pytest.mark.parametrize("name", shapes.of_interest())
+def test_the_documents_of_a_shape(name: str, rendered: Render) -> None:
+    project = rendered(**shapes.answers(shapes.of_interest()[name]))
+    assert wrong(list(of_a_project(project))) == []
 
 
-def test_what_is_right_is_left_alone(place: Place) -> None:
-    assert planted(RIGHT, place) == []
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="the commands are for a POSIX shell")
+def test_bash_takes_every_block(rendered: Render) -> None:
+    project = rendered(**shapes.answers(shapes.of_interest()["everybody"]))
+    names = [name for name in tracked_files() if name.endswith(".md")]
+    names = [name for name in names if not name.startswith(("template/", "examples/"))]
+    for path in [*map(ROOT.joinpath, names), *sorted(project.rglob("*.md"))]:
+        for block in shell_blocks(path.read_text(encoding="utf-8")):
+            text = re.sub(r"<[^<>\n]+>", "value", block.text)
+            done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True)
+            assert done.returncode == 0, f"{path.name}, {block.heading}: {done.stderr}"
+
+
+@pytest.mark.slow
+def test_wrangler_knows_its_commands(rendered: Render, node: Path, node_modules: Path) -> None:
+    """Asked for an unknown command below a known one, wrangler shows the help of the known one."""
+    project = rendered(**shapes.answers(shapes.of_interest()["everybody"]))
+    lines = [*of_the_template(), *of_a_project(project)]
+    asked = {command.words[2:] for command in lines if command.words[:2] == ("npx", "wrangler")}
+    paths: dict[Words, set[str]] = {}
+    for words in asked:
+        names = tuple(itertools.takewhile(re.compile(r"[a-z]+\Z").match, words))
+        options = {word.partition("=")[0] for word in words if word.startswith("--")}
+        paths.setdefault(names, set()).update(options)
+    assert len(paths) > 5
+    script = NODE_MODULES / "wrangler" / "bin" / "wrangler.js"
+    for names, options in paths.items():
+        text = subprocess.run(
+            [str(node), str(script), *names, "--help"],
+            env={**os.environ, "WRANGLER_SEND_METRICS": "false", "NO_COLOR": "1", "CI": "1"},
+            capture_output=True,
+            text=True,
+        ).stdout
+        usage = re.search(r"^wrangler((?: [a-z][a-z-]*)*)", text, re.MULTILINE)
+        known = usage[1].split() if usage else []
+        assert known and known == list(names[: len(known)]), names
+        assert options <= set(OPTION.findall(text)), names
+
+
+# --- It finds what is wrong -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('curl -i "$ADDRESS/"', "ADDRESS: unbound variable"),
-        ("git status &&", "syntax error"),
-        ("git commit --message 'x", "unexpected EOF"),
-        ("./deploy.sh", "No such file or directory"),
+        ("npm run tset", "package.json has no script 'tset'"),
+        ("npm run probe --env staging", "'--env' needs -- before it"),
+        ("npm run probe -- --enviroment staging", "no option --enviroment"),
+        ("uv run private-worker cheque", "there is no private-worker cheque"),
+        ("uv run --group commands private-worker probe --enviroment x", "no option --enviroment"),
+        ("uv run python nothing.py", "there is no file nothing.py"),
+        ("uv run tools/nothing.py", "there is no file tools/nothing.py"),
+        ("uvx copier updat", "there is no copier updat"),
+        ("uvx copier copy --default gh:org/private-worker my-api", "no option --default"),
+        ("uvx copier update --data", "--data lacks its value"),
+        ("cp .dev.vars.exmaple .dev.vars", "there is no file .dev.vars.exmaple"),
+        ("sh callers/crul.sh /", "there is no file callers/crul.sh"),
+        ("true && npm run tset", "package.json has no script 'tset'"),
     ],
 )
-def test_a_block_that_bash_refuses_is_found(text: str, expected: str, place: Place) -> None:
-    assert any(expected in line for line in planted(text, place))
+def test_a_mistake_is_found(text: str, expected: str) -> None:
+    everything = ROOT / "examples" / "everything"
+    found = list(typed("a.md", f"# A\n\n```sh\n{text}\n```\n", everything))
+    assert [line for line in wrong(found) if expected in line]
 
 
-def test_nothing_is_run(tmp_path: Path, place: Place) -> None:
-    """bash writes the words down, and that is all."""
-    target = tmp_path / "target"
-    split((f"touch {target}\ncd {tmp_path}\nexec touch {target}\n",), True)
-    assert not target.exists()
-
-
-def test_running_text_is_looked_at(place: Place) -> None:
-    """A mention may leave out what follows; what it says has to be right."""
-    text = "Then `uvx copier copy`, `npm run chek` and `some code of yours`.\n"
-    found = list(commands(Document("a.md", "a.md", text, place)))
-    assert [problem for one in found for problem in problems(one.words, one.place)] == [
-        "package.json has no script 'chek'"
-    ]
-
-
-@pytest.mark.parametrize("tool", NOT_HERE)
-def test_the_table_fits_a_tool_that_is_installed(tool: str) -> None:
-    """Where there is none, nothing can be compared."""
-    if shutil.which(tool):
-        for command, options in NOT_HERE[tool].items():
-            text = helptext.ask(tool, *command.split(), "--help")
-            assert re.search(rf"{tool} {command}\b", text)
-            assert helptext.mentioned_problems(text, list(options)) == []
+def test_a_mistake_in_a_sentence_is_found() -> None:
+    text = "Then `uvx copier update --data`, `npm run chek` and `some code of yours`.\n"
+    found = list(typed("a.md", text, ROOT / "examples" / "everything"))
+    assert wrong(found) == ["a.md: npm run chek: package.json has no script 'chek'"]

@@ -1,21 +1,13 @@
-"""The commands that a Markdown document shows: its shell blocks and its inline code.
-
-bash itself splits them, so that quotes, pipes, `$(…)` and continued lines are what they are in a
-reader's shell. It runs none of them: it gets a PATH without a program, and whatever it cannot find
-it hands to `command_not_found_handle`, which only writes the words down.
-"""
+"""The commands that a Markdown document shows: its shell blocks and its inline code."""
 
 import re
-import subprocess
-import tempfile
+import shlex
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 SHELLS = ("sh", "bash", "shell", "zsh", "console")
-# A value of the reader's, such as <tunnel-id>. For bash it would be a redirection.
+# A value of the reader's, such as <tunnel-id>. For a shell it would be a redirection.
 PLACEHOLDER = re.compile(r"<(\w(?:[^<>\n]*[^<>\s])?)>")
 VALUE = "YOUR_VALUE"
 
@@ -72,65 +64,20 @@ def inline(text: str) -> list[str]:
     return re.findall(r"(?<!`)`([^`\n]+)`(?!`)", inside.sub("", text))
 
 
-@dataclass(frozen=True)
-class Split:
-    """The commands of one or more blocks in their order, and what bash had against them."""
+def commands(text: str) -> list[Words]:
+    """Each simple command of a shell text, without redirections and variables set before it.
 
-    commands: tuple[tuple[int, Words], ...]  # the block's number, from 0, and the words
-    complaint: str
-
-
-# `cd`, `read` and the like are bash's own. They must not act here, but are written down.
-_PRELUDE = r"""
-_note() { printf '%s\0' "$_at" "$#" "$@" >&3; }
-command_not_found_handle() { _note "$@"; return "$_status"; }
-cd() { _note cd "$@"; }
-read() { _note read "$@"; [ "$#" -eq 0 ] || printf -v "${!#}" typed; }
-.() { _note . "$@"; }
-source() { _note . "$@"; }
-exec() { _note "$@"; }
-eval() { _note eval "$@"; }
-exit() { _note exit "$@"; }
-PATH=/dev/null
-"""
-
-
-def _bash(script: str, status: int) -> tuple[bytes, str]:
-    with tempfile.TemporaryDirectory() as folder:
-        notes = Path(folder, ".notes")
-        done = subprocess.run(
-            ["bash", "--norc", "-c", f'exec 3>"{notes}"\n_status={status}\n{_PRELUDE}{script}'],
-            cwd=folder,
-            env={"HOME": folder, "USER": "you"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=20,
-        )
-        return notes.read_bytes(), done.stderr
-
-
-@cache
-def split(texts: tuple[str, ...], strict: bool) -> Split:
-    """The commands of these blocks, typed one after the other into one shell.
-
-    With `strict` a variable that none of them has set is a complaint.
+    `$(…)` is not looked into. Raises ValueError for a quote without an end.
     """
-    script = "set -u\n" if strict else ""
-    for number, text in enumerate(texts):
-        script += f"_at={number}\n{PLACEHOLDER.sub(VALUE, text)}\n"
-    seen, complaint = _bash(script, 0)
-    if "||" in script:  # what comes after it is for a command that fails
-        more, _ = _bash(script, 1)
-        seen += more
-    commands = dict.fromkeys(_records(seen.decode("utf-8").split("\0")[:-1]))
-    return Split(tuple(commands), re.sub(r"bash: (line \d+: )?", "", complaint).strip())
-
-
-def _records(fields: Sequence[str]) -> Iterator[tuple[int, Words]]:
-    at = 0
-    while at < len(fields):
-        end = at + 2 + int(fields[at + 1])
-        yield int(fields[at]), tuple(fields[at + 2 : end])
-        at = end
+    plain = re.sub(r"(?m)(^|[ \t])#.*$", "", PLACEHOLDER.sub(VALUE, text).replace("\\\n", " "))
+    lexer = shlex.shlex(plain, posix=True, punctuation_chars=";&|<>\n")
+    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t", True, ""
+    found: list[list[str]] = [[]]
+    for word in lexer:
+        if set(word) <= set("<>&|") and set(word) & set("<>"):
+            next(lexer, None)  # the file
+        elif set(word) <= set(";&|\n"):
+            found.append([])
+        elif found[-1] or not re.match(r"[A-Za-z_]\w*=", word):
+            found[-1].append(word)
+    return [tuple(words) for words in found if words]
