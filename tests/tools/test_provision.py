@@ -670,7 +670,7 @@ def test_a_secret_that_nobody_took(make: Make) -> None:
     # At a terminal it is not lost.
     named = ("--service-token", "evening", "--secret-to", "false")
     status, shown = _at_a_terminal(setup, "--apply", *named)
-    assert status == 1 and shown.count(setup.api.secrets[-1]) == 1 and "stands above" in shown
+    assert status == 1 and shown.count(setup.api.secrets[-1]) == 1 and "is shown above" in shown
     well(setup.apply("--service-token", "evening"))
 
     # A fourth one joins those that are listed.

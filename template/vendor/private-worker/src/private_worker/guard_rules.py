@@ -18,17 +18,12 @@ ANYONE = "*"  # in a list of who may pass: whoever the Access policy admits
 
 
 class Settings(Protocol):
-    """What the guard checks against; see src/guard/settings.py.
+    """What the guard checks against; see src/guard/settings.py."""
 
-    issuer: such as "https://acme.cloudflareaccess.com", or http:// on the own computer
-    audiences: the AUD tags of the Access applications
-    emails, service_tokens: who may pass, or ANYONE among them
-    """
-
-    issuer: str
-    audiences: frozenset[str]
-    emails: frozenset[str]
-    service_tokens: frozenset[str]
+    issuer: str  # such as "https://acme.cloudflareaccess.com"
+    audiences: frozenset[str]  # the AUD tags of the Access applications
+    emails: frozenset[str]  # who may pass, or ANYONE among them
+    service_tokens: frozenset[str]  # their Client IDs, or ANYONE among them
 
 
 class NotConfigured(Exception):

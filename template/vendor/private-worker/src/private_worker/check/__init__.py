@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         choices=WHY,
-        help="leave out a rule by the name that stands after the file; can be given repeatedly",
+        help="leave out a rule by the name that is shown after the file; can be repeated",
     )
 
 

@@ -60,7 +60,7 @@ class Addresses(Rules):
         value, path = block.settings.get("routes"), (*block.path, "routes")
         fix = f'"routes": [{self.example if self.on_hostname else ""}],'
         if not isinstance(value, list):
-            yield self.at(path, "implicit-exposure", "is no list", fix)
+            yield self.at(path, "implicit-exposure", "is not a list", fix)
         elif bool(value) is not self.on_hostname:
             wrong = f"has {len(value)} items, for exposure {self.exposure}"
             yield self.at(path, "wrong-exposure", wrong, fix)

@@ -121,7 +121,7 @@ class Configuration(Rules):
                 yield self.at(path, rule, f"is {shown(value, 70)}", fix)
         for key, fix in UNWANTED.items():
             if block.settings.get(key):
-                yield self.at((*block.path, key), key.replace("_", "-"), "stands here", fix)
+                yield self.at((*block.path, key), key.replace("_", "-"), "must not be set", fix)
 
     def not_inherited(self, block: Block) -> Findings:
         """Vars and bindings of the top level that an environment or `previews` lacks."""

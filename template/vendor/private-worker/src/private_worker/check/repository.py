@@ -96,7 +96,7 @@ def file_content(root: Path, name: str) -> Findings:
         content = path.read_bytes()
     except OSError:
         return
-    fix = "Solve it: git diff shows both sides."
+    fix = "Resolve it: git diff shows both sides."
     looked_for = [("merge-marker", "a merge marker", rb"(?m)^(<{7}|>{7}) ", fix)]
     looked_for += [("secret", kind, pattern, SECRET_FIX) for kind, pattern in SECRETS.items()]
     for rule, kind, pattern, fix in looked_for:
@@ -104,7 +104,7 @@ def file_content(root: Path, name: str) -> Findings:
         if places:
             line = content.count(b"\n", 0, places[0]) + 1
             more = f", and {len(places) - 1} more below" if places[1:] else ""
-            yield Finding(rule, name, line, f"Here stands {kind}{more}", fix)
+            yield Finding(rule, name, line, f"It contains {kind}{more}", fix)
 
 
 def versions(root: Path) -> Findings:

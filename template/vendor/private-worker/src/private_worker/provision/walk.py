@@ -36,7 +36,9 @@ class Walk:
 
         environment = f" --env {shlex.quote(options.env)}" if options.env else ""
         self.deploy = f"uv run pywrangler deploy{environment}" if options.env else "npm run deploy"
-        subdomain = " --subdomain '<your-subdomain>'" if self.shape.exposure == "workers_dev" else ""
+        subdomain = (
+            " --subdomain '<your-subdomain>'" if self.shape.exposure == "workers_dev" else ""
+        )
         self.probe = "npm run probe" + " --" * bool(environment + subdomain)
         self.probe += environment + subdomain
 
@@ -100,7 +102,7 @@ def _comparable(value: Any) -> Any:
 def only(found: list[Row], what: str) -> Row | None:
     if len(found) > 1:
         listed = ", ".join(map(called, found))
-        raise Problem(f"several {what} fit, rename or remove all but one: {listed}")
+        raise Problem(f"several {what} match; rename or remove all but one: {listed}")
     return found[0] if found else None
 
 
