@@ -25,17 +25,18 @@ def copy(repository: Path, project: Path, version: str, answers: dict[str, Any])
     )
 
 
-def update(project: Path, **changed: Any) -> None:
-    """To the newest version, or with some answers changed and nothing else."""
-    ref = VcsRef.CURRENT if changed else None
+def update(
+    project: Path, *, version: str | None = None, trust: bool = False, **changed: Any
+) -> None:
+    """To a version or the newest, or with some answers changed and nothing else."""
     run_update(
         project,
         data=changed,
-        vcs_ref=ref,
+        vcs_ref=VcsRef.CURRENT if changed else version,
         defaults=True,
         overwrite=True,
         quiet=True,
-        unsafe=False,
+        unsafe=trust,
     )
 
 

@@ -1,4 +1,4 @@
-"""Issue 6: team-kit/check-update.yml, its shell steps run against a real template.
+"""team-kit/check-update.yml, its shell steps run against a real template.
 
 The template is private: a server on this computer that wants a password, which git gets from
 `gh auth git-credential`. `gh` itself is a stand-in with the options that are used and no others.
@@ -26,6 +26,8 @@ from packaging.version import Version
 import hub
 from conftest import ROOT, Render, git
 from questions import CONFIG
+
+pytestmark = pytest.mark.slow
 
 FILE = ROOT / "team-kit" / "check-update.yml"
 TEXT = FILE.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Issue 6: team-kit/lagging.py says which projects lag behind, and gives nothing away."""
+"""team-kit/lagging.py says which projects lag behind, and gives nothing away."""
 
 import ast
 import json
@@ -17,6 +17,8 @@ import pytest
 import hub
 import lagging
 from conftest import ROOT, git
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = ROOT / "team-kit" / "lagging.py"
 TOKEN = "s3cret-t0ken"

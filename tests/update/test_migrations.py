@@ -1,6 +1,6 @@
-"""Issue 6: migrations, and what needs trust. hooks/README.md says what is shown here.
+"""Migrations: no trust unless one is crossed, and a rename keeps edits.
 
-C3 (no trust unless a release with a migration is crossed), C27 (a rename keeps edits).
+hooks/README.md says what is shown here.
 """
 
 import re
@@ -12,8 +12,8 @@ import pytest
 
 from commands import copier, documented
 from conftest import FOLDER, ROOT, git, release, snapshot
-from questions import CONFIG
 from moves import move
+from questions import CONFIG
 
 MIGRATIONS = ROOT / "hooks" / "migrations"
 REFUSED = "Template uses potentially unsafe feature: migrations."
@@ -136,6 +136,7 @@ def worker(repository: Path, tmp_path: Path) -> Path:
     return worker
 
 
+@pytest.mark.slow
 def test_an_edit_survives_a_rename(worker: Path) -> None:
     """With the command of docs/updates.md. It is shown as a conflict, as no older version
     has the file under its new name. Without an edit there is none. Again, nothing is left to do."""
@@ -165,6 +166,7 @@ def test_an_edit_survives_a_rename(worker: Path) -> None:
     assert status(worker) == ""
 
 
+@pytest.mark.slow
 def test_without_trust_nothing_happens(worker: Path) -> None:
     """Copier refuses before it changes anything. Its words are in the documentation."""
     done = copier("update", "--defaults", folder=worker)
@@ -177,6 +179,7 @@ def test_without_trust_nothing_happens(worker: Path) -> None:
         assert ["uvx", "copier", "update", "--defaults", "--trust"] in documented(name)
 
 
+@pytest.mark.slow
 def test_no_trust_where_no_migration_is_crossed(
     worker: Path, repository: Path, tmp_path: Path
 ) -> None:
@@ -195,6 +198,7 @@ def test_no_trust_where_no_migration_is_crossed(
     assert "more/" in (fresh / ".gitignore").read_text()
 
 
+@pytest.mark.slow
 def test_both_names_exist(worker: Path) -> None:
     """The migration stops the update with its line. The project is as before."""
     (worker / NEW).write_text("# somebody else's\n")

@@ -1,4 +1,4 @@
-"""Issue 6: Renovate brings versions of the template, and leaves alone what the template pins.
+"""Renovate brings versions of the template, and leaves alone what the template pins.
 
 Two bots that change one line make a conflict out of every update. So each version that a rendered
 project names is in one of the rules of renovate.json5, and a dependency of the user's is in none.
@@ -19,13 +19,19 @@ from conftest import Render
 from files import texts
 from shapes import Shape
 
+pytestmark = pytest.mark.slow
+
 Rules = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def projects(rendered: Render) -> list[tuple[Shape, Path]]:
-    """Every project of the selection that has a CI."""
-    found = [shape for shape in shapes.selection() if shape["ci"] != "none"]
+    """Projects with each kind of callers and each framework, at both hosts of a CI."""
+    names = ("production", "internal-rpc", "internal-both-fastapi", "everybody")
+    found = [
+        {**shapes.of_interest()[name], "ci": ci}
+        for name, ci in zip(names, ("github", "gitlab", "github", "gitlab"), strict=True)
+    ]
     return [(shape, rendered(**shapes.answers(shape))) for shape in found]
 
 
@@ -46,13 +52,17 @@ def named(found: Rules, setting: str, value: object) -> set[str]:
 
 
 def own_dependencies(project: Path) -> dict[str, str]:
-    """What package.json and pyproject.toml ask for, with the versions that they allow."""
+    """What package.json and pyproject.toml ask for, with the versions that they allow. What comes
+    from a folder of the project has no version."""
     package = json.loads((project / "package.json").read_text(encoding="utf-8"))
     assert set(package) & {"dependencies", "peerDependencies"} == set()
     python = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     asked = [*python["project"]["dependencies"], *sum(python["dependency-groups"].values(), [])]
-    split = [re.fullmatch(r"([\w.-]+)(.*)", line) for line in asked]
-    return {**package["devDependencies"], **{found[1]: found[2] for found in split if found}}
+    split = [re.fullmatch(r"([\w.-]+)(\[\w+\])?(.*)", line) for line in asked]
+    wanted = {found[1]: found[3] for found in split if found}
+    for name in python["tool"]["uv"]["sources"]:
+        assert wanted.pop(name) == ""
+    return {**package["devDependencies"], **wanted}
 
 
 def test_pins_are_the_templates(projects: list[tuple[Shape, Path]]) -> None:

@@ -1,4 +1,4 @@
-"""Issue 6: docs/team-kit.md does what it says, with the files of team-kit/ as they are.
+"""docs/team-kit.md does what it says, with the files of team-kit/ as they are.
 
 Its shell blocks are run here, against a code host on this computer (hub.py). What it claims of
 Copier and git is tried with repositories of our own.
@@ -29,7 +29,10 @@ ANSWERS = yaml.safe_load((KIT / "answers.yml").read_text(encoding="utf-8"))
 TOKEN = "s3cret-t0ken"
 NEWS = "news of the next version"
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the guide's commands are for a shell")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="the guide's commands are for a shell"),
+]
 
 
 def blocks() -> dict[str, str]:
@@ -313,7 +316,6 @@ def next_version(upstream: Path) -> None:
     hub.publish(upstream, "v1.2.0")
 
 
-@pytest.mark.slow
 def test_a_fork_from_the_first_clone_to_an_update(host: Path, tmp_path: Path, env: Env) -> None:
     """Presets, a file of its own, an edit and an override; merged without a conflict, and a project
     that follows. With upstream's unmerged tag beside it, all of that is gone from a copy."""
@@ -365,7 +367,6 @@ def test_a_fork_from_the_first_clone_to_an_update(host: Path, tmp_path: Path, en
     assert not (other / "docs" / "TEAM.md").exists()
 
 
-@pytest.mark.slow
 def test_moving_a_project_to_the_fork(host: Path, tmp_path: Path, env: Env) -> None:
     """What is stored stays, presets are for new projects; the fork's files come."""
     here = tmp_path / "host"
