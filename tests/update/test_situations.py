@@ -145,6 +145,16 @@ def test_a_file_that_was_deleted(project: Path) -> None:
     assert status(project) == ["?? docs/SETUP.md"]
 
 
+def test_a_file_that_a_release_takes_away(project: Path) -> None:
+    """Before the update is committed, the last commit has it, with edits."""
+    name = "docs/TROUBLESHOOTING.md"
+    edit(project, name, "mine\n")
+    commit(project)
+    (project / name).unlink()
+    assert status(project) == [f" D {name}"]
+    assert follow("A file that a release takes away", project).stdout == "mine\n"
+
+
 def existing(folder: Path) -> None:
     (folder / "src").mkdir(parents=True)
     for name in ("README.md", "src/api.py", "other.txt", "package.json"):
