@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "template" / "vendor" / "private-worker" / "src"))
 
 FOLDER = ROOT / "docs" / "reference"
 MADE = "<!-- Made by tools/reference.py: do not edit. -->\n\n"
-PAGES = ("questions", "configurations", "commands", "guard")
+PAGES = ("questions", "commands", "guard")
 
 
 def made(name: str) -> str:

@@ -18,12 +18,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from private_worker import cli
 
 import hub
 import shapes
 from conftest import NODE_MODULES, ROOT, Render, tracked_files
 from documents import Words, commands, inline, shell_blocks
+from private_worker import cli
 
 OPTION = re.compile(r"(?<![\w-])-[-\w]+")
 # An option with its value, as the help of Copier and of wrangler shows it.

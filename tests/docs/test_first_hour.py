@@ -19,8 +19,8 @@ from commands import words
 from conftest import FOLDER, ROOT, git, release, snapshot
 from documents import blocks, headings, shell_blocks
 from files import read_jsonc
-from test_messages import commands as message_commands
 from next_version import next_version
+from test_messages import commands as message_commands
 
 pytestmark = [
     pytest.mark.slow,
