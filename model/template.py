@@ -188,6 +188,7 @@ class Template:
     def _copy(
         self, given: Answers, stored: Answers | None, exclude: tuple[str, ...]
     ) -> dict[str, str]:
+        """`exclude` comes after the template's own list and does not replace it."""
         with tempfile.TemporaryDirectory() as scratch:
             project = Path(scratch, "my-api")
             project.mkdir()
