@@ -101,8 +101,9 @@ def test_in_front_of_itself(folder: Path) -> None:
 
 
 def test_port_that_is_taken(folder: Path, stand: Stand) -> None:
+    """Started in a folder of the project, whose .dev.vars is read."""
     settings(folder, stand.port)
-    done = run(folder, "local", "--port", str(stand.port))
+    done = run(folder / "src", "local", "--port", str(stand.port))
     refused(done, f"127.0.0.1, port {stand.port}: address already in use: stop what", "--port")
 
 

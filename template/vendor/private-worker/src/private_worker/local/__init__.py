@@ -6,12 +6,9 @@ listens on 127.0.0.1 and nowhere else, and `front` refuses what came from elsewh
 """
 
 import argparse
-import asyncio
 import os
 import re
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import uvicorn
 
@@ -22,14 +19,14 @@ from .access import Local
 from .front import Front
 from .settings import settings_of
 
-LARGEST = 128 * 1024  # bytes of a request's headers, as at Cloudflare
-SHOWN = 8  # addresses of people
 WORKER = "http://127.0.0.1:8787"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Ctrl-C stops it. The settings come from .dev.vars, as for npm run dev."
-    parser.add_argument("--port", type=port, default=8788, help="of 127.0.0.1, where it is (8788)")
+    parser.add_argument(
+        "--port", type=port, default=8788, help="where it listens on 127.0.0.1 (8788)"
+    )
     said = f"the local server behind it ({WORKER})"
     parser.add_argument("--worker", type=origin, metavar="URL", default=WORKER, help=said)
     parser.add_argument("--env", metavar="NAME", help="an environment of wrangler.jsonc")
@@ -57,11 +54,10 @@ def run(options: argparse.Namespace) -> int:
     """Serves until Ctrl-C. Raises Problem."""
     project: Project = options.project
     config = Config(project.root / WRANGLER)
-    name = config.worker_name(options.env)
     if int(options.worker.rpartition(":")[2]) == options.port:
         raise Problem(f"--worker {options.worker} is the address of this command itself")
     settings = settings_of(config, options.env, options.port)
-    access = Local(settings, name, project.shape, options.strict)
+    access = Local(settings, config.worker_name(options.env), project.shape, options.strict)
     # Nothing is added to an answer, nothing of a proxy is believed, no log but our own.
     server = uvicorn.Config(
         Front(access, options.worker, options.port),
@@ -73,7 +69,8 @@ def run(options: argparse.Namespace) -> int:
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        h11_max_incomplete_event_size=LARGEST,
+        h11_max_incomplete_event_size=128 * 1024,  # bytes of headers, as at Cloudflare
+        timeout_graceful_shutdown=0,  # Ctrl-C ends it at once: no open stream is waited for
     )
     try:
         listening = socket.create_server(("127.0.0.1", options.port))
@@ -82,16 +79,8 @@ def run(options: argparse.Namespace) -> int:
         hint = f"stop what listens on port {options.port}, or take another with --port"
         raise Problem(f"127.0.0.1, port {options.port}: {why}: {hint}") from None
     print(_start(access, settings.issuer, options.worker), flush=True)
-    asyncio.run(_Server(server).serve([listening]))
+    uvicorn.Server(server).run([listening])
     return 0
-
-
-class _Server(uvicorn.Server):
-    """Leaves Ctrl-C to Python, which ends at once: streams that are open are not waited for."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _start(access: Local, url: str, worker: str) -> str:
@@ -99,7 +88,7 @@ def _start(access: Local, url: str, worker: str) -> str:
     lines = [f"Cloudflare Access for {plain(access.name, 40)}, played on this computer only.", ""]
     lines += [f"  Open       {url}/", f"  Behind it  {worker} (npm run dev, in another terminal)"]
     if access.people:
-        people = [*map(plain, access.emails[:SHOWN]), "or any other e-mail address"]
+        people = [*map(plain, access.emails[:8]), "or any other e-mail address"]
         lines.append("  People     " + "\n             ".join(people))
     if access.machines:
         how = "strict, as in new accounts" if access.strict else "exchanged for a cookie"

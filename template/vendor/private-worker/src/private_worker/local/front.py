@@ -1,7 +1,4 @@
-"""Each request that `local` gets: refused, answered by a page of its own, or handed on.
-
-Written for ASGI, https://asgi.readthedocs.io/en/latest/specs/www.html
-"""
+"""Each request that `local` gets: refused, answered by a page of its own, or handed on."""
 
 import re
 import secrets
@@ -17,11 +14,9 @@ from starlette.types import Receive, Scope, Send
 from ..standin.admission import EMAIL, Admitted, end_to_end
 from ..standin.team import CERTS
 from ..text import plain
-from . import pages
-from .access import Local
+from .access import HEADERS, LOGIN, Local, login_page
 
-LOGIN, LOGOUT = "/cdn-cgi/access/login", "/cdn-cgi/access/logout"
-IDENTITY = "/cdn-cgi/access/get-identity"
+IDENTITY, LOGOUT = "/cdn-cgi/access/get-identity", "/cdn-cgi/access/logout"
 # A request with one of these came through a proxy or a tunnel, so from another computer.
 PROXIED = {"cf-connecting-ip", "cf-ray", "forwarded", "via", "x-forwarded-for", "x-forwarded-host"}
 PROXIED |= {"x-forwarded-proto", "x-real-ip"}
@@ -86,71 +81,60 @@ class Front:
             return _text(501, "WebSockets are not handed on: connect to the Worker itself.")
         return None
 
-    # -- its own pages
-
     async def _own(self, request: Request, headers: Any) -> Response:
         """Below /cdn-cgi/. Nothing of it is handed on: the Worker's dev server has pages there."""
-        path = request.scope["path"]
+        path, method = request.scope["path"], request.method
         is_login = f"{path}/".startswith(f"{LOGIN}/")
-        if request.method == "POST":
-            if _from_another_site(request):
-                return _text(403, "The form is not from this server.")
-            form = await _form(request)
-            if form is None:
-                return _text(413, "The form is too long.")
+        if method == "POST" and _from_another_site(request):
+            return _text(403, "The form is not from this server.")
+        form = await _form(request) if method == "POST" else {}
+        if form is None:
+            return _text(413, "The form is too long.")
+        if is_login and not self.access.people:
+            return _text(403, "This Worker is for programs only.")
+        if is_login and method == "POST":
+            return self._log_in(form)
+        if method in ("GET", "HEAD"):  # the server leaves the body out for HEAD
             if is_login:
-                return self._logged_in(form)
-        elif request.method in ("GET", "HEAD"):  # the server leaves the body out for HEAD
-            if is_login:
-                asked = request.query_params.get("redirect_url", "/")
-                wrong = (
-                    "" if _safe(asked) == asked else "The address to go to is not on this server."
-                )
-                return self._login(asked, wrong)
+                return self._ask_who(request.query_params.get("redirect_url", "/"))
             if path == CERTS:
-                # https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/validating-json/
                 return JSONResponse({"keys": self.access.team.keys})
             if path == IDENTITY:
                 return self._identity(headers)
             if path == LOGOUT:
                 self.access.log_out(headers)
-                response = pages.message("Logged out", "Your session at this computer is over.")
+                response = _text(200, "Logged out: your session at this computer is over.")
                 response.headers["set-cookie"] = self.access.cookie("") + "; Max-Age=0"
                 return response
         return _text(404, "There is nothing at this address.")
 
-    def _identity(self, headers: Any) -> Response:
-        """The fields that are the same for every login method; not documented: the refusal.
+    def _ask_who(self, target: str, wrong: str = "") -> Response:
+        if _safe(target) != target:
+            wrong = wrong or "The address to go to is not on this server."
+        return login_page(self.access, self.form, _safe(target), wrong)
 
-        https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/
-        """
-        session = self.access.session(headers)
-        if session is None or EMAIL not in session.added:
-            return JSONResponse({"err": "no session"}, 401, pages.HEADERS)
-        claims = self.access.team.claims_person(session.who)
-        person = {"email": session.who, "user_uuid": claims["sub"], "iat": claims["iat"]}
-        person |= {"name": session.who.split("@")[0], "groups": [], "ip": "127.0.0.1"}
-        person |= {"idp": {"id": "local", "type": "local"}, "geo": {"country": claims["country"]}}
-        return JSONResponse(person, 200, pages.HEADERS)
-
-    def _login(self, target: str, wrong: str = "") -> Response:
-        if not self.access.people:
-            return pages.message("Forbidden", "This Worker is for programs only.", 403)
-        return pages.login(self.access, LOGIN, self.form, _safe(target), wrong)
-
-    def _logged_in(self, form: dict[str, str]) -> Response:
-        target, email = form.get("redirect_url", "/"), form.get("email", "").strip()
+    def _log_in(self, form: dict[str, str]) -> Response:
+        target, email = _safe(form.get("redirect_url", "/")), form.get("email", "").strip()
         if form.get("form") != self.form:
-            return self._login(target, "That form was too old, or not from this server. Try again.")
+            wrong = "That form was too old, or not from this server. Try again."
+            return self._ask_who(target, wrong)
         if not ADDRESS.fullmatch(email) or not email.isprintable():
-            return self._login(target, f"This is no e-mail address: {plain(email) or 'nothing'}")
-        if not self.access.people:
-            return self._login(target)
+            wrong = f"This is no e-mail address: {plain(email) or 'nothing'}"
+            return self._ask_who(target, wrong)
         _say(f"{email} has logged in")
         cookie = self.access.cookie(self.access.log_in(email))
-        return Response(None, 303, {"location": _safe(target), "set-cookie": cookie})
+        return Response(None, 303, {"location": target, "set-cookie": cookie})
 
-    # -- what goes on to the Worker
+    def _identity(self, headers: Any) -> Response:
+        """The fields that are the same for every login method; not documented: the refusal."""
+        # https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/
+        session = self.access.session(headers)
+        if session is None or EMAIL not in session.added:
+            return JSONResponse({"err": "no session"}, 401, HEADERS)
+        claims = self.access.team.claims_person(session.who)
+        person = {"email": session.who, "user_uuid": claims["sub"], "iat": claims["iat"]}
+        person |= {"idp": {"id": "local", "type": "local"}, "geo": {"country": claims["country"]}}
+        return JSONResponse(person, 200, HEADERS)
 
     async def _hand_on(self, request: Request, headers: Any, admitted: Any, send: Send) -> None:
         """Bodies stream both ways. The client's Host goes along, so that a redirect that the Worker
@@ -236,7 +220,7 @@ async def _form(request: Request) -> dict[str, str] | None:
 
 
 def _text(status: int, text: str) -> Response:
-    return PlainTextResponse(text + "\n", status, pages.HEADERS)
+    return PlainTextResponse(text + "\n", status, HEADERS)
 
 
 def _line(request: Request, who: str, status: int) -> None:

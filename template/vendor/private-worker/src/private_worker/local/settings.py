@@ -23,13 +23,13 @@ def settings_of(config: Config, environment: str | None, port: int) -> Settings:
         if guard_rules.is_local(block.vars):
             where = f"{config.path.name}, {block.name}"
             raise Problem(f"{where}: TEAM_DOMAIN is for your own machine. It belongs in .dev.vars")
-    root = config.path.parent
+    root, given = config.path.parent, config.block(environment).vars
     file = root / f".dev.vars.{environment}"  # the environment's own, or else
     if not environment or not file.is_file():
         file = root / ".dev.vars"
     if not file.exists():
         raise Problem("there is no .dev.vars: cp .dev.vars.example .dev.vars")
-    variables = config.block(environment).vars | dev_vars(read(file))
+    variables = given | dev_vars(read(file))
     expected = [f"http://{name}:{port}" for name in ("127.0.0.1", "localhost")]
     elsewhere = Problem(f'{file.name}: the keys must come from here: TEAM_DOMAIN="{expected[0]}"')
     if not guard_rules.is_local(variables):

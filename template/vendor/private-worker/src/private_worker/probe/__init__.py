@@ -9,20 +9,31 @@ import asyncio
 import json
 import os
 import re
+import socket
 import sys
+from typing import Any, NamedTuple
+from urllib.request import getproxies
 
+import httpx
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Column, Table
+from rich.progress import track
 
 from .. import guard_rules
 from ..config import Config
-from ..guard_rules import ANYONE
-from ..project import WRANGLER, Problem, Project, Shape
-from .attempts import SERVICE_TOKEN, Result, attempt, new_client, prepare
-from .verdicts import Expected
-from .ways import find
+from ..guard_rules import ANYONE, Settings
+from ..project import WRANGLER, Problem, Project
+from ..standin.team import AUD, MACHINE, PERSON, SigningKey, Team
+from ..text import plain
+from .verdicts import NO_NAME, VERDICTS, Answer, judge
+from .ways import Way, find
 
+TIMEOUT = 10  # seconds for a request and all of its answer, however slowly the pieces come
+MOST = 64 * 1024  # bytes of an answer's body
+PROXIED = bool(getproxies().keys() & {"http", "https", "all"})
+SERVICE_TOKEN = "service token"
+PROTECT = "Put Access in front: npm run provision."
+TURN_OFF = "Turn it off in the dashboard (Settings > Domains & Routes), or put Access in front."
+HTTPS_ONLY = "Turn on Always Use HTTPS for the zone."
 # Why the exit status is 1, the worst last.
 PROBLEMS = {
     "missing": "Nothing is there, but should be (is it deployed, is there a DNS record?):",
@@ -30,6 +41,17 @@ PROBLEMS = {
     "guard": "Access is not in front, only the guard held:",
     "open": "OPEN:",
 }
+Requests = dict[str, dict[str, str]]  # the headers of each request
+
+
+class Result(NamedTuple):
+    """An address. `attempts`: of each request its name, status, verdict and remark."""
+
+    url: str
+    source: str
+    verdict: str
+    hint: str
+    attempts: list[dict[str, Any]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,20 +70,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Returns 0 when all that was tried is closed. Raises Problem."""
     project: Project = options.project
-    shape, config = project.shape, Config(project.root / WRANGLER)
-    expected, token = _expected(project, config, options.env), _service_token(shape)
-    client = new_client()
-    ways = find(options, config)
-    requests = prepare(expected, shape.humans, token)
+    config = Config(project.root / WRANGLER)
+    settings, token = _settings(project, config, options.env), _service_token(project)
+    client, ways = _client(), find(options, config)
+    requests = _prepare(settings, project.shape.humans, token)
 
     async def tried() -> list[Result]:
-        with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-            each = progress.track(list(ways.found.values()), description="Trying")
-            return [await attempt(way, requests, client, expected) for way in each]
+        each, hidden = list(ways.found.values()), not sys.stderr.isatty()
+        shown = track(each, "Trying", console=Console(stderr=True), disable=hidden)
+        async with client:
+            return [await _try(client, way, requests, settings) for way in shown]
 
     results = asyncio.run(tried())
     problems = _problems(results, bool(token))
-    if expected.team is None and shape.edge:
+    if settings is None and project.shape.edge:
         problems.insert(0, "Whose login it is: a setting is missing, see npm run check.")
     if options.json:
         is_open = [result.url for result in results if result.verdict == "open"]
@@ -73,14 +95,147 @@ def run(options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
+def _settings(project: Project, config: Config, environment: str | None) -> Settings | None:
+    """The guard's, or None while they are not set. Raises Problem."""
+    variables, edge = config.block(environment).vars, project.shape.edge
+    try:
+        return guard_rules.settings(project.root, variables) if edge else None
+    except guard_rules.NotConfigured:
+        return None
+
+
+def _service_token(project: Project) -> dict[str, str]:
+    """The headers of the service token in the environment, if there is one. Raises Problem."""
+    names = ("CF_ACCESS_CLIENT_ID", "CF_ACCESS_CLIENT_SECRET")
+    values = [os.environ.get(name, "").strip() for name in names]
+    for name, value in zip(names, values, strict=True):
+        if any(values) and not re.fullmatch(r"[!-~]+", value):
+            raise Problem(f"{name} is empty or has a character that it cannot have")
+    client_id, secret = values if project.shape.machines else ("", "")
+    return {"CF-Access-Client-Id": client_id, "CF-Access-Client-Secret": secret} if secret else {}
+
+
+def _client() -> httpx.AsyncClient:
+    """Raises Problem when a variable about certificates or a proxy is wrong."""
+    headers = {"User-Agent": "private-worker-probe", "Accept-Encoding": "identity"}
+    once = httpx.Limits(max_keepalive_connections=0)  # a connection for each request
+    try:  # `_ask` has the only timeout
+        return httpx.AsyncClient(headers=headers, limits=once, timeout=None)
+    except (OSError, ValueError, ImportError, httpx.InvalidURL):
+        raise Problem("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY or SSL_CERT_FILE is wrong") from None
+
+
+def _prepare(settings: Settings | None, humans: bool, token: dict[str, str]) -> Requests:
+    """The headers of each request. All but the service token must be refused.
+
+    The forged tokens say all the right things, but it is not Access that signed them.
+    settings: the guard's; what is not set is made up. token: a service token's headers, or none.
+    """
+    team, aud, email, client_id = Team(SigningKey()), [AUD], PERSON, MACHINE
+    team.skew, team.lasts = -5, 300  # in force already, also where the clock is a little behind
+    if settings is not None:
+        team.team_domain, aud = settings.issuer, sorted(settings.audiences)
+        email = min(filter(str.isascii, settings.emails - {ANYONE}), default=PERSON)
+        client_id = min(settings.service_tokens - {ANYONE}, default=MACHINE)
+    claims = team.claims_person(email) if humans else team.claims_machine(client_id)
+    signed = team.token({**claims, "aud": aud})
+    unsigned = team.token({**claims, "aud": aud}, {**team.header(), "alg": "none"})
+    assertion = "Cf-Access-Jwt-Assertion"
+    return {
+        "anonymous": {},
+        "unsigned token": {assertion: unsigned.rpartition(".")[0] + "."},  # RFC 7518 section 3.6
+        "forged token": {assertion: signed},
+        "wrong AUD": {assertion: team.token({**claims, "aud": ["f" * 64]})},
+        "e-mail header": {"Cf-Access-Authenticated-User-Email": email},
+        "cookie": {"Cookie": f"CF_Authorization={signed}"},
+        SERVICE_TOKEN: token,
+        "http": {},
+    }
+
+
+async def _try(
+    client: httpx.AsyncClient, way: Way, requests: Requests, settings: Settings | None
+) -> Result:
+    """Send the requests to one address, one after the other. The worst answer counts."""
+    url = httpx.URL(way.url)
+    attempts: list[dict[str, Any]] = []
+    for name, headers in requests.items():
+        if attempts and attempts[0]["status"] is None and name != "http":
+            continue  # no such name, or no connection: it would be the same again
+        if name == SERVICE_TOKEN:
+            ours = way.wanted and url.scheme == "https" and settings is not None
+            # Unless Access refused the first request, another could read the secret.
+            if not headers or not ours or attempts[0]["verdict"] != "access":
+                continue
+        if name == "http":  # the last request
+            if url.scheme == "http" or url.port:
+                continue
+            url = url.copy_with(scheme="http")
+        answer = await _ask(client, url, headers)
+        verdict, remark = judge(answer, url, settings)
+        if name == SERVICE_TOKEN:
+            verdict, remark = _let_in(answer.status, verdict)
+        made = {"name": name, "status": answer.status, "verdict": verdict, "remark": remark}
+        attempts.append(made)
+    worst = min((a["verdict"] for a in attempts if a["name"] != SERVICE_TOKEN), key=VERDICTS.index)
+    names = ", ".join(made["name"] for made in attempts if made["verdict"] == worst)
+    said = [f"{worst}: {names}."] if worst in ("open", "unreachable") else []
+    if worst in ("open", "guard"):
+        said += [HTTPS_ONLY if names == "http" else PROTECT if way.wanted else TURN_OFF]
+    if worst == "nothing" and way.example:
+        worst, said = "unreachable", ["This is one example of a wildcard."]
+    elif worst == "nothing" and way.wanted:
+        worst = "missing"
+    said += [made["remark"] for made in attempts if made["remark"]]
+    # Each sentence once.
+    return Result(way.url, way.source, worst, " ".join(dict.fromkeys(said)), attempts)
+
+
+def _let_in(status: int | None, verdict: str) -> tuple[str, str]:
+    """What became of the service token. The answer is not shown: it could repeat what was sent.
+
+    https://developers.cloudflare.com/cloudflare-one/access-controls/service-credentials/service-tokens/
+    """
+    if verdict == "open" and status and status < 500:
+        return "let in", ""
+    if verdict == "guard":
+        why = "is it in ALLOWED_SERVICE_TOKENS, is POLICY_AUD right?"
+        return verdict, f"Access took the service token, the guard refused it: {why}"
+    if verdict == "access":
+        did = "refused the service token" if status in (401, 403) else "asks for a login"
+        return verdict, f"Access {did}: it is wrong, expired, or in no Service Auth policy here."
+    return "unreachable", "The service token got no clear answer."
+
+
+async def _ask(client: httpx.AsyncClient, url: httpx.URL, headers: dict[str, str]) -> Answer:
+    """What is known of the answer after TIMEOUT. No redirect is followed, no long body read."""
+    answer = Answer(why="It timed out")
+    client.cookies.clear()  # each request is for itself
+    try:
+        async with asyncio.timeout(TIMEOUT), client.stream("GET", url, headers=headers) as response:
+            answer = Answer(response.status_code, response.headers, why="The answer did not end")
+            if url.scheme == "http" and PROXIED and not answer.at_cloudflare:
+                return Answer(why="A proxy may have answered instead")
+            async for piece in response.aiter_raw():
+                answer = answer._replace(body=answer.body + piece)
+                if len(answer.body) > MOST:
+                    break
+        return answer._replace(why="")
+    except TimeoutError:
+        return answer
+    except Exception as error:  # whatever it is, the other addresses are still tried
+        # With a proxy it could be the proxy's own name that is not known.
+        no_name = f"[Errno {socket.EAI_NONAME}]" in str(error) and not PROXIED
+        return answer._replace(why=NO_NAME if no_name else plain(error) or "No answer")
+
+
 def _problems(results: list[Result], token: bool) -> list[str]:
     """Why the exit status is 1, the worst last."""
     sent = [a for result in results for a in result.attempts if a["name"] == SERVICE_TOKEN]
     got_in = sent and all(attempt["verdict"] == "let in" for attempt in sent)
     problems = ["The service token did not get in."] if token and not got_in else []
     for verdict, what in PROBLEMS.items():
-        urls = [result.url for result in results if result.verdict == verdict]
-        if urls:
+        if urls := [result.url for result in results if result.verdict == verdict]:
             problems.append(f"{what} {', '.join(urls)}")
     return problems
 
@@ -90,13 +245,11 @@ def _print(results: list[Result], problems: list[str], not_tried: list[str]) -> 
     out = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
     if problems and problems[-1].startswith("OPEN:"):
         out.print(problems[-1], style="bold red")
-    table = Table("Result", Column("Address", overflow="fold"), "Found as")
     for result in results:
-        table.add_row(result.verdict.replace("open", "OPEN"), result.url, result.source)
-    out.print(table, soft_wrap=False)
-    for result in results:
+        verdict = result.verdict.replace("open", "OPEN")
+        out.print(f"{verdict:12}{result.url} ({result.source})")
         if result.hint:
-            out.print(f"{result.url}: {result.hint}")
+            out.print(f"{'':12}{result.hint}")
     for what in not_tried:
         out.print(f"Not tried, so not known to be closed: {what}")
     for problem in problems:
@@ -104,31 +257,3 @@ def _print(results: list[Result], problems: list[str], not_tried: list[str]) -> 
     if not problems:
         # There is always something that could not be tried.
         out.print(f"Closed, as far as it was tried: {len(results)} addresses.", style="bold green")
-
-
-def _expected(project: Project, config: Config, environment: str | None) -> Expected:
-    """The guard's settings, or made-up ones while they are not set. Raises Problem."""
-    unset, variables = Expected(), config.block(environment).vars
-    if not project.shape.edge:
-        return unset
-    try:
-        settings = guard_rules.settings(project.root, variables)
-    except guard_rules.NotConfigured:
-        return unset
-    return Expected(
-        settings.issuer.removeprefix("https://"),
-        settings.audiences,
-        min(filter(str.isascii, settings.emails - {ANYONE}), default=unset.email),
-        min(settings.service_tokens - {ANYONE}, default=unset.client_id),
-    )
-
-
-def _service_token(shape: Shape) -> dict[str, str]:
-    """The headers of the service token in the environment, if there is one. Raises Problem."""
-    names = ("CF_ACCESS_CLIENT_ID", "CF_ACCESS_CLIENT_SECRET")
-    values = [os.environ.get(name, "").strip() for name in names]
-    for name, value in zip(names, values, strict=True):
-        if any(values) and not re.fullmatch(r"[!-~]+", value):
-            raise Problem(f"{name} is empty or has a character that it cannot have")
-    client_id, secret = values if shape.machines else ("", "")
-    return {"CF-Access-Client-Id": client_id, "CF-Access-Client-Secret": secret} if secret else {}

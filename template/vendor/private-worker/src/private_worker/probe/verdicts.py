@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import httpx
 
+from ..guard_rules import Settings
 from ..text import plain
 
 # From the worst to the best. `guard`: only the guard refused. `missing`: `nothing` is there, but
@@ -22,15 +23,6 @@ _GUARD = {
 }
 
 
-class Expected(NamedTuple):
-    """The guard's settings. `team`: the login page's host, None while they are not set."""
-
-    team: str | None = None
-    audiences: frozenset[str] = frozenset()
-    email: str = "somebody@example.com"
-    client_id: str = "somebody.access"
-
-
 class Answer(NamedTuple):
     """What came back. `why` says what went wrong; without a status nothing came."""
 
@@ -44,13 +36,13 @@ class Answer(NamedTuple):
         return str(self.headers.get("server")).lower() == "cloudflare"
 
 
-def judge(answer: Answer, asked: httpx.URL, expected: Expected) -> tuple[str, str]:
-    """One of VERDICTS, and a sentence for people or ""."""
+def judge(answer: Answer, asked: httpx.URL, settings: Settings | None) -> tuple[str, str]:
+    """One of VERDICTS, and a sentence for people or "". `settings`: the guard's, if they are set."""
     status, headers, page = answer.status, answer.headers, answer.body.strip()
     if status is None:
         return ("nothing" if answer.why == NO_NAME else "unreachable"), f"{answer.why}."
     if status in (301, 302, 303, 307, 308):
-        return _redirect(answer, asked, expected)
+        return _redirect(answer, asked, settings)
     if answer.why:  # the body did not come to its end
         return ("unreachable" if status in (401, 403) else "open"), f"{answer.why} ({status})."
     if page.replace(b" ", b"") == _GUARD.get(status):
@@ -66,25 +58,25 @@ def judge(answer: Answer, asked: httpx.URL, expected: Expected) -> tuple[str, st
         blocked = page.startswith(b"error code:") or any(part in page for part in _BLOCKED)
         if blocked or "cf-mitigated" in headers:
             return "unreachable", "Cloudflare's firewall stopped the probe itself."
-        return "access", _audience(headers.get("cf-access-aud", ""), expected)
+        return "access", _audience(headers.get("cf-access-aud", ""), settings)
     return "open", f"It answered {status}."
 
 
-def _redirect(answer: Answer, asked: httpx.URL, expected: Expected) -> tuple[str, str]:
+def _redirect(answer: Answer, asked: httpx.URL, settings: Settings | None) -> tuple[str, str]:
     to = httpx.URL(answer.headers.get("location", ""))  # httpx has refused one that is none
     if asked.scheme == "http" and to.scheme == "https" and to.netloc == asked.netloc:
         return "https", ""
     at_access = to.scheme == "https" and to.host.endswith(".cloudflareaccess.com")
     login = at_access and answer.status in (302, 303) and f"{to.path}/".startswith(f"{LOGIN}/")
-    if login and expected.team in (None, to.host):
-        return "access", _audience(to.params.get("kid", ""), expected)
+    if login and (settings is None or settings.issuer == f"https://{to.host}"):
+        return "access", _audience(to.params.get("kid", ""), settings)
     what = "The login is of another team than TEAM_DOMAIN" if login else "It redirects"
     return "open", f"{what}: {plain(to.host or to.path)}."
 
 
-def _audience(tag: str, expected: Expected) -> str:
+def _audience(tag: str, settings: Settings | None) -> str:
     """`tag`: the AUD of the application in front. cloudflared reads it from the same places."""
-    if not tag or expected.team is None or tag.lower() in expected.audiences:
+    if not tag or settings is None or tag.lower() in settings.audiences:
         return ""
     return (
         f"Another Access application is in front. Its AUD {plain(tag)} is not in POLICY_AUD, so "

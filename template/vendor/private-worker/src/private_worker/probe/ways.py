@@ -72,7 +72,7 @@ def find(options: argparse.Namespace, config: Config) -> Ways:
         host = f"{name}.{options.subdomain}.workers.dev"
         ways.add(host, "workers.dev", settings.get("workers_dev") is True)
     if os.environ.get("CLOUDFLARE_API_TOKEN"):
-        _from_api(ways, options, config, name, settings)
+        _from_api(ways, options, config, name)
     else:
         if not options.subdomain:
             ways.not_tried.append("workers.dev: give --subdomain or CLOUDFLARE_API_TOKEN")
@@ -88,16 +88,14 @@ def find(options: argparse.Namespace, config: Config) -> Ways:
     return ways
 
 
-def _from_api(
-    ways: Ways, options: argparse.Namespace, config: Config, name: str, settings: dict[str, object]
-) -> None:
+def _from_api(ways: Ways, options: argparse.Namespace, config: Config, name: str) -> None:
     """What Cloudflare says. Raises Problem.
 
     https://developers.cloudflare.com/api/resources/workers/
     """
     from .. import api  # takes seconds, so only when it is needed
 
-    client = api.client()
+    client, settings = api.client(), config.inherited(options.env)
     account = api.account_id(client, options.account_id, config)
     workers = f"/accounts/{account}/workers"
     try:
