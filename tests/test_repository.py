@@ -1,14 +1,12 @@
-"""The repository itself: a copy runs no code, and nothing of a machine is in it.
-
-C1, C2 (no trust), C4 (no extensions), C5 (paths that every system can hold), C21 (no executable
-bits), C22, C26.
-"""
+"""The repository itself: a copy runs no code, every system can hold its paths, nothing of a machine is
+in it, and its own workflow is pinned."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +26,30 @@ TEXTS = {
 }
 
 
-def test_copy_needs_no_trust(template: Path, tmp_path: Path) -> None:
-    """C1: from a clean clone, by the command line, without --trust."""
+def test_a_copy_needs_no_trust_and_starts_nothing_but_git(template: Path, tmp_path: Path) -> None:
+    """By the command line, watched by Python's own audit events of every process that it starts."""
+    watch = tmp_path / "watch.py"
+    watch.write_text(
+        "import runpy, sys\n"
+        "def hook(event, arguments):\n"
+        "    if event in ('subprocess.Popen', 'os.system', 'os.exec', 'os.posix_spawn'):\n"
+        "        print('STARTED', arguments[0], file=sys.stderr)\n"
+        "sys.addaudithook(hook)\n"
+        "runpy.run_module('copier', run_name='__main__')\n"
+    )
     project = tmp_path / FOLDER
-    command = [sys.executable, "-m", "copier", "copy", "--defaults", str(template), str(project)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    words = ["copy", "--defaults", str(template), str(project)]
+    done = subprocess.run([sys.executable, str(watch), *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (project / "wrangler.jsonc").is_file()
     assert "docs/SETUP.md" in done.stderr, "the message after a copy says what comes next"
+    names = {Path(program).stem for program in re.findall(r"STARTED (.*)", done.stderr)}
+    # uname, and cmd on Windows: Python's own module platform
+    assert "git" in names and names <= {"git", "uname", "cmd"}, names
 
 
 def test_nothing_runs_in_a_copy() -> None:
-    """C1, C3, C4: what would make Copier ask for trust is not there, nor any other code."""
+    """What would make Copier ask for trust is not there, nor any other code."""
     for name in ("_tasks", "_jinja_extensions", "_external_data", "_secret_questions"):
         assert name not in CONFIG
     for migration in CONFIG.get("_migrations", []):
@@ -47,30 +57,9 @@ def test_nothing_runs_in_a_copy() -> None:
     assert not any(question.get("secret") for question in QUESTIONS.values())
 
 
-def test_a_copy_starts_nothing_but_git(template: Path, tmp_path: Path) -> None:
-    """Watched from outside: Python's own audit events of every process that a copy starts."""
-    watch = tmp_path / "watch.py"
-    watch.write_text(
-        "import sys\n"
-        "def hook(event, arguments):\n"
-        "    if event in ('subprocess.Popen', 'os.system', 'os.exec', 'os.posix_spawn'):\n"
-        "        print('STARTED', arguments[0], file=sys.stderr)\n"
-        "sys.addaudithook(hook)\n"
-        "from copier import run_copy\n"
-        "run_copy(sys.argv[1], sys.argv[2], defaults=True, quiet=True, unsafe=False)\n"
-    )
-    command = [sys.executable, str(watch), str(template), str(tmp_path / FOLDER)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    started = set(re.findall(r"STARTED (.*)", done.stderr))
-    names = {Path(program).name for program in started}
-    assert "git" in names and names <= {"git", "uname"}, (
-        names
-    )  # uname: Python's own platform module
-
-
+@pytest.mark.slow
 def test_defaults_of_every_profile(render: Render, tmp_path: Path) -> None:
-    """C7: every default passes its own validator. Given as answers, they are validated."""
+    """Every default passes its own validator. Given as answers, they are validated."""
     for profile in PARAMETERS["profile"]:
         first = render(tmp_path / profile / FOLDER, profile=profile)
         stored = yaml.safe_load((first / ".copier-answers.yml").read_text())
@@ -80,7 +69,7 @@ def test_defaults_of_every_profile(render: Render, tmp_path: Path) -> None:
 
 
 def test_paths_work_everywhere() -> None:
-    """C5: no character that Windows refuses, no name it keeps for itself, nothing too long."""
+    """No character that Windows refuses, no name it keeps for itself, nothing too long."""
     reserved = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10))}
     for name in TEXTS:
         assert not re.search(r'[<>:"|?*\\\x00-\x1f]', name), name
@@ -92,7 +81,7 @@ def test_paths_work_everywhere() -> None:
 
 
 def test_modes() -> None:
-    """C21: no symbolic links, and no executable in the template: scripts run as `python x.py`."""
+    """No symbolic links, and no executable in the template: scripts run as `python x.py`."""
     for name in tracked_files():
         assert not (ROOT / name).is_symlink(), name
         if name.startswith("template/"):
@@ -106,33 +95,42 @@ def test_nothing_of_a_machine() -> None:
         r"|pypi\.org|pythonhosted|registry\.npmjs|\blocalhost:\d{4}/simple)"
     )
     for name, text in TEXTS.items():
-        if name == "tests/test_repository.py":
+        if name in ("tests/test_repository.py", LOCK):
             continue
         found = private.search(text)
         assert not found, f"{name}: {found[0]}"
 
 
-def test_no_lock_files() -> None:
-    """They would hold the addresses of registries, and in the template conflict on update."""
-    names = {Path(name).name for name in TEXTS}
-    assert not names & {"uv.lock", "package-lock.json", "requirements.txt"}
+LOCK = "uv.lock"  # of the template's own tools
+
+
+def test_no_other_lock_files() -> None:
+    """In the template they would hold the addresses of registries, and conflict on update."""
+    locks = {name for name in TEXTS if Path(name).name in (LOCK, "package-lock.json")}
+    assert locks <= {LOCK}
+
+
+def test_the_lock_file_names_the_public_registry() -> None:
+    hosts = set(re.findall(r"https?://([^/\"]+)", TEXTS.get(LOCK, "")))
+    assert hosts <= {"pypi.org", "files.pythonhosted.org"}
 
 
 def test_template_files_have_suffixes_where_tools_look() -> None:
     """Files that git, ruff or uv would read inside the template's own tree."""
     live = {".gitignore", ".gitattributes", "pyproject.toml", "ruff.toml", "package.json"}
-    inside = {Path(name).name for name in TEXTS if name.startswith("template/")}
-    assert not inside & live
+    vendor = "template/vendor/"  # a package as it is, linted and tested in its place
+    paths = [name for name in TEXTS if name.startswith("template/") and not name.startswith(vendor)]
+    assert not {Path(name).name for name in paths} & live
 
 
 def test_answers_file_is_the_default_one() -> None:
-    """C15, C16."""
+    """Copier and Renovate look for it under this name."""
     assert "_answers_file" not in CONFIG
     assert "template/{{ _copier_conf.answers_file }}.jinja" in TEXTS
 
 
 def test_nothing_volatile_is_rendered() -> None:
-    """C9: during an update these are other values than during the copy."""
+    """During an update these are other values than during the copy."""
     volatile = re.compile(r"dst_path|src_path|_folder_name|strftime|now\(\)|random|vcs_ref")
     for name, text in TEXTS.items():
         if name.startswith("template/") and name.endswith(".jinja"):
@@ -141,7 +139,7 @@ def test_nothing_volatile_is_rendered() -> None:
 
 
 def test_free_text_is_always_escaped() -> None:
-    """C6: prose reaches a file only through to_json or the Markdown macros."""
+    """Prose reaches a file only through to_json or the Markdown macros."""
     for name, text in TEXTS.items():
         if not name.startswith("template/") or not name.endswith(".jinja"):
             continue
@@ -160,7 +158,7 @@ def test_regular_expressions_are_anchored() -> None:
 
 
 def test_every_question_is_in_a_known_group() -> None:
-    """Typed choices, multiselect defaults as lists (C8)."""
+    """Typed choices, multiselect defaults as lists."""
     for name, question in QUESTIONS.items():
         assert question["type"] in {"str", "bool", "json"}, name
         if question.get("multiselect"):
@@ -168,10 +166,15 @@ def test_every_question_is_in_a_known_group() -> None:
     assert "allowed_emails" in FREE_TEXT
 
 
+@cache
+def anchors_of(path: Path) -> set[str]:
+    return anchors(path.read_text(encoding="utf-8"))
+
+
 def test_links_of_the_documentation() -> None:
     """Links between the repository's own Markdown files, anchors included."""
     for name, text in TEXTS.items():
-        if not name.endswith(".md") or name.startswith("template/"):
+        if not name.endswith(".md") or name.startswith(("template/", "examples/")):
             continue
         for link in links(text):
             path, _, anchor = link.partition("#")
@@ -180,7 +183,7 @@ def test_links_of_the_documentation() -> None:
             target = (ROOT / name).parent / path if path else ROOT / name
             assert target.exists(), f"{name}: {link}"
             if anchor:
-                assert anchor in anchors(target.read_text(encoding="utf-8")), f"{name}: {link}"
+                assert anchor in anchors_of(target), f"{name}: {link}"
 
 
 def readme_commands() -> tuple[str, str]:
@@ -191,7 +194,7 @@ def readme_commands() -> tuple[str, str]:
 
 
 def test_readme_commands_say_what_they_do() -> None:
-    """C2: no trust, no question, and the second one is the tests."""
+    """No trust, no question, and the second one is the tests."""
     first, second = readme_commands()
     assert "copier copy" in first and "--defaults" in first
     assert "trust" not in README.replace("never asks for `--trust`", "")
@@ -203,7 +206,7 @@ def test_readme_commands_say_what_they_do() -> None:
 def test_readme_renders_from_a_clean_clone(
     template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """C2: the first command, in a clone without tags, with nothing but Python, pip and git."""
+    """The first command, in a clone without tags, with nothing but Python, pip and git."""
     clone = tmp_path / "private-worker"
     git(tmp_path, "clone", "--no-tags", str(template), str(clone))
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
@@ -226,3 +229,41 @@ def test_readme_renders_from_a_clean_clone(
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "my-api" / "wrangler.jsonc").is_file()
     assert git(clone, "status", "--porcelain", "--", "template", "copier.yml") == ""
+
+
+# --- For contributors -----------------------------------------------------------------------------
+
+WORKFLOW = TEXTS[".github/workflows/test.yml"]
+
+
+def pins(text: str) -> set[str]:
+    """Each action with its commit and the comment that names its version; uv's version."""
+    actions = re.findall(r"uses: (\S+@[0-9a-f]{40} # v\S+)", text)
+    assert len(actions) == text.count("uses: ")
+    return {*actions, *re.findall(r"UV_VERSION: \S+", text)}
+
+
+def test_the_workflow_pins_what_projects_pin() -> None:
+    """One list of commits to look after; without rights beyond reading the code."""
+    assert pins(WORKFLOW) <= pins(TEXTS["template/.github/workflows/ci.yml.jinja"])
+    workflow = yaml.safe_load(WORKFLOW)
+    assert workflow["permissions"] == {}
+    for job in workflow["jobs"].values():
+        assert job["permissions"] == {"contents": "read"}
+        assert job["timeout-minutes"] < 60
+    assert WORKFLOW.count("persist-credentials: false") == WORKFLOW.count("actions/checkout@")
+
+
+def test_the_workflow_runs_quick_tests_on_every_system_and_all_on_one() -> None:
+    jobs = yaml.safe_load(WORKFLOW)["jobs"]
+    systems = {system.split("-")[0] for system in jobs["quick"]["strategy"]["matrix"]["os"]}
+    assert systems == {"ubuntu", "macos", "windows"}
+    commands = {name: [step.get("run") for step in job["steps"]] for name, job in jobs.items()}
+    assert "uv run pytest" in commands["quick"] and ".ci/run" in commands["everything"]
+
+
+def test_hooks_are_pinned() -> None:
+    config = yaml.safe_load(TEXTS[".pre-commit-config.yaml"])
+    for repository in config["repos"]:
+        if repository["repo"] != "local":
+            assert re.fullmatch(r"[0-9a-f]{40}", repository["rev"]), repository["repo"]

@@ -1,5 +1,5 @@
-"""Issue 7, "pictures": every diagram of the documentation and of rendered READMEs is drawn by the
-real mermaid in a real Chromium, with all of its labels.
+"""Every diagram of the documentation and of rendered READMEs is drawn by the real mermaid in a real
+Chromium, with all of its labels.
 
 In two versions: that of the site's theme, and the one before it, which other readers of Markdown
 still have.

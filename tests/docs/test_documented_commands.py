@@ -86,12 +86,15 @@ def complaints(command: Typed) -> Iterator[str]:
             yield from unknown(more, known, f"copier {name}")
             yield from without_value(more, known) if command.strict else ()
         case ("python" | "sh", path, *_) if not path.startswith("-"):
-            if not any((folder / path).is_file() for folder in (ROOT, command.project)):
-                yield f"there is no file {path}"
+            yield from no_file(path, command.project)
         case ("cp", *paths) if command.strict:
             for path in paths[:-1]:
-                if not any((folder / path).exists() for folder in (ROOT, command.project)):
-                    yield f"there is no file {path}"
+                yield from no_file(path, command.project)
+
+
+def no_file(path: str, project: Path) -> Iterator[str]:
+    if not any((folder / path).is_file() for folder in (ROOT, ROOT / "team-kit", project)):
+        yield f"there is no file {path}"
 
 
 def without_options(words: Words) -> Words:

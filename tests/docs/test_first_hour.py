@@ -1,4 +1,4 @@
-"""Issue 7: the commands of README.md, the tutorials and a rendered README.md, in their order.
+"""The commands of README.md, the tutorials and a rendered README.md, in their order.
 
 A real shell gets the text of the blocks as it stands in the documents. The first copy and its last
 update ask their questions in a real terminal.
@@ -15,12 +15,11 @@ from pathlib import Path
 import pytest
 
 import hub
-from commands import words
+from commands import after_the_copy, words
 from conftest import FOLDER, ROOT, git, release, snapshot
 from documents import blocks, headings, shell_blocks
 from files import read_jsonc
 from next_version import next_version
-from test_messages import commands as message_commands
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,9 +43,7 @@ def environ(environment: None, published: Path, tmp_path: Path) -> dict[str, str
     uvx.write_text(f'#!/bin/sh\nshift\nexec "{sys.executable}" -m copier "$@"\n')
     uvx.chmod(0o755)
     path = os.pathsep.join([str(uvx.parent), os.environ["PATH"]])
-    # test_projects.py runs all of a project's tests. Here it is enough that some are found and run.
-    few = "--ignore=tests/guard --ignore=tests/callers --ignore=tests/ops"
-    return hub.environment(published.parents[1], PATH=path, PYTEST_ADDOPTS=few, NO_COLOR="1")
+    return hub.environment(published.parents[1], PATH=path, NO_COLOR="1")
 
 
 def block(text: str, heading: str) -> str:
@@ -144,7 +141,7 @@ def test_the_first_hour_of_one_person(
     readme = (project / "README.md").read_text(encoding="utf-8")
     # The message at the end, the tutorial and the project's README say the same.
     start = [f"cd {FOLDER}", *without_comments(block(readme, "Start"))]
-    assert message_commands(shown[shown.index("\nThe Worker ") :]) == start
+    assert after_the_copy(shown[shown.index("\nThe Worker ") :]) == start
     steps = block(ONE, "Test and commit it")
     assert steps.splitlines() == start
     assert " passed" in typed(steps, folder, environ)

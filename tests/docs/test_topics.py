@@ -15,21 +15,12 @@ from private_worker.check.finding import WHY
 from private_worker.probe.verdicts import VERDICTS
 
 DOCS = ROOT / "docs"
-VENDOR = ROOT / "template" / "vendor" / "private-worker" / "src" / "private_worker"
 GUARD = ROOT / "examples" / "everything" / "src" / "guard"  # with all that a guard can have
+FOLDERS = ("tutorial", "how-to", "explanation")
+FILES = [DOCS / "index.md", DOCS / "troubleshooting.md"]
+FILES += [path for folder in FOLDERS for path in (DOCS / folder).glob("*.md")]
 PAGES = {
-    path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8")
-    for path in sorted(
-        [
-            DOCS / "index.md",
-            DOCS / "troubleshooting.md",
-            *(
-                p
-                for folder in ("tutorial", "how-to", "explanation")
-                for p in DOCS.glob(f"{folder}/*")
-            ),
-        ]
-    )
+    path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8") for path in sorted(FILES)
 }
 LONGEST = 130  # lines of a page
 

@@ -42,7 +42,7 @@ def shell(document: str, heading: str | None = None) -> list[str]:
 def documented(document: str, heading: str | None = None) -> list[list[str]]:
     """Each line of those blocks, split like a shell does."""
     lines = "".join(shell(document, heading)).replace("\\\n", " ").splitlines()
-    return [shlex.split(line)[0:] for line in lines if line.strip()]
+    return [shlex.split(line) for line in lines if line.strip()]
 
 
 def quoted(document: str, heading: str) -> list[str]:
@@ -54,3 +54,9 @@ def quoted(document: str, heading: str) -> list[str]:
 def words(text: str) -> str:
     """One line, without the colours of a terminal."""
     return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())
+
+
+def after_the_copy(message: str) -> list[str]:
+    """The commands in the message after a copy: its indented lines, without their comments."""
+    found = [line.strip() for line in message.splitlines() if line.startswith("  ")]
+    return [re.sub(r"\s+# .*$", "", line) for line in found]
