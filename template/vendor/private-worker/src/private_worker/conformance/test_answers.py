@@ -43,7 +43,7 @@ def refusals(access, caller):
 
 
 def test_one_answer_whatever_the_reason(worker, access, caller):
-    """J24. Also the same headers, and none that tells where it comes from."""
+    """The same status, body and headers, and none that tells where it comes from."""
     for name, request in refusals(access, caller).items():
         response = worker.fetch(**request)
         assert (name, response.status) == (name, 403)
@@ -53,7 +53,7 @@ def test_one_answer_whatever_the_reason(worker, access, caller):
 
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE", "PROPFIND", "QUERY"])
 def test_one_answer_whatever_the_request(method, worker):
-    """Threat 19: a preflight is answered like any other, and no origin comes back."""
+    """A page of another site finds out nothing: a preflight is answered like any other request."""
     headers = {"Accept": "text/html", "Origin": "https://x.example"}
     for path in ("/", "/x", "/x?y=z", "/raise"):
         response = worker.fetch(path, method=method, headers=headers)
@@ -67,7 +67,7 @@ def test_head_is_refused_without_a_body(worker):
 
 
 def test_not_configured(load, caller):
-    """J24."""
+    """One answer for every setting that is missing or wrong."""
     answers = [
         load(drop=("TEAM_DOMAIN",)).fetch(headers=caller()),
         load(TEAM_DOMAIN="the-team.example").fetch(),
@@ -92,7 +92,7 @@ def test_log_names_the_setting_but_not_its_value(load, caller):
 
 
 def test_keys_unavailable(fresh, access, caller):
-    """J24, threat 7: no keys are an operator's problem."""
+    """That there are no keys is an operator's problem, not the caller's."""
     access.answer(500)
     answer = fresh.fetch(headers=caller())
     assert (answer.status, answer.body) == (503, b'{"error": "keys_unavailable"}')
@@ -106,7 +106,7 @@ def test_let_in(worker, caller):
 
 
 def test_forged_token_tells_nothing(fresh, access, caller):
-    """Threat 22: which address, tag or team is right cannot be found out without a signature."""
+    """Which address, tag or team is right cannot be found out without a signature."""
     forged = {"header": access.header(), "key": access.stranger}
     wrong = {"iss": "https://x.example", "aud": "x", "exp": 1, "type": "org", "nbf": 1e12}
     tokens = [caller(**forged), access.person("other@example.com", **forged)]
@@ -130,7 +130,7 @@ def test_isolate_goes_on(worker, access, caller):
 
 
 def test_one_line_for_each_decision(fresh, access, caller):
-    """Threat 25."""
+    """So that somebody can say later who was let in and who was not."""
     requests = [*refusals(access, caller).values(), {"headers": caller()}]
     for request in requests:
         fresh.fetch(**request)
@@ -192,7 +192,7 @@ def test_no_ray(ray, worker):
 
 
 def test_log_keeps_secrets(load, access, caller):
-    """Threat 21."""
+    """Neither what a caller sends nor what the settings hold gets into the log."""
     worker = load()
     extra = [{"headers": caller()}, {"headers": access.person()}, {"headers": access.machine()}]
     for request in [*refusals(access, caller).values(), *extra]:
@@ -210,7 +210,7 @@ def test_log_keeps_secrets(load, access, caller):
 
 
 def test_mistake_in_the_guard_closes_the_door(worker, access):
-    """Threat 8: a context that no runtime gives is refused; the log says where, not what."""
+    """A context that no runtime gives is refused; the log says where, not what."""
     answer = worker.fetch(access={"aud": {"the-audience": 1}, "identity": None})
     assert (answer.status, answer.body, answer.error) == (403, b'{"error": "forbidden"}', None)
     (line,) = decisions(worker)

@@ -82,12 +82,12 @@ def test_longest_body(worker, inside):
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "text/json"],
 )
 def test_other_content_type(content_type, worker, inside):
-    """Threat 19: a page of another site could send these with somebody's cookie."""
+    """A page of another site could send these with somebody's cookie."""
     assert failed(post(worker, inside, "{}", content_type=content_type))
 
 
 def test_deep_bodies_do_not_end_the_isolate(fresh, inside):
-    """P7: in workerd some 6 000 levels end it, and no `try` catches that."""
+    """In workerd some 6 000 levels end it, and no `try` catches that."""
     lists, objects = "[" * 7_000 + "]" * 7_000, '{"a":' * 7_000 + "1" + "}" * 7_000
     quoted = f'["\u2200",{lists}]'.encode("utf-16-le")  # a byte of this letter is like a quote
     for body in ("[" * 100_000, lists, objects, quoted):
@@ -130,7 +130,7 @@ def test_no_body_for_the_framework(worker, inside):
 
 @pytest.mark.parametrize("path", ["/raise", "/none", "/cancelled", "/exit"])
 def test_mistake_in_the_api(path, worker, inside):
-    """Threat 21: the caller gets a reference, the log the rest."""
+    """The caller gets a reference, the log the rest."""
     response = worker.fetch(path, **inside)
     answer = response.json()
     reference = answer.pop("reference")
@@ -143,7 +143,7 @@ def test_mistake_in_the_api(path, worker, inside):
 
 
 def test_no_answer_is_cached(worker, inside):
-    """Threat 20. Unless the API says otherwise."""
+    """Unless the API says otherwise."""
     for path in ("/", "/plain"):
         assert worker.fetch(path, **inside).headers["Cache-Control"] == "private, no-store"
     answer = worker.fetch("/cached", **inside)

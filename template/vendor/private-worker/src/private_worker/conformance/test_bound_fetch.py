@@ -77,7 +77,7 @@ def test_no_list(load):
 
 @pytest.mark.parametrize("props", [None, {"caller": "other"}], ids=repr)
 def test_headers_say_nothing(props, worker, access):
-    """Threat 13: whoever calls the caller is somebody else, and no token crosses over."""
+    """Whoever calls the caller is somebody else, and no token crosses over."""
     for headers in (access.person(), access.machine(), {PROOF: "x", "CF-Worker": "gateway"}):
         response = worker.fetch(headers=headers, entrypoint="Internal", props=props)
         assert response.status == 403

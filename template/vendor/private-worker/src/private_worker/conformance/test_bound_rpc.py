@@ -85,7 +85,7 @@ def members(worker):
 
 
 def test_nothing_else_can_be_called(worker):
-    """Threat 12."""
+    """A method is what METHODS names; nothing of Python, the SDK or the guard is one."""
     props = GATEWAY
     reached = []
     for name in members(worker):
@@ -115,7 +115,7 @@ def test_no_requests(worker):
 
 
 def test_methods_of_internal_are_not_on_default(worker):
-    """Threat 12."""
+    """The inner door does not open from the outer one."""
     for name in ("whoami", "add", "fail", "_call"):
         with pytest.raises(RpcError, match=f"Method {name} does not exist"):
             worker.call(name, "env", entrypoint="Default", props=GATEWAY)
@@ -160,7 +160,7 @@ def test_arguments_that_do_not_fit(arguments, worker):
 
 
 def test_bad_request_and_mistake(worker):
-    """Threat 21: neither text nor traceback reaches the caller; the log has both, by reference."""
+    """Neither text nor traceback reaches the caller; the log has both, by reference."""
     mistakes = {method: "internal_error" for method in ("fail", "cancel", "leave")}
     for method, error in {"complain": "bad_request", **mistakes}.items():
         answer = worker.call(method, props=GATEWAY)
@@ -189,7 +189,7 @@ def test_deepest_result(worker):
     ],
 )
 def test_result_that_cannot_cross(what, worker):
-    """P6: a function, above all, could not be called at the other end."""
+    """A function, above all, could not be called at the other end."""
     assert failed(worker.call("give", what, props=GATEWAY), "internal_error")
 
 

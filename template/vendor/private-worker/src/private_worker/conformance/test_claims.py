@@ -38,7 +38,7 @@ def raw(access, claims, text):
     ],
 )
 def test_other_issuer(change, worker, access, caller):
-    """Threat 5."""
+    """Only the team in the settings issues tokens for this Worker."""
     refused(worker, "issuer", caller(iss=change(access.team_domain)))
 
 
@@ -50,7 +50,7 @@ def test_no_issuer(worker, caller):
 
 
 def test_audience(worker, access, caller):
-    """J4: text or a list, in which others may stand as well."""
+    """Text or a list, in which others may stand as well."""
     let_in(worker, caller(aud=access.aud))
     let_in(worker, caller(aud=[access.aud]))
     let_in(worker, caller(aud=[OTHER_AUD, access.aud]))
@@ -86,7 +86,7 @@ def test_audience(worker, access, caller):
     ],
 )
 def test_other_audience(change, worker, access, caller):
-    """J1, threat 3: above all the token of another application of the same team."""
+    """Above all the token of another application of the same team."""
     refused(worker, "audience", caller(aud=change(access.aud)))
 
 
@@ -100,7 +100,7 @@ NO_NUMBERS = [None, True, False, "", "9999999999", [9999999999], {"exp": 9999999
 
 
 def test_expiry(worker, caller):
-    """J15. Clocks may differ by half a minute."""
+    """Clocks may differ by half a minute."""
     now = time.time()
     for exp in (int(now) + 1, now + 1.5, int(now) - 20, now + 1e9, 2**53):
         let_in(worker, caller(exp=exp))
@@ -123,14 +123,13 @@ def test_expiry_is_a_number(exp, worker, caller):
 
 
 def test_no_expiry(worker, caller):
-    """J15."""
     refused(worker, "expired", caller(drop=("exp",)))
 
 
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 400])
 def test_times_are_finite(number, name, worker, access, claims):
-    """Threat 8."""
+    """A number that never ends would make a token that never expires."""
     claims.pop(name, None)
     refused(worker, "token_payload", raw(access, claims, f',"{name}":{number}'))
 
@@ -151,7 +150,7 @@ def test_not_before_is_a_number(value, name, worker, caller):
 
 
 def test_not_before_may_be_missing(worker, caller):
-    """J5, J15."""
+    """Access leaves `nbf` out of a service token."""
     let_in(worker, caller(drop=("nbf",)))
     let_in(worker, caller(drop=("iat",)))
     let_in(worker, caller(drop=("nbf", "iat")))
@@ -170,7 +169,7 @@ OPTIONAL = ("nbf", "iat", "sub")
 
 @pytest.mark.parametrize("size", range(1, 8))
 def test_absent_claims(size, worker, caller):
-    """J15: whichever are missing, the token is refused for the first one that it needs."""
+    """Whichever are missing, the token is refused for the first one that it needs."""
     for names in combinations((*NEEDED, *OPTIONAL), size):
         needed = [name for name in NEEDED if name in names]
         if needed:
@@ -186,12 +185,11 @@ def test_absent_claims(size, worker, caller):
     "kind", ["org", "App", "app ", "", "apporg", None, True, 0, ["app"], {"app": 1}], ids=repr
 )
 def test_other_type(kind, worker, caller):
-    """Threat 4: the type org is the team's session, which every application of the team sees."""
+    """The type org is the team's session, which every application of the team sees."""
     refused(worker, "token_type", caller(type=kind))
 
 
 def test_no_type(worker, caller):
-    """J15, threat 4."""
     refused(worker, "token_type", caller(drop=("type",)))
 
 
@@ -208,7 +206,7 @@ def test_neither_person_nor_machine(worker, caller):
     "common_name", ["0123456789abcdef0123456789abcdef.access", "", None], ids=repr
 )
 def test_both_person_and_machine(email, common_name, worker, access, claims):
-    """Threat 10: however little of the second one there is, and whatever the lists say."""
+    """However little of the second one there is, and whatever the lists say."""
     both = {**claims, "email": email, "common_name": common_name}
     for sub in ("", claims["sub"]):
         refused(worker, "identity_unclear", {PROOF: access.token({**both, "sub": sub})})

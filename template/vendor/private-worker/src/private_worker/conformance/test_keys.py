@@ -150,7 +150,7 @@ def test_redirects_are_not_followed(status, load, access, caller):
     "status", [201, 203, 204, 206, 226, 300, 304, 400, 401, 403, 404, 429, 500]
 )
 def test_only_status_200_counts(status, worker, access, caller):
-    """J10: it is an operator's problem, and no caller can do anything about it."""
+    """It is an operator's problem, and no caller can do anything about it."""
     access.answer(status)
     unavailable(worker, caller())
 
@@ -411,7 +411,7 @@ def test_odd_entries_harm_no_others(worker, access, caller):
 
 
 def test_every_key_of_the_set_counts(worker, access, caller):
-    """J9."""
+    """Not only the first."""
     old = access.signer
     new = access.rotate()
     let_in(worker, caller(key=old))
@@ -423,7 +423,7 @@ def test_every_key_of_the_set_counts(worker, access, caller):
 
 
 def test_warm(worker, caller):
-    """J21: fifty tokens, one fetch."""
+    """Fifty tokens, one fetch."""
     let_in(worker, caller())
     answers = worker.fetch_all([{"headers": caller(x=number)} for number in range(50)])
     assert {answer.status for answer in answers} == {200}
@@ -526,7 +526,7 @@ def test_rotation_is_seen_after_the_cooldown(worker, access, caller):
 
 
 def test_flood_of_unknown_key_ids(worker, caller):
-    """J18: at most one fetch in 30 seconds, and nobody else notices."""
+    """At most one fetch in 30 seconds, and nobody else notices."""
     let_in(worker, caller())
     worker.advance(31)
     requests = list(unknown_kids(1000))
@@ -546,7 +546,7 @@ def test_flood_of_unknown_key_ids(worker, caller):
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 def test_failed_attempt_starts_the_cooldown(failure, worker, access, caller):
-    """J19, with good keys at hand."""
+    """With good keys at hand."""
     let_in(worker, caller())
     worker.advance(31)
     access.answer(**failure)
@@ -558,7 +558,7 @@ def test_failed_attempt_starts_the_cooldown(failure, worker, access, caller):
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 def test_failed_first_attempt_starts_the_cooldown(failure, worker, access, caller):
-    """J19, without any."""
+    """Without any keys."""
     access.answer(**failure)
     unavailable(worker, caller())
     access.answer()
@@ -642,7 +642,7 @@ def test_requests_that_come_while_keys_are_imported(worker, access, caller):
 
 @pytest.mark.parametrize("which", [0, 1], ids=["first", "second"])
 def test_cancelled_cold_request_harms_nobody(which, worker, access, caller):
-    """J20."""
+    """No request waits for what another one began: the runtime may end that one."""
     access.answer(delay=0.5)
     pending = [worker.start(headers=caller(x=number)) for number in range(3)]
     wait_for_requests(access, 3)

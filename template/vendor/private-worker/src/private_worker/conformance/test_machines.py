@@ -10,12 +10,12 @@ OTHER = "fedcba9876543210fedcba9876543210.access"
 
 
 def test_machine(worker, access):
-    """J5, J6: no nbf, an empty sub."""
+    """No nbf, an empty sub."""
     assert let_in(worker, access.machine()) == {"kind": "machine", "client_id": MACHINE}
 
 
 def test_machine_as_access_sends_it(worker, access):
-    """J5: the three differences from a person's token at once."""
+    """The three differences from a person's token at once."""
     claims = access.claims_machine()
     assert "nbf" not in claims and "email" not in claims and claims["sub"] == ""
     let_in(worker, access.machine(aud=access.aud))
@@ -26,7 +26,7 @@ def test_machine_without_a_subject(worker, access):
 
 
 def test_machine_not_on_the_list(worker, access):
-    """J7, threat 11."""
+    """A service token of the same team is not enough."""
     refused(worker, "not_allowed", access.machine(OTHER))
 
 
@@ -58,7 +58,7 @@ def test_client_id_is_compared_whole(worker, access):
 
 @pytest.mark.parametrize("listed", [[MACHINE], ["*"]], ids=repr)
 def test_machine_with_a_subject(listed, load, access):
-    """J8: whoever has a subject is a person or nobody."""
+    """Whoever has a subject is a person or nobody."""
     worker = load(ALLOWED_SERVICE_TOKENS=listed)
     for sub in ("x", " ", "person@example.com", True, 7, [], {"x": 1}):
         refused(worker, "identity_unclear", access.machine(sub=sub))
@@ -66,7 +66,7 @@ def test_machine_with_a_subject(listed, load, access):
 
 @pytest.mark.parametrize("listed", [[MACHINE], ["*"]], ids=repr)
 def test_machine_with_an_address(listed, load, access):
-    """Threat 10."""
+    """No program passes as a person."""
     worker = load(ALLOWED_SERVICE_TOKENS=listed)
     for email in ("person@example.com", "", None, [], 0):
         refused(worker, "identity_unclear", access.machine(email=email))

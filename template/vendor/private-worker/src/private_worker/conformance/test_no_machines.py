@@ -9,18 +9,17 @@ CLIENT_ID = "0123456789abcdef0123456789abcdef.access"
 
 @pytest.mark.parametrize("client_ids", [None, [], [CLIENT_ID], ["*"], "*"], ids=repr)
 def test_service_token(client_ids, load, access):
-    """J6."""
     worker = load(ALLOWED_SERVICE_TOKENS=client_ids, ALLOWED_EMAILS=["*"])
     refused(worker, "caller_kind", access.machine(CLIENT_ID))
     refused(worker, "caller_kind", access={"aud": access.aud, "identity": None})
 
 
 def test_service_token_as_access_sends_it(worker, access):
-    """J5: aud as text, no nbf, an empty sub."""
+    """The audience as text, no nbf, an empty sub."""
     refused(worker, "caller_kind", access.machine(CLIENT_ID, aud=access.aud))
 
 
 def test_service_token_with_a_subject(worker, access):
-    """J8: a subject makes no person of it."""
+    """A subject makes no person of it."""
     for sub in ("x", " ", "person@example.com", True, 7, [], {"x": 1}):
         refused(worker, "identity_unclear", access.machine(CLIENT_ID, sub=sub))

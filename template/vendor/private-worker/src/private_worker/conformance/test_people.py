@@ -46,7 +46,7 @@ def test_address_is_text(listed, load, access):
     ids=ascii,
 )
 def test_same_address(listed, email, load, access):
-    """J22."""
+    """The case of ASCII letters says nothing; other letters are compared as they are."""
     worker = load(ALLOWED_EMAILS=["first@example.com", listed])
     assert let_in(worker, access.person(email)) == {"kind": "human", "email": email}
 
@@ -84,12 +84,12 @@ def test_same_address(listed, email, load, access):
     ids=ascii,
 )
 def test_another_address(listed, email, load, access):
-    """J22: no folding and no likeness makes one address out of two."""
+    """No folding and no likeness makes one address out of two."""
     refused(load(ALLOWED_EMAILS=[listed]), "not_allowed", access.person(email))
 
 
 def test_no_letter_folds_into_ascii(load, access):
-    """J22: every letter that some change of case makes ASCII, such as the Kelvin sign."""
+    """Every letter that some change of case makes ASCII, such as the Kelvin sign."""
     odd, plain = set(), set()
     for letter in map(chr, range(0x80, sys.maxunicode + 1)):
         for folded in (letter.lower(), letter.upper(), letter.casefold()):

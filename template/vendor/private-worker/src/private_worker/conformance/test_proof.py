@@ -38,7 +38,6 @@ def test_header(worker, caller):
 
 @pytest.mark.parametrize("spelling", [PROOF.lower(), PROOF.upper(), "CF-Access-JWT-Assertion"])
 def test_header_name_has_no_case(spelling, worker, caller):
-    """P5."""
     let_in(worker, {spelling: caller()[PROOF]})
 
 
@@ -49,7 +48,7 @@ def test_no_proof(fresh):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"])
 def test_no_path_and_no_method_is_open(method, worker):
-    """Threat 14."""
+    """Not for health checks, robots or Access's own paths either."""
     common = ("/", "/health", "/healthz", "/.well-known/x", "/favicon.ico", "/robots.txt", "/login")
     odd = ("//x", "/%2e%2e/x?a=b", "/;x", "/%2f", "/%00", "/x/../health", "/HEALTH", "/#health")
     own = ("/cdn-cgi/access/certs", "/cdn-cgi/access/login", "/cdn-cgi/x", "/public", "/static/x")
@@ -73,7 +72,7 @@ HOSTS = (
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_no_host_is_open(host, worker, access, caller):
-    """Threat 1: the address says nothing, with or without Access in front."""
+    """The address says nothing, with or without Access in front."""
     email = {"Cf-Access-Authenticated-User-Email": "person@example.com"}
     forged = caller(header=access.header(), key=access.stranger)
     for headers in ({}, email, {**email, PROOF: ""}, {**email, **forged}, caller(aud=OTHER_AUD)):
@@ -98,7 +97,7 @@ def test_token_in_another_header_is_no_proof(name, scheme, worker, caller):
 
 
 def test_cookie_is_no_proof(worker, caller):
-    """Threat 19."""
+    """Pages of other sites can make a browser send one."""
     token = caller()[PROOF]
     for name in ("CF_Authorization", "CF_AppSession", PROOF):
         refused(worker, "no_proof", {"Cookie": f"{name}={token}"})
@@ -130,7 +129,7 @@ def test_body_is_no_proof(worker, caller):
     ids=lambda headers: next(iter(headers)),
 )
 def test_plain_headers_are_no_proof(headers, worker):
-    """Threat 1."""
+    """Anybody can write these."""
     refused(worker, "no_proof", headers)
 
 
@@ -160,7 +159,6 @@ def test_header_sent_twice(worker, caller):
 
 @pytest.mark.parametrize("aud", [OTHER_AUD, "", "*", None, 7, [OTHER_AUD], {}])
 def test_context_of_another_application(aud, anyone, context):
-    """H4, threat 3."""
     response = anyone.fetch(access={**context, "aud": aud})
     assert response.status == 403
 
@@ -172,7 +170,7 @@ def test_context_audience_is_compared_whole(anyone, context, access):
 
 @only(shape().humans)
 def test_context_of_a_person(worker, context):
-    """H4."""
+    """Access has looked at the request already and says so through the runtime."""
     assert let_in(worker, access=context) == {"kind": "human", "email": PERSON}
 
 
@@ -186,7 +184,6 @@ def test_context_of_somebody_else(identity, worker, access):
 @only(shape().humans)
 @pytest.mark.parametrize("identity", [{}, {"email": ""}, {"common_name": "x.access"}, []], ids=repr)
 def test_context_without_a_person_is_nobody_even_if_anyone_may_come(identity, anyone, access):
-    """H4."""
     refused(anyone, "identity_unclear", access={"aud": access.aud, "identity": identity})
 
 
@@ -199,7 +196,7 @@ def test_context_of_a_person_where_only_machines_come_in(load, access):
 
 @only(shape().machines)
 def test_context_of_a_machine(load, access):
-    """H4: the runtime does not say which service token it is, so it must be any or none."""
+    """The runtime does not say which service token it is, so it must be any or none."""
     context = {"aud": access.aud, "identity": None}
     refused(load(), "not_allowed", access=context)
     anyone = load(ALLOWED_SERVICE_TOKENS=["*"])
@@ -211,7 +208,7 @@ def test_context_of_a_machine(load, access):
 
 @only(not shape().machines)
 def test_context_without_an_identity(load, access):
-    """H4: a service token, and this Worker is for people only."""
+    """It is a service token's, and this Worker is for people only."""
     context = {"aud": access.aud, "identity": None}
     refused(load(), "caller_kind", access=context)
     refused(load(ALLOWED_EMAILS=["*"], ALLOWED_SERVICE_TOKENS=["*"]), "caller_kind", access=context)

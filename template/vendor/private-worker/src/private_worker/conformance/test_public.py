@@ -10,7 +10,7 @@ from .lib import FORBIDDEN, decisions
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "PROPFIND"])
 @pytest.mark.parametrize("path", ["/", "/Internal", "/?entrypoint=Internal"])
 def test_public_http(path, method, worker, access):
-    """Threat 12."""
+    """The inner door does not open from outside, whatever the request says of itself."""
     for headers in ({}, access.person(), access.machine(), {"CF-Worker": "gateway"}):
         response = worker.fetch(path, method=method, headers=headers, props={"caller": "gateway"})
         assert response.status == 403

@@ -67,7 +67,7 @@ def look(
 
 @pytest.mark.parametrize("door", DOORS)
 def test_reachable(door: str, look: Worker) -> None:
-    """Threat 12."""
+    """`fetch` and the methods, and not one name more."""
     names = set(look.call("names", door, entrypoint="Look")) | OF_PROXIES | {"fetch"}
     assert {"env", "ctx", "__init__", "__setattr__", "mro"} <= names
     found = {name for name in names if reaches(look, door, name)}
@@ -88,7 +88,6 @@ def reaches(worker: Worker, door: str, name: str) -> bool:
     "arguments", [(), ("ctx",), ("ctx", FORGED), (FORGED, {})], ids=["0", "1", "set", "init"]
 )
 def test_nothing_of_python_answers_on_default(arguments, worker):
-    """Threat 12."""
     for name in sorted(NAMES - {"__class__"}):
         with pytest.raises(RpcError, match=f"Method {name} does not exist|no attribute '{name}'"):
             worker.call(name, *arguments, entrypoint="Default")

@@ -206,7 +206,7 @@ def test_team_domain_is_normalised(spelling, issuer, worker, inside):
     [("acme", ACME), ("ACME.cloudflareaccess.com/", ACME), (ACME + "//", ACME), (LOCAL, LOCAL)],
 )
 def test_normalised_team_domain_is_in_force(spelling, issuer, load, access, caller):
-    """J12, J13."""
+    """Not only looked at: it is the issuer of tokens and the origin of the keys."""
     worker = load(TEAM_DOMAIN=spelling, routes={issuer: access.url})
     let_in(worker, caller(iss=issuer))
     refused(worker, "issuer", caller(iss=issuer + "/"))
@@ -215,7 +215,7 @@ def test_normalised_team_domain_is_in_force(spelling, issuer, load, access, call
 
 @pytest.mark.parametrize("value", BAD_TEAMS, ids=spelled)
 def test_bad_team_domain(value, worker, inside):
-    """J11, J12."""
+    """No path, no other host, no other spelling: it names the issuer and where the keys are."""
     assert verdict(worker, inside, TEAM_DOMAIN=value) == "TEAM_DOMAIN"
 
 
@@ -248,7 +248,7 @@ def test_every_audience_of_several_counts(value, load, caller):
 
 @pytest.mark.parametrize("value", BAD_AUDIENCES, ids=spelled)
 def test_bad_audience(value, worker, inside):
-    """J2, threat 3."""
+    """Without an audience, tokens of every application of the team would do."""
     assert verdict(worker, inside, POLICY_AUD=value) == "POLICY_AUD"
 
 
@@ -256,7 +256,7 @@ def test_bad_audience(value, worker, inside):
     "value", [MISSING, None, "", " ", [], [""], 7, "REPLACE_WITH_IT", TAGS[0][:63]], ids=spelled
 )
 def test_bad_audience_closes_the_worker(value, load, caller):
-    """J2: also for a token whose audience is the same nonsense."""
+    """Also for a token whose audience is the same nonsense."""
     worker = with_var(load, "POLICY_AUD", value)
     not_configured(worker, "POLICY_AUD", caller())
     not_configured(worker, "POLICY_AUD", caller(aud=None if value is MISSING else value))
@@ -347,7 +347,7 @@ def test_bad_list_closes_the_worker(value, name, load, access):
 
 @only(shape().humans and shape().machines)
 def test_either_list_may_be_empty(load, access):
-    """J7, threat 10: an empty list is nobody, and no list stands in for the other."""
+    """An empty list is nobody, and no list stands in for the other."""
     people_only = load(ALLOWED_SERVICE_TOKENS=[])
     let_in(people_only, access.person())
     refused(people_only, "not_allowed", access.machine())
@@ -363,7 +363,7 @@ def test_nobody_is_allowed(load, caller):
 
 @pytest.mark.parametrize("proof", ["header", "context", "nothing"])
 def test_no_setting_at_all(proof, load, access, caller):
-    """J3."""
+    """Not configured is closed, whatever proof comes along."""
     names = ("TEAM_DOMAIN", "POLICY_AUD", "ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS")
     context = {"aud": access.aud, "identity": {"email": "person@example.com"}}
     not_configured(
@@ -380,7 +380,7 @@ def test_no_setting_at_all(proof, load, access, caller):
     ids=" ".join,
 )
 def test_some_settings_are_missing(missing, load, access, caller):
-    """J3: some of them are as good as none."""
+    """Some of them are as good as none."""
     worker = load(drop=missing)
     context = {"aud": access.aud, "identity": {"email": "person@example.com"}}
     not_configured(worker, missing[0], caller())
@@ -392,7 +392,7 @@ def test_some_settings_are_missing(missing, load, access, caller):
     "value", ["1", "true", True, "development", "test", "local", "*", "person@example.com"]
 )
 def test_no_variable_opens_the_worker(value, load, caller):
-    """J23, threat 23: whatever such variables are called elsewhere, none of them exists here."""
+    """Whatever such variables are called elsewhere, none of them exists here."""
     names = (
         *("DEV", "DEBUG", "TEST", "TESTING", "LOCAL", "ENV", "ENVIRONMENT", "NODE_ENV", "MODE"),
         *("DEV_MODE", "DEV_BYPASS", "BYPASS", "BYPASS_AUTH", "SKIP_AUTH", "NO_AUTH", "INSECURE"),

@@ -79,7 +79,7 @@ def test_longest_header_part(worker, access, claims):
 
 
 def test_huge_token(worker, access, claims):
-    """Threat 8."""
+    """Its length is enough to refuse it."""
     refused(worker, "token_shape", {PROOF: access.token({**claims, "fill": "x" * 64 * 1024})})
 
 
@@ -228,7 +228,7 @@ def test_payload_is_strict_json(spoil, worker, access, claims):
 
 
 def test_integer_of_5000_digits(worker, access, claims):
-    """Threat 8."""
+    """Python refuses to convert it, which must not look like a mistake in the guard."""
     payload = to_json(claims)[:-1] + b',"x":' + b"9" * 5000 + b"}"
     refused(worker, "token_payload", {PROOF: access.token(payload)})
 
@@ -285,7 +285,7 @@ def test_nesting_is_limited(deepen, worker, access, claims):
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'], ids=["arrays", "objects"])
 def test_deep_tokens_do_not_end_the_isolate(opening, worker, access, caller):
-    """P7: in workerd some 6 000 levels end it, and no `try` catches that."""
+    """In workerd some 6 000 levels end it, and no `try` catches that."""
     let_in(worker, caller())
     bomb = opening.encode() * 8000
     in_header = b64url(bomb)[:2000]
@@ -315,7 +315,7 @@ def test_deep_payload_with_a_good_signature(worker, access, caller):
     "payload", [b"", b"{", b"\xff", b"[]", b"[" * 6000], ids=lambda data: repr(data[:9])
 )
 def test_payload_is_not_looked_at_before_the_signature(payload, worker, access):
-    """P7, threat 22."""
+    """What nobody signed is not parsed, and tells nothing about the claims."""
     forged = access.token(payload, header=access.header(), key=access.stranger)
     refused(worker, "token_signature", {PROOF: forged})
 
@@ -333,7 +333,7 @@ OTHER_ALGORITHMS = [
 
 @pytest.mark.parametrize("alg", OTHER_ALGORITHMS, ids=repr)
 def test_other_algorithm(alg, worker, access, caller):
-    """Threat 6."""
+    """A list of one: whatever is not RS256 is refused."""
     refused(worker, "token_algorithm", caller(header={**access.header(), "alg": alg}))
 
 
@@ -344,7 +344,7 @@ def test_no_algorithm(worker, access, caller):
 @pytest.mark.parametrize("signature", ["", "AA", None], ids=["empty", "short", "of another token"])
 @pytest.mark.parametrize("alg", ["none", "None", "RS256"])
 def test_unsigned(alg, signature, worker, access, claims, caller):
-    """J14, and the oldest trick."""
+    """The oldest trick."""
     header = b64url(to_json({**access.header(), "alg": alg}))
     last = parts_of(caller())[2] if signature is None else signature
     response = worker.fetch(headers=bearer(header, b64url(to_json({**claims, "x": 1})), last))
@@ -354,7 +354,7 @@ def test_unsigned(alg, signature, worker, access, claims, caller):
 @pytest.mark.parametrize("secret", ["PEM", "PEM without line end", "DER", "modulus", "n"])
 @pytest.mark.parametrize("alg", ["HS256", "RS256"])
 def test_public_key_as_hmac_secret(alg, secret, fresh, access, claims):
-    """J16: the key set names no algorithm, and the token asks for another."""
+    """The key set names no algorithm, and the token asks for another."""
     del access.keys[0]["alg"]
     public = access.signer.private.public_key()
     info = serialization.PublicFormat.SubjectPublicKeyInfo
@@ -385,7 +385,7 @@ GOOD_SIGNATURES = {
 
 @pytest.mark.parametrize("alg", GOOD_SIGNATURES)
 def test_token_does_not_choose_the_algorithm(alg, fresh, access, claims):
-    """J16: the published key really made this signature, and its entry names no algorithm."""
+    """The published key really made this signature, and its entry names no algorithm."""
     del access.keys[0]["alg"]
     text = f"{b64url(to_json({**access.header(), 'alg': alg}))}.{b64url(to_json(claims))}"
     signature = access.signer.private.sign(text.encode(), *GOOD_SIGNATURES[alg])
@@ -400,13 +400,13 @@ def test_token_does_not_choose_the_algorithm(alg, fresh, access, claims):
     "crit", [["x"], [], "x", "", None, True, 0, {}, ["alg"], ["b64"], ["exp"]], ids=repr
 )
 def test_any_crit(crit, worker, access, caller):
-    """J17: no extension is understood here."""
+    """No extension is understood here."""
     refused(worker, "token_header", caller(header={**access.header(), "crit": crit, "x": 1}))
 
 
 @pytest.mark.parametrize("name", ["crit", "b64"])
 def test_escaped_name(name, worker, access, claims):
-    """J17: the same name in another spelling of JSON."""
+    """The same name in another spelling of JSON."""
     spelled = "".join(f"\\u{ord(letter):04x}" for letter in name)
     for value in ('["x"]', "[]", '"x"', "false", "true", "null"):
         header = to_json(access.header())[:-1] + f',"{spelled}":{value}}}'.encode()
@@ -416,13 +416,13 @@ def test_escaped_name(name, worker, access, claims):
 @pytest.mark.parametrize("more", [{}, {"crit": ["b64"]}], ids=["alone", "with crit"])
 @pytest.mark.parametrize("b64", [False, True, None, 0, "false", []], ids=repr)
 def test_unencoded_payload(b64, more, worker, access, claims):
-    """J17: RFC 7797."""
+    """RFC 7797."""
     header = {**access.header(), "b64": b64, **more}
     refused(worker, "token_header", {PROOF: access.token(claims, header=header)})
 
 
 def test_payload_that_really_is_unencoded(worker, access, claims):
-    """J17: signed as RFC 7797 wants it."""
+    """Signed as RFC 7797 wants it."""
     header = b64url(to_json({**access.header(), "b64": False, "crit": ["b64"]}))
     signature = b64url(access.signer.sign(f"{header}.".encode() + to_json(claims)))
     refused(worker, "token_header", bearer(header, b64url(to_json(claims)), signature))
@@ -440,7 +440,7 @@ FOREIGN_KEYS = {
 
 @pytest.mark.parametrize(("name", "value"), FOREIGN_KEYS.items(), ids=FOREIGN_KEYS)
 def test_key_in_the_token_is_ignored(name, value, worker, access, caller):
-    """Threat 6."""
+    """A key that comes with the token proves nothing."""
     stranger = access.stranger
     more = {name: value(stranger)}
     let_in(worker, caller(header={**access.header(), **more}))

@@ -183,7 +183,7 @@ def test_mistakes_in_the_list(fields, worker, inside):
 
 
 def test_slow_service(worker, inside, service):
-    """U1, threat 18."""
+    """The caller learns that it took too long, and no more."""
     service.release.clear()
     started = time.monotonic()
     failed(ask(worker, inside), 504, "upstream_timeout")
@@ -193,7 +193,6 @@ def test_slow_service(worker, inside, service):
 
 
 def test_service_that_hangs_up(worker, inside, service):
-    """U1."""
     service.hang_up = True
     failed(ask(worker, inside), 502, "upstream_unreachable")
     service.hang_up = False
@@ -201,13 +200,12 @@ def test_service_that_hangs_up(worker, inside, service):
 
 
 def test_no_service(load, inside):
-    """U1."""
     worker = load(BEHIND={"$fetcher": "http://127.0.0.1:9"})
     failed(ask(worker, inside), 502, "upstream_unreachable")
 
 
 def test_redirects_and_errors_are_not_passed_on(worker, inside, service):
-    """U1, threat 18: Cloudflare's own error pages, such as 1101, come with these."""
+    """Cloudflare's own error pages, such as 1101, come with these."""
     service.headers = {"Location": "http://the-inside.example/", "Retry-After": "7"}
     statuses = (300, 301, 302, 303, 305, 307, 308, 500, 501, 502, 503, 504, 520, 530)
     for service.status in statuses:
@@ -223,7 +221,7 @@ def test_other_answers_are(worker, inside, service):
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 204), ("GET", 304), ("HEAD", 200)])
 def test_answer_without_a_body(method, status, worker, inside, service):
-    """P6: the runtime's null, which is not Python's None."""
+    """The runtime's null, which is not Python's None."""
     service.status, service.body = status, b""
     service.headers = {"ETag": '"1"'}
     answer = ask(worker, inside, method=method)
@@ -237,7 +235,7 @@ def test_get_without_a_body(worker, inside, service):
 
 
 def test_headers_that_come_back(worker, inside, service):
-    """Threat 18: by list, so that one nobody thought of stays inside."""
+    """By list, so that one nobody thought of stays inside."""
     service.headers = {
         "Set-Cookie": "session=1",
         "Location": "http://the-inside.example/",
@@ -287,7 +285,7 @@ def test_scripts_do_not_run(worker, inside, service, other):
 
 
 def test_headers_that_go_along(worker, inside, service, access):
-    """U2, threats 15-17: by list, so that neither proof nor tricks reach the service."""
+    """By list, so that neither proof nor tricks reach the service."""
     more = {
         **access.person(PERSON),
         "Cookie": "CF_Authorization=x; session=1",
@@ -356,7 +354,7 @@ SERVICE_TOKENS = [
 
 
 def test_login_goes_along_only_where_configured(worker, inside, service, other):
-    """U2, threat 15."""
+    """`Authorization` may be meant for this Worker."""
     login = {"Authorization": LOGIN}
     assert ask(worker, inside, "/beside/files", headers=login).status == 200
     assert other.requests[0][2]["authorization"] == LOGIN
@@ -369,7 +367,7 @@ def test_login_goes_along_only_where_configured(worker, inside, service, other):
 
 @pytest.mark.parametrize("value", SERVICE_TOKENS)
 def test_service_token_never_goes_along(value, worker, inside, other):
-    """Access can be told to take a service token from `Authorization`, as JSON (threat 15)."""
+    """Access can be told to take a service token from `Authorization`, as JSON."""
     assert ask(worker, inside, "/beside/files", headers={"Authorization": value}).status == 200
     ((*_, names, _),) = other.requests
     assert "authorization" not in names
@@ -413,7 +411,7 @@ SPELLINGS = {
 @pytest.mark.parametrize("query", ["", "?a=/b/../c"], ids=["plain", "query"])
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_path_stays_inside(spelling, query, worker, inside, service):
-    """U3, threat 16."""
+    """No spelling of a path leads out of what the service may be asked for."""
     for path in SPELLINGS[spelling]:
         answer = ask(worker, inside, f"/behind{path}{query}")
         assert (answer.status, service.requests) == (404, []), path
@@ -421,7 +419,7 @@ def test_path_stays_inside(spelling, query, worker, inside, service):
 
 
 def test_path_that_the_url_itself_makes_plain(worker, inside, service):
-    """Threat 16: what is left of dots and backslashes, or gone with the prefix."""
+    """What is left of dots and backslashes, or gone with the prefix."""
     plain = [*OUTSIDE, "/..", "/.", "/a/..", "/%2e", "/%2e%2e/x", "/.%2E/x", "/a/%2e%2e/%2e%2e/b"]
     plain += ["evil", ".evil", "@evil.example", ":80", "%2f..%2fx", "%2f"]
     for path in plain:
@@ -439,7 +437,7 @@ PIECES = """
 
 
 def test_whatever_arrives_is_below_the_paths(worker, inside, service, other):
-    """U3, threat 16, on many made-up paths: the same for a service that decodes twice."""
+    """On many made-up paths: the same for a service that decodes twice."""
     chance = random.Random(3986)
     paths = ["/" + "".join(chance.choices(PIECES, k=chance.randint(1, 7))) for _ in range(150)]
     paths += ["/files" + path for path in paths]
@@ -458,7 +456,7 @@ def test_whatever_arrives_is_below_the_paths(worker, inside, service, other):
 
 
 def test_paths_by_list(worker, inside, other):
-    """Threat 16: whole segments, and no other spelling gets around it."""
+    """Whole segments, and no other spelling gets around it."""
     listed = """
         /files /files/ /files/a/b /files?x=/ /%66iles/a /files/a%2Fb /files/a;v=1
         /my%20files/%C3%BC /my%20files/%C3%BC/a /files/%E2%80%A6and%20so%20on
@@ -478,21 +476,20 @@ def test_paths_by_list(worker, inside, other):
 
 
 def test_query_changes_nothing_but_the_query(worker, inside, service):
-    """Threat 16."""
+    """Nothing in it becomes part of the path or another host."""
     query = "?url=http://evil.example/&x=../..&x=%2e%2e%2f&a=b?c=d&%00"
     assert ask(worker, inside, f"/behind/a{query}").status == 200
     assert [request[:2] for request in service.requests] == [("GET", f"/a{query}")]
 
 
 def test_methods_by_list(worker, inside, service):
-    """Threat 16."""
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "PURGE"):
         assert ask(worker, inside, method=method).status == 405
     assert service.requests == []
 
 
 def test_body_is_framed_by_the_runtime(worker, inside, service):
-    """Threat 17."""
+    """Neither `Content-Length` nor `Transfer-Encoding` is copied."""
     assert ask(worker, inside, method="POST", body=b"x" * 1000).status == 200
     assert ask(worker, inside, method="POST").status == 200
     assert [request[3] for request in service.requests] == [b"x" * 1000, b""]
@@ -509,7 +506,7 @@ def test_body_is_framed_by_the_runtime(worker, inside, service):
     ids=str,
 )
 def test_pages_of_other_sites_change_nothing(headers, worker, inside, service):
-    """Threat 19."""
+    """A browser sends somebody's cookie along with their requests."""
     answer = ask(worker, inside, method="POST", headers=headers, body=b"x")
     failed(answer, 403, "forbidden")
     assert service.requests == []
