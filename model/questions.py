@@ -100,7 +100,6 @@ def answered(given: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return context
 
 
-def shape(**given: Any) -> Any:
-    """What follows from the answers: the values of includes/shape.jinja as attributes."""
-    template = _environment().get_template("includes/shape.jinja")
-    return template.make_module(answered(given))
+def shape(context: dict[str, Any]) -> Any:
+    """What follows from all answers: the values of includes/shape.jinja as attributes."""
+    return _environment().get_template("includes/shape.jinja").make_module(context)

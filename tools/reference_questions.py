@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 from jinja2 import Environment, meta
 
-from samples import BAD, CONTEXT, GOOD
 from questions import ASKED, QUESTIONS, complaint, fill
 from reference_conditions import Facts, facts, plain, when
 from reference_markdown import code, either, table, text
+from samples import BAD, CONTEXT, GOOD
 from shapes import PARAMETERS, Shape, answers, every_shape
 
 PROFILES = PARAMETERS["profile"]

@@ -1,11 +1,8 @@
-"""Issue 2: hostile answers are refused by one line, or come back exactly from every file.
-
-C6 (quotes and backslashes), C7 (derived defaults), W1 (Worker names), J11-J13 (team domains), P8.
-"""
+"""Answers that people type: refused by one sentence, or back again exactly from every file."""
 
 import json
+import re
 import subprocess
-import sys
 import tomllib
 import unicodedata
 from pathlib import Path
@@ -18,8 +15,8 @@ from hypothesis import strategies as st
 
 from conftest import Render
 from files import headings, markdown, read_jsonc, texts
+from questions import FREE_TEXT, QUESTIONS, answered, complaint, fill, shape
 from samples import BAD, CONTEXT, GOOD, HOSTILE
-from questions import FREE_TEXT, QUESTIONS, complaint, fill
 from shapes import AUD, CLIENT_IDS, SERVICE_ID
 
 # The questions that take any text of one line. All others take names of a known form.
@@ -45,25 +42,39 @@ def all_questions() -> dict[str, Any]:
     }
 
 
+# Too long for a line of 80 columns, where the interview cuts it off. The help above says the same.
+LONG = {
+    ("staging_policy_aud", "An AUD tag is 64 hexadecimal digits."): "64 hexadecimal digits",
+    (
+        "allowed_service_tokens",
+        "A Client ID is 32 hexadecimal digits and .access.",
+    ): "32 hexadecimal digits and .access",
+    ("staging_route_pattern", "Use the same path as production."): "the same path as production",
+    ("staging_route_pattern", "Use the form hostname/path/*."): "Type hostname/path/*",
+}
+
+
 def is_our_line(question: str, message: str) -> bool:
-    """It fits on a terminal's line of 80 columns with what Copier puts before it: what is longer
-    is cut off there."""
+    """One sentence. It fits on a terminal's line of 80 columns with what Copier puts before it, or
+    the question's help says the same."""
     shown = f"Validation error for question '{question}': {message}"
-    return (
-        message.startswith("Type ")
-        and len(shown.splitlines()) == 1
-        and message == message.strip()
-        and len(message) >= 15
-        and len(shown) <= 80
-    )
+    sentence = re.fullmatch(r"[A-Z][ -~]*\w[ -~]*\.", message) is not None
+    return sentence and (len(shown) <= 80 or (question, message) in LONG)
 
 
-@pytest.mark.parametrize("label", HOSTILE)
+def test_what_is_cut_off_is_in_the_help() -> None:
+    for (question, message), same in LONG.items():
+        assert len(f"Validation error for question '{question}': {message}") > 80
+        help_text = fill(QUESTIONS[question]["help"], {**CONTEXT, "callers": ["human"]})
+        assert same in " ".join(help_text.split())
+
+
 @pytest.mark.parametrize("question", FREE_TEXT)
-def test_accepted_or_refused_by_one_line(question: str, label: str) -> None:
-    """The message is one line that says what to type, and does not repeat the answer's junk."""
-    message = complaint(question, HOSTILE[label], **CONTEXT)
-    assert message == "" or is_our_line(question, message), message
+def test_accepted_or_refused_by_one_line(question: str) -> None:
+    """The message says what to do, and does not repeat the answer's junk."""
+    for label, text in HOSTILE.items():
+        message = complaint(question, text, **CONTEXT)
+        assert message == "" or is_our_line(question, message), (label, message)
 
 
 def test_prose_takes_what_fits_on_a_line() -> None:
@@ -82,24 +93,19 @@ def test_names_take_nothing_that_needs_quoting(question: str) -> None:
             assert not set(text) & set("\"'\\{}$`<>|;&#"), (label, text)
 
 
-@pytest.mark.parametrize(
-    ("question", "answer"), [(name, answer) for name in GOOD for answer in GOOD[name]]
-)
-def test_good_answer(question: str, answer: str) -> None:
-    assert complaint(question, answer, **CONTEXT) == ""
-
-
-@pytest.mark.parametrize(
-    ("question", "answer"), [(name, answer) for name in BAD for answer in BAD[name]]
-)
-def test_bad_answer(question: str, answer: str) -> None:
-    assert is_our_line(question, complaint(question, answer, **CONTEXT))
+@pytest.mark.parametrize("question", FREE_TEXT)
+def test_good_and_bad_answers(question: str) -> None:
+    for answer in GOOD[question]:
+        assert complaint(question, answer, **CONTEXT) == "", answer
+    for answer in BAD[question]:
+        assert is_our_line(question, complaint(question, answer, **CONTEXT)), answer
 
 
 def test_every_free_text_question_is_here() -> None:
     assert set(GOOD) == set(BAD) == set(FREE_TEXT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", BAD)
 def test_copier_refuses(render: Render, tmp_path: Path, question: str) -> None:
     """The same line from Copier itself; nothing is written, not even the folder."""
@@ -110,18 +116,6 @@ def test_copier_refuses(render: Render, tmp_path: Path, question: str) -> None:
         render(tmp_path / "out", **answers)
     message = complaint(question, BAD[question][-1], **CONTEXT)
     assert str(refusal.value) == f"Validation error for question '{question}': {message}"
-    assert not (tmp_path / "out").exists()
-
-
-def test_command_line_ends_with_the_message(template: Path, tmp_path: Path) -> None:
-    """What a person reads last is what to type."""
-    command = [sys.executable, "-m", "copier", "copy", "--defaults", "--data", "worker_name=-x"]
-    done = subprocess.run(
-        [*command, str(template), str(tmp_path / "out")], capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.endswith(complaint("worker_name", "-x")) and "worker_name" in last
     assert not (tmp_path / "out").exists()
 
 
@@ -151,6 +145,16 @@ def check_prose(project: Path, name: str, description: str, plain: dict[str, str
     assert different <= expected
 
 
+def test_prose_of_all_kinds_comes_back(rendered: Render, plain: dict[str, str]) -> None:
+    """One project with what breaks most formats."""
+    name = """it's "A" \\ {{ 7 * 7 }} {% raw %} <b>*x*</b> `y` 🔐"""
+    description = f'{name} # -- // */ ${{{{ x }}}} $(id) [a](b) | é日本語 "]\\'
+    assert not complaint("project_name", name) and not complaint("description", description)
+    project = rendered(**all_questions(), project_name=name, description=description)
+    check_prose(project, name, description, plain)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ACCEPTED)
 def test_prose_comes_back_exactly(rendered: Render, plain: dict[str, str], label: str) -> None:
     text = HOSTILE[label]
@@ -158,6 +162,7 @@ def test_prose_comes_back_exactly(rendered: Render, plain: dict[str, str], label
     check_prose(project, text, text, plain)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=20,
     derandomize=True,
@@ -176,7 +181,7 @@ def test_any_prose_comes_back_exactly(
     check_prose(project, name, description, plain)
 
 
-@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@settings(max_examples=150, derandomize=True, deadline=None, database=None)
 @given(question=st.sampled_from(FREE_TEXT), text=st.text(max_size=300))
 def test_any_text_is_accepted_or_refused_by_one_line(question: str, text: str) -> None:
     message = complaint(question, text, **CONTEXT)
@@ -186,9 +191,10 @@ def test_any_text_is_accepted_or_refused_by_one_line(question: str, text: str) -
         assert not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text.strip())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GOOD["worker_name"])
 def test_worker_name_comes_back_exactly(rendered: Render, name: str) -> None:
-    """W1: the same name in every file, a string also where it looks like something else."""
+    """The same name in every file, a string also where it looks like something else."""
     project = rendered(profile="custom", worker_name=name)
     assert read_jsonc(project / "wrangler.jsonc")["name"] == name
     assert json.loads((project / "package.json").read_text())["name"] == name
@@ -213,12 +219,13 @@ def test_worker_name_comes_back_exactly(rendered: Render, name: str) -> None:
     ],
 )
 def test_name_from_a_title(title: str, name: str) -> None:
-    """C7: a derived default passes its own validator, whatever the title."""
+    """A derived default passes its own validator, whatever the title."""
     derived = fill(QUESTIONS["worker_name"]["default"], {"project_name": title})
     assert derived == name
     assert complaint("worker_name", derived) == ""
 
 
+@pytest.mark.slow
 def test_lists_come_back_exactly(rendered: Render) -> None:
     """Several of everything, with the spaces people type."""
     project = rendered(
@@ -251,6 +258,7 @@ def test_lists_come_back_exactly(rendered: Render) -> None:
         assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_route_comes_back_exactly(rendered: Render) -> None:
     project = rendered(
         profile="custom",
@@ -268,7 +276,7 @@ def test_route_comes_back_exactly(rendered: Render) -> None:
 
 ISSUER = "https://acme.cloudflareaccess.com"
 SPELLINGS: dict[str, str | None] = {
-    # J13: the bare name, and every spelling that people copy from the dashboard
+    # the bare name, and every spelling that people copy from the dashboard
     "acme": ISSUER,
     "ACME": ISSUER,
     " acme ": ISSUER,
@@ -277,10 +285,10 @@ SPELLINGS: dict[str, str | None] = {
     "acme.cloudflareaccess.com": ISSUER,
     "Acme.CloudflareAccess.com": ISSUER,
     "https://acme.cloudflareaccess.com": ISSUER,
-    # J12: slashes at the end
+    # slashes at the end
     "https://acme.cloudflareaccess.com/": ISSUER,
     "https://acme.cloudflareaccess.com///": ISSUER,
-    # J11: upper case is normalised, a path is refused
+    # upper case is normalised, a path is refused
     "HTTPS://ACME.cloudflareaccess.com": ISSUER,
     "https://ACME.cloudflareaccess.com/foo": None,
     "https://acme.cloudflareaccess.com/cdn-cgi/access/certs": None,
@@ -305,18 +313,19 @@ SPELLINGS: dict[str, str | None] = {
 }
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_team_domain_spelling(spelling: str) -> None:
-    """J11-J13: one canonical issuer, or a line that says what to type."""
-    message = complaint("team_domain", spelling)
-    if SPELLINGS[spelling] is None:
-        assert is_our_line("team_domain", message)
-    else:
-        assert message == ""
-        context = {"pw_edge": True, "team_domain": spelling}
-        assert fill(QUESTIONS["pw_team"]["default"], context) == SPELLINGS[spelling]
+def test_team_domain_spelling() -> None:
+    """One canonical issuer, or a sentence that says what to do."""
+    answers = answered({"profile": "production"})
+    for spelling, issuer in SPELLINGS.items():
+        message = complaint("team_domain", spelling)
+        if issuer is None:
+            assert is_our_line("team_domain", message), spelling
+        else:
+            assert message == "", spelling
+            assert shape({**answers, "team_domain": spelling}).team_url == issuer
 
 
+@pytest.mark.slow
 def test_team_domain_in_the_configuration(rendered: Render) -> None:
     project = rendered(profile="production", team_domain=" HTTPS://Acme.cloudflareaccess.com// ")
     assert read_jsonc(project / "wrangler.jsonc")["vars"]["TEAM_DOMAIN"] == ISSUER

@@ -4,7 +4,6 @@ The guard's settings are pure Python, so they are loaded here without the rest o
 """
 
 import importlib
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import Render
-from questions import QUESTIONS, complaint, fill
+from questions import answered, complaint, shape
 from shapes import AUD, CLIENT_IDS
 
 Load = Callable[[dict[str, Any]], Any]
@@ -41,17 +40,18 @@ def load(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     sys.path.remove(str(folder))
 
 
+VALUES = {
+    "team_domain": "team_url",
+    "policy_aud": "audiences",
+    "allowed_emails": "emails",
+    "allowed_service_tokens": "client_ids",
+}
+ANSWERS = answered({"profile": "production"})
+
+
 def rendered_value(question: str, answer: str) -> Any:
     """The var that the answer becomes."""
-    context = {"pw_edge": True, "callers": ["human", "machine"], question: answer}
-    computed = {
-        "team_domain": "pw_team",
-        "policy_aud": "pw_audiences",
-        "allowed_emails": "pw_emails",
-        "allowed_service_tokens": "pw_client_ids",
-    }[question]
-    text = fill(QUESTIONS[computed]["default"], context)
-    return text if computed == "pw_team" else json.loads(text)
+    return getattr(shape({**ANSWERS, question: answer}), VALUES[question])
 
 
 VARS = {

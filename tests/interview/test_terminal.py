@@ -1,4 +1,4 @@
-"""Issue 7, "The interview feels good": the interview in a real terminal, for each profile.
+"""The interview in a real terminal, for each profile.
 
 It is run in tmux at 80 columns and 24 rows, and once more where every line has room. Both read the
 same, so nothing is cut or wrapped. Without colours, in a dumb or narrow terminal, without UTF-8 and
@@ -17,15 +17,14 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from playwright.sync_api import sync_playwright
 
 import screenshot
 from commands import Done
 from conftest import ROOT, Render
 from files import texts
-from questions import ASKED, CONFIG, QUESTIONS, complaint
+from questions import CONFIG, QUESTIONS, complaint
 from shapes import AUD, CLIENT_IDS
-from terminal import CLEAR, COMMAND, ENTER, INTERRUPT, Missing, Script, Terminal, needed
+from terminal import CLEAR, COLUMNS, COMMAND, ENTER, INTERRUPT, Missing, Script, Terminal, needed
 from test_interview import CORRECTIONS, CUSTOM, INTERNAL, PERSONAL, PRODUCTION, TITLES
 
 MARK = "🎤"  # Copier's, before each question
@@ -140,8 +139,8 @@ def test_interview_at_80_columns(
 @pytest.mark.slow
 @pytest.mark.parametrize("profile", INTERVIEWS)
 def test_wrong_answers_at_80_columns(opened: Open, folder: Path, profile: str) -> None:
-    """Each free text is answered wrongly first. The whole message is on one line of the screen, the
-    question still above it, and the next answer is taken."""
+    """Each free text is answered wrongly first. The message is on one line of the screen, cut off
+    at its end, the question still above it, and the next answer is taken."""
     script, _ = INTERVIEWS[profile]
     wrong = {TITLES[name]: (name, bad, good) for of, name, bad, good in CORRECTIONS if of is script}
     assert wrong
@@ -154,7 +153,8 @@ def test_wrong_answers_at_80_columns(opened: Open, folder: Path, profile: str) -
                 continue
             name, bad, good = wrong[title]
             terminal.type(CLEAR + bad + ENTER)
-            message = f"Validation error for question '{name}': {said_of(name, bad, script)}"
+            said = f"Validation error for question '{name}': {said_of(name, bad, script)}"
+            message = said[:COLUMNS]
             shown = terminal.wait_for(message)
             assert message in shown
             assert any(title in line for line in shown)
@@ -240,6 +240,7 @@ def copy(template: Path, folder: Path, *options: str, **more: Any) -> Done:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["", "\n"])
 def test_pipe_instead_of_a_terminal(template: Path, folder: Path, given: str) -> None:
     """Nobody can be asked: the last line says what to do instead, and nothing is left."""
@@ -251,6 +252,7 @@ def test_pipe_instead_of_a_terminal(template: Path, folder: Path, given: str) ->
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_way_out_without_a_terminal(template: Path, folder: Path, rendered: Render) -> None:
     """What that line advises, with the answers that a profile asks for."""
     done = copy(template, folder, *WITHOUT, stdin=subprocess.DEVNULL)
@@ -258,6 +260,7 @@ def test_way_out_without_a_terminal(template: Path, folder: Path, rendered: Rend
     assert_same(folder / "my-api", rendered(project_name="Invoice API", team_domain="acme"))
 
 
+@pytest.mark.slow
 def test_way_out_of_a_dumb_terminal(
     template: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,7 +300,7 @@ def test_words_are_ascii() -> None:
     texts = [value for name, value in CONFIG.items() if name.startswith("_message")]
     texts += [
         QUESTIONS[name][part]
-        for name in ASKED
+        for name in QUESTIONS
         for part in ("help", "choices", "placeholder")
         if part in QUESTIONS[name]
     ]
@@ -349,6 +352,8 @@ def test_picture_shows_what_it_should() -> None:
 @pytest.mark.slow
 def test_picture_in_a_browser(tmp_path: Path) -> None:
     """No line runs out of the picture, none is squeezed, and each is readable on its ground."""
+    from playwright.sync_api import sync_playwright  # slow to import, and used here only
+
     page_errors: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=needed("chromium"))
