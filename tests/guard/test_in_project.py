@@ -1,6 +1,5 @@
-"""In a rendered project: the forwarder against a real local service (facts U1-U3, threats 15-19),
-the local settings, Access on this computer (issue 7), and whatever else runs the Worker's own
-code on what it must withstand.
+"""In a rendered project: the forwarder against a real local service, the local settings, Access on
+this computer, and whatever else runs the Worker's own code on what it must withstand.
 """
 
 import shutil
@@ -13,14 +12,14 @@ from typing import Any
 import pytest
 from pytest_copier.plugin import CopierFixture, CopierProject
 
-from conftest import FOLDER, ROOT
+from conftest import FOLDER
 
 pytestmark = pytest.mark.slow
 
-TESTS = ROOT / "tests"
-INSIDE = TESTS / "in_project"
+HERE = Path(__file__).parent
+INSIDE = HERE / "in_project"
 
-# The test file, what takes the place of src/api.py, folders of tests/ it reads, the framework.
+# The test file, what takes the place of src/api.py, folders it reads, the framework.
 Row = tuple[str, str, tuple[str, ...], str]
 ROWS: list[Row] = [
     ("test_vectors.py", "vectors_api.py", ("vectors",), "plain"),
@@ -81,12 +80,12 @@ def test_rows(test: str, api: str, folders: tuple[str, ...], framework: str, rea
     project = ready(framework=framework)
     shutil.copy(INSIDE / api, project.path / "src" / "api.py")
     for folder in folders:
-        shutil.copytree(TESTS / folder, project.path / "tests" / folder)
+        shutil.copytree(HERE / folder, project.path / "tests" / folder)
     passes(project, test)
 
 
 def test_local_access(ready: Ready) -> None:
-    """Issue 7, local Access: a real browser, `ops local`, the Worker in Pyodide."""
+    """A real browser, `npm run local`, the Worker in Pyodide."""
     if shutil.which("chromium") is None:
         pytest.fail("chromium is missing: apt-get install chromium", pytrace=False)
-    passes(ready(), "test_local_chain.py", "playwright", "ops")
+    passes(ready(), "test_local_chain.py", "playwright", "commands")

@@ -3,8 +3,9 @@
 import asyncio
 from typing import Annotated
 
-import bridge
 from fastapi import Body, FastAPI, HTTPException
+
+import bridge
 
 app = FastAPI(exception_handlers=bridge.ERRORS)
 

@@ -4,6 +4,7 @@ import ctypes
 import gc
 
 import pyodide_js
+
 from guard import reply
 
 served = 0  # a new interpreter would count from 0 again

@@ -10,7 +10,8 @@ import threading
 import time
 
 import pytest
-from kit.access import b64url
+
+from private_worker.testing.access import b64url
 
 PROOF = "Cf-Access-Jwt-Assertion"
 COOLDOWN, MINUTE, HOUR, DAY = 30, 60, 60 * 60, 24 * 60 * 60  # seconds

@@ -13,7 +13,8 @@ from itertools import cycle, islice
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kit.access import AUD, MACHINE, b64url
+
+from private_worker.testing.access import AUD, MACHINE, b64url
 
 PROOF = "Cf-Access-Jwt-Assertion"
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
