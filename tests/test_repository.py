@@ -1,5 +1,5 @@
-"""The repository itself: a copy runs no code, every system can hold its paths, nothing of a machine is
-in it, and its own workflow is pinned."""
+"""The repository itself: a copy runs no code, every system can hold its paths, nothing of a machine
+is in it, and its own workflow is pinned."""
 
 import os
 import re

@@ -12,7 +12,7 @@ import pytest
 
 from loopback import MACHINE, SECRET, Answer, Site
 
-__all__ = ["Call", "Serve", "call", "environment", "pauses", "refused", "serve"]
+__all__ = ["Call", "Serve", "call", "environment", "following", "pauses", "refused", "serve"]
 
 
 class Call(Protocol):
@@ -91,6 +91,12 @@ def call(request: pytest.FixtureRequest) -> Call:
     """Make one request with either client."""
     found: Call = request.param
     return found
+
+
+def following(response: httpx.Response | None) -> httpx.Request:
+    """The request that would follow a redirect."""
+    assert response and response.next_request
+    return response.next_request
 
 
 def refused(

@@ -1,6 +1,6 @@
 """The calling Workers in callers/ of a rendered project: real tsc, wrangler and workerd take them.
 
-What they do when they call is tested in the rendered project itself.
+What they do when they call: in_project/test_caller_workers.py.
 """
 
 import ast
@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,15 +19,13 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+import uv
 
 import shapes
 from conftest import ROOT, Render, npm_packages
 from files import read_jsonc
-from test_wrangler import listed, sdk
 
-__all__ = ["sdk"]  # a fixture
-
-TEMPLATE = ROOT / "template" / "{% if pw_binding %}callers{% endif %}"
+TEMPLATE = ROOT / "template" / "callers"
 WORKERS = ("worker-python", "worker-typescript")
 SHAPES = {name: shape for name, shape in shapes.of_interest().items() if shape["binding_style"]}
 RPC = {name: shape for name, shape in SHAPES.items() if shape["binding_style"] != "fetch"}
@@ -132,100 +129,19 @@ def test_types_follow_the_methods(name: str, rendered: Render) -> None:
     assert {name: re.findall(r"(\w+):", given) for name, given in methods} == python
 
 
-# ---------------------------------------------------------------- the project's tests of them
-
-
-def own_tests(project: Path) -> tuple[int, str]:
-    """Run the rendered project's tests of its callers."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        "tests/callers",
-    ]
-    command += ["-k", "test_caller_workers"]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(command, cwd=project, env=clean, capture_output=True, text=True)
-    return done.returncode, done.stdout
-
-
-@pytest.fixture
-def whole(rendered: Render, node: Path, node_modules: Path, tmp_path: Path) -> Path:
-    """A copy of a project whose callers call by both ways."""
-    source = rendered(**shapes.answers(shapes.make(profile="internal", binding_style="both")))
-    project = Path(shutil.copytree(source, tmp_path / "my-api"))
-    (project / "node_modules").symlink_to(node_modules, target_is_directory=True)
-    return project
-
-
-def change(project: Path, file: str, old: str, new: str) -> None:
-    text = (project / file).read_text(encoding="utf-8")
-    assert text.count(old) == 1, old
-    (project / file).write_text(text.replace(old, new), encoding="utf-8")
-
-
-PYTHON, TYPESCRIPT = (f"callers/{worker}" for worker in WORKERS)
-BREAKAGES = {
-    "any name is let in": (
-        "src/guard/bound.py",
-        "if ANYONE not in allowed and name not in allowed:",
-        "if False:",
-    ),
-    "no door for Workers": ("src/entry.py", "class Internal(", "Internal = None\n\n\nclass Other("),
-    "python: refusal": (f"{PYTHON}/src/private_api.py", 'if not answer["ok"]:', "if False:"),
-    "python: status": (f"{PYTHON}/src/private_api.py", "if response.status != 200:", "if False:"),
-    "python: reference": (
-        f"{PYTHON}/src/private_api.py",
-        " {answer.get('reference', '')}",
-        "",
-    ),
-    "python: takes requests": (
-        f"{PYTHON}/src/entry.py",
-        "    async def scheduled",
-        "    async def fetch(self, request):\n"
-        "        return await self.env.PRIVATE_API.fetch(request)\n\n"
-        "    async def scheduled",
-    ),
-    "python: another service": (f"{PYTHON}/wrangler.jsonc", '"my-api",', '"my-apis",'),
-    "typescript: refusal": (f"{TYPESCRIPT}/src/private-api.ts", "if (!answer.ok)", "if (false)"),
-    "typescript: status": (
-        f"{TYPESCRIPT}/src/private-api.ts",
-        "if (response.status !== 200)",
-        "if (false)",
-    ),
-    "typescript: takes requests": (
-        f"{TYPESCRIPT}/src/index.ts",
-        "export default {",
-        "export default { fetch: (request: Request, env: Env) => env.PRIVATE_API.fetch(request),",
-    ),
-    "typescript: another door": (f"{TYPESCRIPT}/wrangler.jsonc", '"Internal"', '"Default"'),
-    "typescript: an address": (f"{TYPESCRIPT}/wrangler.jsonc", '_dev": false', '_dev": true'),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("breakage", BREAKAGES)
-def test_own_tests_notice(breakage: str, whole: Path) -> None:
-    change(whole, *BREAKAGES[breakage])
-    status, output = own_tests(whole)
-    assert status == 1 and re.search(r"\d (failed|error)", output), output
-
-
-@pytest.mark.slow
-def test_own_tests_skip_what_has_moved_on(whole: Path) -> None:
-    """A project without `greet` has done nothing wrong, and one with it skips nothing."""
-    status, output = own_tests(whole)
-    assert status == 0 and "skipped" not in output, output
-    change(whole, "src/internal.py", "    greet,\n", "")
-    status, output = own_tests(whole)
-    assert status == 0 and " skipped" in output, output
-
-
 # ---------------------------------------------------------------- wrangler
+
+
+@pytest.fixture(scope="module")
+def sdk(tmp_path_factory: pytest.TempPathFactory, rendered: Render) -> Path:
+    """The Workers SDK as `pywrangler sync` vendors it; sync itself needs Pyodide's own Python."""
+    lines = (rendered() / "pyproject.toml").read_text(encoding="utf-8")
+    pinned = re.search(r"workers-runtime-sdk==[\d.]+", lines)
+    assert pinned
+    folder = tmp_path_factory.mktemp("sdk")
+    command = [uv.find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    subprocess.run([*command, pinned[0]], check=True)
+    return folder
 
 
 def wrangler(node: Path, node_modules: Path, *arguments: str) -> list[str]:
@@ -268,7 +184,7 @@ def test_dry_run(
     assert "env.PRIVATE_API (my-api#Internal)" in output
     asked = {"NAME"} if shape["binding_style"] != "fetch" else set()
     asked |= {"API_PATH"} if shape["binding_style"] != "rpc" else set()
-    assert listed(output) == asked | {"PRIVATE_API"}
+    assert set(re.findall(r"env\.([A-Za-z_0-9]+)", output)) == asked | {"PRIVATE_API"}
     there = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*")}
     if worker == "worker-python":
         assert {"entry.py", "private_api.py", "python_modules/workers/__init__.py"} <= there

@@ -1,4 +1,4 @@
-"""callers/curl.sh with the real curl, against servers that answer like Access, Cloudflare or an API.
+"""callers/curl.sh with the real curl, against servers that answer like Access, Cloudflare, an API.
 
 What it does through Access and against the guard: in_project/test_curl.py.
 """
@@ -15,7 +15,7 @@ from loopback import MACHINE, SECRET
 
 __all__ = ["curl", "serve"]  # fixtures
 
-pytestmark = NEEDED
+pytestmark = [NEEDED, pytest.mark.slow]
 
 JSON, HTML = "application/json", "text/html; charset=UTF-8"
 MISSING = ["-H", "--data", "-T"]

@@ -14,14 +14,14 @@ import httpx
 import private_worker_client as pwc
 import pytest
 
-from client_calls import Call, Serve, call, environment, pauses, refused, serve
+from client_calls import Call, Serve, call, environment, following, pauses, refused, serve
 from loopback import MACHINE, SECRET, Answer
 
 __all__ = ["call", "environment", "pauses", "serve"]  # fixtures
 
-OK = (200, {}, b"ok")
-DOWN = (503, {}, b"down")
-HANG_UP = (None, {}, b"")
+OK: Answer = (200, {}, b"ok")
+DOWN: Answer = (503, {}, b"down")
+HANG_UP: Answer = (None, {}, b"")
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 409, 429])
@@ -116,7 +116,7 @@ def test_no_redirect_is_followed(call: Call, serve: Serve) -> None:
     response = call(server.url)
     assert response.status_code == 302 and other.came == []
     with pwc.Client(server.url) as client, pytest.raises(pwc.AddressError):
-        client.send(response.next_request)
+        client.send(following(response))
 
 
 HTML = {"Content-Type": "text/html; charset=UTF-8"}
@@ -207,13 +207,14 @@ def test_request_itself_has_no_token(call: Call, serve: Serve) -> None:
     mine = httpx.Request("GET", server.url + "/", headers={"Authorization": "mine"})
     for single in (None, "Authorization"):
         server.came.clear()
-        seen, before = [], mine.headers.copy()
-        server.meanwhile = lambda seen=seen: seen.append(str(mine.headers.raw))
+        seen: list[str] = []
+        before = mine.headers.copy()
+        server.meanwhile = lambda seen=seen: seen.append(str(mine.headers.raw))  # type: ignore[misc]
         response = call(server.url, send=mine, client={"single_header": single})
         assert [SECRET in str(headers) for _, _, headers in server.came] == [True, True]
         assert len(seen) == 2 and SECRET not in "".join(seen)
         assert response.request is mine and mine.headers == before
-        assert SECRET not in str(response.next_request.headers.raw)
+        assert SECRET not in str(following(response).headers.raw)
     mine.url = httpx.URL("http://127.0.0.1:1")
     with pytest.raises(httpx.ConnectError) as caught:
         call("http://127.0.0.1:1", send=mine, client={"retries": 0})
@@ -227,7 +228,7 @@ def test_no_connection_is_lost(serve: Serve, monkeypatch: pytest.MonkeyPatch) ->
         raise RuntimeError
 
     monkeypatch.setattr(pwc, "_retry_after", broken)
-    one = {"limits": httpx.Limits(max_connections=1), "timeout": 1, "retries": 1}
+    one: dict[str, Any] = {"limits": httpx.Limits(max_connections=1), "timeout": 1, "retries": 1}
     with pwc.Client(serve(DOWN, OK).url, **one) as client:
         with pytest.raises(RuntimeError):
             client.get("/")
@@ -365,8 +366,8 @@ def test_credentials(
     "token",
     [
         lambda: SimpleNamespace(client_id=MACHINE, client_secret=SECRET + "\n"),
-        lambda: pwc.ServiceToken(None, SECRET),
-        lambda: pwc.ServiceToken(MACHINE, None),
+        lambda: pwc.ServiceToken(None, SECRET),  # type: ignore[arg-type]
+        lambda: pwc.ServiceToken(MACHINE, None),  # type: ignore[arg-type]
         lambda: pwc.ServiceToken(MACHINE, SECRET + "\n"),
         lambda: pwc.ServiceToken(SECRET, MACHINE),
         pwc.from_environment,

@@ -180,11 +180,9 @@ CLOUDFLARE = {"6 weeks", "7 days"}
 def constants(module: str) -> dict[str, float]:
     """The module's numbers in capitals: `A = 60 * 60` and `A, B = 1, 2`."""
     found: dict[str, float] = {}
+    plain = {ast.BinOp, ast.Mult, ast.Constant, ast.Tuple, ast.Load}
     for node in ast.parse(source(module)).body:
-        inside = {type(part) for part in ast.walk(getattr(node, "value", None) or ast.Name())}
-        if not isinstance(node, ast.Assign) or not inside <= {
-            *(ast.BinOp, ast.Mult, ast.Constant, ast.Tuple, ast.Load)
-        }:
+        if not isinstance(node, ast.Assign) or not {type(p) for p in ast.walk(node.value)} <= plain:
             continue
         names = [name.id for name in ast.walk(node.targets[0]) if isinstance(name, ast.Name)]
         value = eval(compile(ast.Expression(node.value), "constant", "eval"))

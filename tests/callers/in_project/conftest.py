@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from in_front import Load
-from private_worker.testing.access import Access
+from private_worker.testing.access import TEST_VARS, Access
 from private_worker.testing.edge import Edge
-from private_worker.testing.plugin import TEST_VARS
 from private_worker.testing.runtime import Runtime, Worker
 
 

@@ -2,12 +2,13 @@
 
 import logging
 import traceback
+from typing import Any
 
 import httpx
 import private_worker_client as pwc
 import pytest
 
-from client_calls import Call, call, environment, pauses, refused
+from client_calls import Call, call, environment, following, pauses, refused
 from in_front import Load
 from loopback import MACHINE, SECRET
 from private_worker.testing.access import Access
@@ -56,7 +57,7 @@ def test_not_service_auth(call: Call, edge: Edge) -> None:
     """The policy that names the token is an Allow policy."""
     edge.service_auth = set()
     error = refused(call, edge.url, pwc.LoginRedirect, "Service Auth")
-    assert error.response.status_code == 302
+    assert error.response and error.response.status_code == 302
     assert edge.reached == [] and len(edge.came) == 1
 
 
@@ -94,7 +95,7 @@ def test_no_access_in_front(call: Call, edge: Edge) -> None:
     """The Worker's guard refuses what Access did not vouch for."""
     edge.in_front = False
     error = refused(call, edge.url, pwc.GuardRefused, "Access is not in front")
-    assert error.response.json() == {"error": "forbidden"}
+    assert error.response and error.response.json() == {"error": "forbidden"}
     assert len(edge.came) == 1, "a refusal is not repeated"
     refused(call, edge.url, pwc.GuardRefused, "or the API answered", method="HEAD")
 
@@ -111,7 +112,7 @@ def test_not_on_the_guards_list(call: Call, edge: Edge, monkeypatch: pytest.Monk
 def test_single_header(call: Call, edge: Edge) -> None:
     """The one header that the application was told to read, as JSON with lower-case names."""
     edge.strict = True
-    options = {"client": {"single_header": "Authorization"}}
+    options: dict[str, Any] = {"client": {"single_header": "Authorization"}}
     refused(call, edge.url, pwc.LoginRedirect, "did not take", **options)
     edge.single_header = "Authorization"
     response = call(edge.url, **options)
@@ -161,9 +162,9 @@ def test_secret_is_nowhere(call: Call, edge: Edge, caplog: pytest.LogCaptureFixt
         try:
             call(edge.url, client={"single_header": single})
         except pwc.LoginRedirect as error:
-            request, following = error.response.request, error.response.next_request
-            kept += [repr(error), *traceback.format_exception(error)]
-            kept += [str(request.headers.raw), str(following.headers.raw)]
+            next_one = following(error.response)
+            kept += [repr(error), *traceback.format_exception(error), str(next_one.headers.raw)]
+            kept += [str(error.response.request.headers.raw) if error.response else ""]
         edge.expired = set()
         with pytest.raises(httpx.ConnectError) as caught:
             call("http://127.0.0.1:1", client={"single_header": single, "retries": 0})
