@@ -198,11 +198,11 @@ def update_with_edits(history: Path, project: Path, version: str, scratch: Path)
 @pytest.mark.parametrize(
     ("shape", "version"),
     [
-        # The fast ones do not become more with every release.
+        # One is enough for a quick run, however many releases there are.
         pytest.param(shape, version, marks=[] if quick else [pytest.mark.slow])
         for shape in SHAPES
         for version in RELEASES
-        for quick in [shape == SHAPES[0] and version in (RELEASES[0], RELEASES[-1])]
+        for quick in [shape == SHAPES[0] and version == RELEASES[-1]]
     ],
 )
 def test_edits_survive(history: Path, tmp_path: Path, shape: str, version: str) -> None:
@@ -295,6 +295,7 @@ def test_owners_tests_keep_passing(
     owners = sorted(path.name for path in (project / "tests").glob("test_*.py"))
     assert owners == ["test_api.py", "test_internal.py", "test_mine.py"]
     before = run_tests(project, node_modules, *(f"tests/{name}" for name in owners))
+    commit(project)  # uv.lock
     update_to(history, project)
     after = run_tests(project, node_modules)
     assert before and before <= after

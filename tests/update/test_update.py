@@ -30,9 +30,8 @@ def edit_everything(project: Path) -> dict[str, str]:
     return mine
 
 
-@pytest.mark.parametrize(
-    "shape", ["production", pytest.param("internal-rpc", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", ["production", "internal-rpc"])
 def test_edits_in_every_file_survive(versions: Path, tmp_path: Path, shape: str) -> None:
     """Also a setting that was filled in, and a file that was deleted. The next version changes
     some of those files and brings a new one."""
