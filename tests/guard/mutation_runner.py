@@ -8,6 +8,7 @@ Each line on stdout is {"exit": pytest's exit code, "failed": names of tests, "o
 """
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -39,8 +40,7 @@ class Failures:
 
 def keep_kit_running() -> Callable[[], object]:
     """Make the kit's fixtures use one Node process and one set of keys. Returns what ends it."""
-    from private_worker.testing import plugin
-
+    plugin: Any = importlib.import_module("private_worker.testing.plugin")  # the project's own
     runtime_class, issuer = plugin.Runtime, plugin.Issuer()
     kept: list[Any] = []
 
@@ -57,9 +57,9 @@ def keep_kit_running() -> Callable[[], object]:
             kept.append(Kept(*arguments))
         return kept[0]
 
-    issuer.close = lambda: None  # type: ignore[method-assign]
-    plugin.Runtime = runtime  # type: ignore[assignment, misc]
-    plugin.Issuer = lambda: issuer  # type: ignore[assignment, misc]
+    issuer.close = lambda: None
+    plugin.Runtime = runtime
+    plugin.Issuer = lambda: issuer
     return lambda: kept and runtime_class.stop(kept[0])
 
 

@@ -9,6 +9,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,9 +90,13 @@ def test_record_is_of_what_is_here(
     """Any change of the guard, its tests, the kit or the tables makes the record an old one."""
     mutation_run.record(results, mutation_run.fingerprint())
     recorded = mutation_run.RECORD.read_text(encoding="utf-8")
-    names = ("template/src/guard/token.py", "tests/guard/generated_mutations.txt")
-    names += (f"{mutation_run.TOOLS}/conformance/test_token.py",)
-    names += (f"{mutation_run.TOOLS}/testing/host.mjs",)
+    names = (
+        *("template/src/guard/token.py", "tests/guard/generated_mutations.txt"),
+        *(
+            f"{mutation_run.TOOLS}/{name}"
+            for name in ("conformance/test_token.py", "testing/host.mjs")
+        ),
+    )
     for name in mutation_run.INPUTS:
         assert (ROOT / name).exists(), name
     for name in names:
@@ -119,18 +124,16 @@ def test_record_is_of_what_is_here(
 def test_what_survives_is_seen(node_modules: Path, tmp_path: Path) -> None:
     """Otherwise a green run would mean nothing."""
     tests = ("test_claims.py::test_other_issuer",)
-    changes = {"notices": "issuer", "does not notice": "audiences"}
-    wanted = [
-        Case(
-            name,
-            "people",
-            "token.py",
-            tests,
-            lambda text, word=word: re.sub(rf"(?m)if .*settings\.{word}.*:$", "if False:", text),
-        )
-        for name, word in changes.items()
-    ]
-    wanted.append(Case("as it is", "people", "token.py", tests, None))
+
+    def without(word: str, text: str) -> str:
+        return re.sub(rf"(?m)if .*settings\.{word}.*:$", "if False:", text)
+
+    changes = {
+        "notices": partial(without, "issuer"),
+        "does not notice": partial(without, "audiences"),
+        "as it is": None,
+    }
+    wanted = [Case(name, "people", "token.py", tests, changed) for name, changed in changes.items()]
     results = mutation_run.run(wanted, Bench(tmp_path, node_modules))
     found = {result.case.name: result.good for result in results}
     assert found == {"notices": True, "does not notice": False, "as it is": True}

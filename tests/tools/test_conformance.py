@@ -35,8 +35,9 @@ FASTAPI = "test_body_for_the_framework"
 
 def command(project: Path) -> list[str]:
     """The arguments of pytest in `npm run test:guard`."""
-    scripts = json.loads((project / "package.json").read_text(encoding="utf-8"))["scripts"]
-    uv, run, pytest_, *arguments = scripts["test:guard"].split()
+    package = json.loads((project / "package.json").read_text(encoding="utf-8"))
+    script: str = package["scripts"]["test:guard"]
+    uv, run, pytest_, *arguments = script.split()
     assert (uv, run, pytest_) == ("uv", "run", "pytest")
     return arguments
 

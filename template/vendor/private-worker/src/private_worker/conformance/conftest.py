@@ -1,7 +1,6 @@
 """The guard's tests run the project's own front door and guard, with a small API behind them."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from private_worker.testing.runtime import Runtime, Worker
 
 pytest.register_assert_rewrite(f"{__package__}.lib")
 
-from .lib import Load, shape  # noqa: E402
+from .lib import Caller, Load, shape  # noqa: E402
 
 PROBE = Path(__file__).parent / "probe"  # stands in for src/api.py and src/internal.py
 
@@ -127,7 +126,7 @@ def worker(load: Load, warm: list[Worker]) -> Worker:
 
 
 @pytest.fixture
-def caller(access: Access) -> Callable[..., dict[str, str]]:
+def caller(access: Access) -> Caller:
     """Headers of somebody who may come in; arguments change the token, see the kit's `person`."""
     return access.person if shape().humans else access.machine
 
@@ -139,7 +138,7 @@ def claims(access: Access) -> dict[str, Any]:
 
 
 @pytest.fixture
-def inside(caller: Callable[..., dict[str, str]]) -> dict[str, Any]:
+def inside(caller: Caller) -> dict[str, Any]:
     """What every request needs to get to the API."""
     if shape().edge:
         return {"headers": caller()}

@@ -15,6 +15,7 @@ PROOF = "Cf-Access-Jwt-Assertion"
 FORBIDDEN = {"error": "forbidden"}
 NOT_CONFIGURED = {"error": "not_configured"}
 
+Caller = Callable[..., dict[str, str]]  # the kit's `person` or `machine`
 Test = TypeVar("Test", bound=Callable[..., None])
 
 

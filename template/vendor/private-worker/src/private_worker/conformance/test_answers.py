@@ -1,10 +1,14 @@
 """Callers are told one of the fixed answers, the log one line for each decision."""
 
 import json
+from typing import Any
 
 import pytest
 
-from .lib import PROOF, decisions, shape
+from private_worker.testing.access import Access
+from private_worker.testing.runtime import Worker
+
+from .lib import PROOF, Caller, Load, decisions, shape
 
 JSON = {"content-type": "application/json", "cache-control": "private, no-store"}
 RAY = "8f1c2d3e4a5b6c7d-LHR"
@@ -17,7 +21,7 @@ SECRETS = {
 }
 
 
-def refusals(access, caller):
+def refusals(access: Access, caller: Caller) -> Any:
     """Requests that are refused, each for another reason."""
     header = access.header()
     return {
@@ -42,7 +46,7 @@ def refusals(access, caller):
     }
 
 
-def test_one_answer_whatever_the_reason(worker, access, caller):
+def test_one_answer_whatever_the_reason(worker: Worker, access: Access, caller: Caller) -> None:
     """The same status, body and headers, and none that tells where it comes from."""
     for name, request in refusals(access, caller).items():
         response = worker.fetch(**request)
@@ -52,7 +56,7 @@ def test_one_answer_whatever_the_reason(worker, access, caller):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE", "PROPFIND", "QUERY"])
-def test_one_answer_whatever_the_request(method, worker):
+def test_one_answer_whatever_the_request(method: Any, worker: Worker) -> None:
     """A page of another site finds out nothing: a preflight is answered like any other request."""
     headers = {"Accept": "text/html", "Origin": "https://x.example"}
     for path in ("/", "/x", "/x?y=z", "/raise"):
@@ -61,12 +65,12 @@ def test_one_answer_whatever_the_request(method, worker):
         assert dict(response.headers) == JSON
 
 
-def test_head_is_refused_without_a_body(worker):
+def test_head_is_refused_without_a_body(worker: Worker) -> None:
     response = worker.fetch(method="HEAD")
     assert (response.status, response.body, dict(response.headers)) == (403, b"", JSON)
 
 
-def test_not_configured(load, caller):
+def test_not_configured(load: Load, caller: Caller) -> None:
     """One answer for every setting that is missing or wrong."""
     answers = [
         load(drop=("TEAM_DOMAIN",)).fetch(headers=caller()),
@@ -83,7 +87,7 @@ def test_not_configured(load, caller):
         assert dict(answer.headers) == JSON
 
 
-def test_log_names_the_setting_but_not_its_value(load, caller):
+def test_log_names_the_setting_but_not_its_value(load: Load, caller: Caller) -> None:
     worker = load(TEAM_DOMAIN="the-team.example")
     worker.fetch(headers=caller())
     (line,) = decisions(worker)
@@ -91,7 +95,7 @@ def test_log_names_the_setting_but_not_its_value(load, caller):
     assert "the-team" not in "\n".join(worker.logs)
 
 
-def test_keys_unavailable(fresh, access, caller):
+def test_keys_unavailable(fresh: Worker, access: Access, caller: Caller) -> None:
     """That there are no keys is an operator's problem, not the caller's."""
     access.answer(500)
     answer = fresh.fetch(headers=caller())
@@ -99,15 +103,15 @@ def test_keys_unavailable(fresh, access, caller):
     assert {**JSON, "retry-after": "30"} == dict(answer.headers)
 
 
-def test_let_in(worker, caller):
+def test_let_in(worker: Worker, caller: Caller) -> None:
     answer = worker.fetch(headers=caller())
     assert answer.status == 200
     assert dict(answer.headers) == JSON
 
 
-def test_forged_token_tells_nothing(fresh, access, caller):
+def test_forged_token_tells_nothing(fresh: Worker, access: Access, caller: Caller) -> None:
     """Which address, tag or team is right cannot be found out without a signature."""
-    forged = {"header": access.header(), "key": access.stranger}
+    forged: dict[str, Any] = {"header": access.header(), "key": access.stranger}
     wrong = {"iss": "https://x.example", "aud": "x", "exp": 1, "type": "org", "nbf": 1e12}
     tokens = [caller(**forged), access.person("other@example.com", **forged)]
     tokens += [access.machine("other.access", **forged), caller(drop=("email",), **forged)]
@@ -119,7 +123,7 @@ def test_forged_token_tells_nothing(fresh, access, caller):
     assert {line["reason"] for line in decisions(fresh)} == {"token_signature"}
 
 
-def test_isolate_goes_on(worker, access, caller):
+def test_isolate_goes_on(worker: Worker, access: Access, caller: Caller) -> None:
     """After each kind of refusal the next good request gets 200."""
     for request in refusals(access, caller).values():
         worker.fetch(**request)
@@ -129,7 +133,7 @@ def test_isolate_goes_on(worker, access, caller):
 # ---------------------------------------------------------------- the log
 
 
-def test_one_line_for_each_decision(fresh, access, caller):
+def test_one_line_for_each_decision(fresh: Worker, access: Access, caller: Caller) -> None:
     """So that somebody can say later who was let in and who was not."""
     requests = [*refusals(access, caller).values(), {"headers": caller()}]
     for request in requests:
@@ -142,7 +146,7 @@ def test_one_line_for_each_decision(fresh, access, caller):
         assert {"event", "decision", "reason", "caller", "ray"} <= set(line)
 
 
-def test_reason_codes(worker, access, caller):
+def test_reason_codes(worker: Worker, access: Access, caller: Caller) -> None:
     """A code for each reason, which is one word."""
     reasons = {}
     for name, request in refusals(access, caller).items():
@@ -159,7 +163,7 @@ def test_reason_codes(worker, access, caller):
     assert len(set(by_name)) == len(by_name)
 
 
-def test_kind_of_caller(worker, access):
+def test_kind_of_caller(worker: Worker, access: Access) -> None:
     people = [access.person(), access.person("other@example.com")] if shape().humans else []
     machines = [access.machine(), access.machine("other.access")] if shape().machines else []
     for kind, callers in {"human": people, "machine": machines}.items():
@@ -171,7 +175,7 @@ def test_kind_of_caller(worker, access):
 
 
 @pytest.mark.parametrize("ray", [RAY, "0123456789abcdef"])
-def test_ray(ray, worker, access, caller, load):
+def test_ray(ray: Any, worker: Worker, access: Access, caller: Caller, load: Load) -> None:
     for headers in ({}, caller(), {PROOF: "x"}):
         worker.fetch(headers={**headers, "CF-Ray": ray})
         assert decisions(worker)[-1]["ray"] == ray
@@ -185,13 +189,13 @@ def test_ray(ray, worker, access, caller, load):
 
 
 @pytest.mark.parametrize("ray", [None, "", "x", "the-ray", RAY + "x", "a" * 200, 'a","x":"', "é"])
-def test_no_ray(ray, worker):
+def test_no_ray(ray: Any, worker: Worker) -> None:
     """Without Cloudflare in front, anybody may write anything there."""
     worker.fetch(headers={} if ray is None else {"CF-Ray": ray})
     assert decisions(worker)[-1]["ray"] is None
 
 
-def test_log_keeps_secrets(load, access, caller):
+def test_log_keeps_secrets(load: Load, access: Access, caller: Caller) -> None:
     """Neither what a caller sends nor what the settings hold gets into the log."""
     worker = load()
     extra = [{"headers": caller()}, {"headers": access.person()}, {"headers": access.machine()}]
@@ -209,7 +213,7 @@ def test_log_keeps_secrets(load, access, caller):
         assert secret not in log
 
 
-def test_mistake_in_the_guard_closes_the_door(worker, access):
+def test_mistake_in_the_guard_closes_the_door(worker: Worker, access: Access) -> None:
     """A context that no runtime gives is refused; the log says where, not what."""
     answer = worker.fetch(access={"aud": {"the-audience": 1}, "identity": None})
     assert (answer.status, answer.body, answer.error) == (403, b'{"error": "forbidden"}', None)

@@ -3,28 +3,38 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
-from .lib import only, shape
+from private_worker.testing.access import Access
+from private_worker.testing.runtime import Worker
+
+from .lib import Load, only, shape
 
 LIMIT = 1000  # bytes, for some paths of the probe
 ERROR = {"error": "internal_error"}
 
 
-def post(worker, inside, body, path="/json", content_type="application/json"):
+def post(
+    worker: Worker,
+    inside: dict[str, Any],
+    body: Any,
+    path: Any = "/json",
+    content_type: Any = "application/json",
+) -> Any:
     headers = {**inside.get("headers", {}), "Content-Type": content_type}
     return worker.fetch(path, **{**inside, "method": "POST", "headers": headers, "body": body})
 
 
-def failed(response):
+def failed(response: Any) -> Any:
     """The API did not get a body: the probe lets BadRequest through, so the answer is a 500."""
     answer = response.json()
     return response.status == 500 and answer.pop("reference") and answer == ERROR
 
 
-def test_json(worker, inside):
-    body = {"a": [None, True, 1, 1.5, "\u00e9\U0001f600", {"b": {}}]}
+def test_json(worker: Worker, inside: dict[str, Any]) -> None:
+    body: Any = {"a": [None, True, 1, 1.5, "\u00e9\U0001f600", {"b": {}}]}
     assert post(worker, inside, json.dumps(body)).json() == {"body": body}
     assert post(worker, inside, "[]", content_type="Application/JSON; charset=utf-8").status == 200
 
@@ -38,7 +48,7 @@ def test_json(worker, inside):
     ],
     ids=ascii,
 )
-def test_no_json(body, worker, inside):
+def test_no_json(body: Any, worker: Worker, inside: dict[str, Any]) -> None:
     assert failed(post(worker, inside, body))
 
 
@@ -52,7 +62,7 @@ def test_no_json(body, worker, inside):
     ],
     ids=["in a string", "after a quote", "after a backslash", "side by side"],
 )
-def test_brackets_that_are_not_nested(body, worker, inside):
+def test_brackets_that_are_not_nested(body: Any, worker: Worker, inside: dict[str, Any]) -> None:
     assert post(worker, inside, body).json() == {"body": json.loads(body)}
 
 
@@ -66,11 +76,11 @@ def test_brackets_that_are_not_nested(body, worker, inside):
     ],
     ids=["arrays", "objects", "after a backslash", "after closing brackets in a string"],
 )
-def test_nested_too_deeply(body, worker, inside):
+def test_nested_too_deeply(body: Any, worker: Worker, inside: dict[str, Any]) -> None:
     assert failed(post(worker, inside, body))
 
 
-def test_longest_body(worker, inside):
+def test_longest_body(worker: Worker, inside: dict[str, Any]) -> None:
     assert post(worker, inside, "{}".ljust(LIMIT), "/short").status == 200
     assert failed(post(worker, inside, "{}".ljust(LIMIT + 1), "/short"))
     assert post(worker, inside, "{}".ljust(1024 * 1024)).status == 200
@@ -81,12 +91,12 @@ def test_longest_body(worker, inside):
     "content_type",
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "text/json"],
 )
-def test_other_content_type(content_type, worker, inside):
+def test_other_content_type(content_type: Any, worker: Worker, inside: dict[str, Any]) -> None:
     """A page of another site could send these with somebody's cookie."""
     assert failed(post(worker, inside, "{}", content_type=content_type))
 
 
-def test_deep_bodies_do_not_end_the_isolate(fresh, inside):
+def test_deep_bodies_do_not_end_the_isolate(fresh: Worker, inside: dict[str, Any]) -> None:
     """In workerd some 6 000 levels end it, and no `try` catches that."""
     lists, objects = "[" * 7_000 + "]" * 7_000, '{"a":' * 7_000 + "1" + "}" * 7_000
     quoted = f'["\u2200",{lists}]'.encode("utf-16-le")  # a byte of this letter is like a quote
@@ -97,7 +107,7 @@ def test_deep_bodies_do_not_end_the_isolate(fresh, inside):
 
 
 @only(shape().fastapi)
-def test_body_for_the_framework(worker, inside):
+def test_body_for_the_framework(worker: Worker, inside: dict[str, Any]) -> None:
     """Looked at before FastAPI parses it, and handed on as it was."""
     assert post(worker, inside, '{"a": 1}', "/checked").body == b'{"a": 1}'
     assert post(worker, inside, "", "/checked").body == b""
@@ -114,7 +124,9 @@ def test_body_for_the_framework(worker, inside):
 
 @only(shape().fastapi)
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
-def test_body_for_the_framework_is_utf8(encoding, worker, inside):
+def test_body_for_the_framework_is_utf8(
+    encoding: Any, worker: Worker, inside: dict[str, Any]
+) -> None:
     """`request.json()` takes other encodings as well, where U+2200 has a byte like a quote."""
     deep = ('["\u2200",' + "[" * 40 + "]" * 40 + "]").encode(encoding)
     for content_type in ("application/json", "application/x+json", "text/plain", ""):
@@ -122,14 +134,14 @@ def test_body_for_the_framework_is_utf8(encoding, worker, inside):
 
 
 @only(shape().fastapi)
-def test_no_body_for_the_framework(worker, inside):
+def test_no_body_for_the_framework(worker: Worker, inside: dict[str, Any]) -> None:
     """GET cannot have one, whatever the runtime makes of this header."""
     headers = {**inside.get("headers", {}), "Content-Length": "0"}
     assert worker.fetch("/checked", **{**inside, "headers": headers}).body == b""
 
 
 @pytest.mark.parametrize("path", ["/raise", "/none", "/cancelled", "/exit"])
-def test_mistake_in_the_api(path, worker, inside):
+def test_mistake_in_the_api(path: Any, worker: Worker, inside: dict[str, Any]) -> None:
     """The caller gets a reference, the log the rest."""
     response = worker.fetch(path, **inside)
     answer = response.json()
@@ -142,7 +154,7 @@ def test_mistake_in_the_api(path, worker, inside):
         assert "only for the log" in lines[0]["detail"]
 
 
-def test_no_answer_is_cached(worker, inside):
+def test_no_answer_is_cached(worker: Worker, inside: dict[str, Any]) -> None:
     """Unless the API says otherwise."""
     for path in ("/", "/plain"):
         assert worker.fetch(path, **inside).headers["Cache-Control"] == "private, no-store"
@@ -151,18 +163,20 @@ def test_no_answer_is_cached(worker, inside):
 
 
 class Elsewhere(BaseHTTPRequestHandler):
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.send_response(201)
         self.send_header("X-From", "elsewhere")
         self.send_header("Content-Length", "1")
         self.end_headers()
         self.wfile.write(b"x")
 
-    def log_message(self, *_):
+    def log_message(self, *_: Any) -> None:
         pass
 
 
-def test_fetched_answer_is_not_cached_either(load, access, inside):
+def test_fetched_answer_is_not_cached_either(
+    load: Load, access: Access, inside: dict[str, Any]
+) -> None:
     """Headers of an answer that was fetched cannot be changed in place."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
     server.daemon_threads = True

@@ -1,8 +1,13 @@
 """Other Workers that send requests to `Internal`: the binding says who they are."""
 
+from typing import Any
+
 import pytest
 
-from .lib import PROOF, decisions, let_in, not_configured, refused
+from private_worker.testing.access import Access
+from private_worker.testing.runtime import Worker
+
+from .lib import PROOF, Load, decisions, let_in, not_configured, refused
 
 GATEWAY = {"entrypoint": "Internal", "props": {"caller": "gateway"}}
 CALLERS = {
@@ -23,7 +28,7 @@ CALLERS = {
 }
 
 
-def test_bound_worker(worker):
+def test_bound_worker(worker: Worker) -> None:
     assert let_in(worker, **GATEWAY) == {"kind": "binding", "worker": "gateway"}
     line = decisions(worker)[-1]
     assert (line["decision"], line["caller"]) == ("allow", "binding")
@@ -31,7 +36,7 @@ def test_bound_worker(worker):
 
 
 @pytest.mark.parametrize(("props", "reason"), CALLERS.values(), ids=CALLERS)
-def test_another_caller(props, reason, worker):
+def test_another_caller(props: Any, reason: Any, worker: Worker) -> None:
     answer = refused(worker, reason, entrypoint="Internal", props=props)
     assert dict(answer.headers) == {
         "content-type": "application/json",
@@ -40,11 +45,11 @@ def test_another_caller(props, reason, worker):
 
 
 @pytest.mark.parametrize("listed", [["*"], "*", ["other", "gateway"], "other, gateway"], ids=repr)
-def test_allowed_workers(listed, load):
+def test_allowed_workers(listed: Any, load: Load) -> None:
     let_in(load(ALLOWED_WORKERS=listed), **GATEWAY)
 
 
-def test_anyone_still_needs_a_name(load):
+def test_anyone_still_needs_a_name(load: Load) -> None:
     worker = load(ALLOWED_WORKERS=["*"])
     refused(worker, "unnamed_caller", entrypoint="Internal")
     refused(worker, "unnamed_caller", entrypoint="Internal", props={"caller": ""})
@@ -67,16 +72,16 @@ def test_anyone_still_needs_a_name(load):
     ],
     ids=repr,
 )
-def test_bad_list(value, load):
+def test_bad_list(value: Any, load: Load) -> None:
     not_configured(load(ALLOWED_WORKERS=value), "ALLOWED_WORKERS", **GATEWAY)
 
 
-def test_no_list(load):
+def test_no_list(load: Load) -> None:
     not_configured(load(drop=("ALLOWED_WORKERS",)), "ALLOWED_WORKERS", **GATEWAY)
 
 
 @pytest.mark.parametrize("props", [None, {"caller": "other"}], ids=repr)
-def test_headers_say_nothing(props, worker, access):
+def test_headers_say_nothing(props: Any, worker: Worker, access: Access) -> None:
     """Whoever calls the caller is somebody else, and no token crosses over."""
     for headers in (access.person(), access.machine(), {PROOF: "x", "CF-Worker": "gateway"}):
         response = worker.fetch(headers=headers, entrypoint="Internal", props=props)
@@ -86,7 +91,7 @@ def test_headers_say_nothing(props, worker, access):
     assert let_in(worker, access.person(), **GATEWAY)["kind"] == "binding"
 
 
-def test_log_keeps_names(worker):
+def test_log_keeps_names(worker: Worker) -> None:
     props = {"caller": "the-other-worker"}
     worker.fetch("/the-path", headers={"X": "the-header"}, entrypoint="Internal", props=props)
     assert "the-" not in "\n".join(worker.logs)

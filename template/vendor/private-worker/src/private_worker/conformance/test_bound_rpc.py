@@ -1,12 +1,14 @@
 """Other Workers that call methods of `Internal`: over RPC everything that can be called answers."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from private_worker.testing.runtime import RpcError, WorkerError
+from private_worker.testing.runtime import RpcError, Worker, WorkerError
 
-from .lib import only, shape
+from .lib import Load, only, shape
 
 GATEWAY = {"caller": "gateway"}
 CALLERS = {
@@ -24,13 +26,13 @@ CALLERS = {
 }
 
 
-def failed(answer, error):
+def failed(answer: Any, error: Any) -> Any:
     """A short, fixed answer: the reference and nothing else may vary."""
     reference = answer.pop("reference")
     return answer == {"ok": False, "error": error} and len(reference) == 36
 
 
-def test_bound_worker(worker):
+def test_bound_worker(worker: Worker) -> None:
     answer = worker.call("whoami", props=GATEWAY)
     assert answer == {"ok": True, "value": {"kind": "binding", "worker": "gateway"}}
     line = json.loads(worker.logs[-1])
@@ -39,18 +41,18 @@ def test_bound_worker(worker):
 
 @pytest.mark.parametrize("props", CALLERS.values(), ids=CALLERS)
 @pytest.mark.parametrize("method", ["whoami", "add", "fail"])
-def test_another_caller(method, props, worker):
+def test_another_caller(method: Any, props: Any, worker: Worker) -> None:
     assert worker.call(method, props=props) == {"ok": False, "error": "forbidden"}
     line = json.loads(worker.logs[-1])
     assert (line["event"], line["decision"], line["ray"]) == ("guard", "refuse", None)
 
 
-def test_allowed_workers(load):
+def test_allowed_workers(load: Load) -> None:
     for listed in (["*"], "*", ["other", "gateway"], "other, gateway"):
         assert load(ALLOWED_WORKERS=listed).call("whoami", props=GATEWAY)["ok"]
 
 
-def test_anyone_still_needs_a_name(load):
+def test_anyone_still_needs_a_name(load: Load) -> None:
     worker = load(ALLOWED_WORKERS=["*"])
     for props in (None, {}, {"caller": ""}):
         assert worker.call("whoami", props=props) == {"ok": False, "error": "forbidden"}
@@ -61,13 +63,13 @@ def test_anyone_still_needs_a_name(load):
     [None, "", " ", [], [""], 7, True, {"gateway": 1}, [7], "gateway,", ["REPLACE_WITH_IT"]],
     ids=repr,
 )
-def test_bad_list(value, load):
+def test_bad_list(value: Any, load: Load) -> None:
     worker = load(ALLOWED_WORKERS=value)
     assert worker.call("whoami", props=GATEWAY) == {"ok": False, "error": "not_configured"}
     assert json.loads(worker.logs[-1])["setting"] == "ALLOWED_WORKERS"
 
 
-def test_no_list(load):
+def test_no_list(load: Load) -> None:
     worker = load(drop=("ALLOWED_WORKERS",))
     assert worker.call("whoami", props=GATEWAY) == {"ok": False, "error": "not_configured"}
 
@@ -75,7 +77,7 @@ def test_no_list(load):
 # ---------------------------------------------------------------- what can be called
 
 
-def members(worker):
+def members(worker: Worker) -> Any:
     """Names that an attacker would try: Python's own, the SDK's, the guard's, the modules'."""
     python = {name for kind in (object, type, dict, BaseException) for name in dir(kind)}
     ours = {"_call", "_exposed", "_check_result", "caller", "serve", "public", "helper", "nested"}
@@ -84,7 +86,7 @@ def members(worker):
     return sorted(python | ours | runtime | guesses)
 
 
-def test_nothing_else_can_be_called(worker):
+def test_nothing_else_can_be_called(worker: Worker) -> None:
     """A method is what METHODS names; nothing of Python, the SDK or the guard is one."""
     props = GATEWAY
     reached = []
@@ -97,7 +99,7 @@ def test_nothing_else_can_be_called(worker):
 
 
 @pytest.mark.parametrize("name", ["env", "ctx", "__dict__", "__class__", "_env", "constructor"])
-def test_nothing_can_be_read(name, worker):
+def test_nothing_can_be_read(name: Any, worker: Worker) -> None:
     for arguments in ((), ("TEAM_DOMAIN",), ("env",)):
         with pytest.raises(RpcError):
             worker.call(name, *arguments, props=GATEWAY)
@@ -107,14 +109,14 @@ def test_nothing_can_be_read(name, worker):
 
 
 @only(not shape().bound_fetch)
-def test_no_requests(worker):
+def test_no_requests(worker: Worker) -> None:
     """Only methods: `Internal` has no fetch."""
     assert worker.fetch(entrypoint="Internal", props=GATEWAY).status == 500
     with pytest.raises(RpcError):
         worker.call("fetch", "https://worker.example.com/", props=GATEWAY)
 
 
-def test_methods_of_internal_are_not_on_default(worker):
+def test_methods_of_internal_are_not_on_default(worker: Worker) -> None:
     """The inner door does not open from the outer one."""
     for name in ("whoami", "add", "fail", "_call"):
         with pytest.raises(RpcError, match=f"Method {name} does not exist"):
@@ -128,7 +130,7 @@ def test_methods_of_internal_are_not_on_default(worker):
         *("_hidden", "__init__", "__class__"),
     ],
 )
-def test_reserved_name_stops_the_deploy(name, load, probe_source):
+def test_reserved_name_stops_the_deploy(name: Any, load: Load, probe_source: Path) -> None:
     """The runtime gives these a meaning of its own."""
     file = probe_source / "internal.py"
     before = file.read_text(encoding="utf-8")
@@ -144,22 +146,22 @@ def test_reserved_name_stops_the_deploy(name, load, probe_source):
 # ---------------------------------------------------------------- arguments and results
 
 
-def test_arguments(worker):
+def test_arguments(worker: Worker) -> None:
     assert worker.call("add", 1, 2, props=GATEWAY) == {"ok": True, "value": 3}
     assert worker.call("add", 1, props=GATEWAY) == {"ok": True, "value": 2}
 
 
 @pytest.mark.parametrize("arguments", [(), (1, 2, 3), (1, 2, {"first": 1})], ids=repr)
-def test_wrong_number_of_arguments(arguments, worker):
+def test_wrong_number_of_arguments(arguments: Any, worker: Worker) -> None:
     assert failed(worker.call("add", *arguments, props=GATEWAY), "bad_request")
 
 
 @pytest.mark.parametrize("arguments", [("a", 1), ([], {}), (None, None)], ids=repr)
-def test_arguments_that_do_not_fit(arguments, worker):
+def test_arguments_that_do_not_fit(arguments: Any, worker: Worker) -> None:
     assert failed(worker.call("add", *arguments, props=GATEWAY), "internal_error")
 
 
-def test_bad_request_and_mistake(worker):
+def test_bad_request_and_mistake(worker: Worker) -> None:
     """Neither text nor traceback reaches the caller; the log has both, by reference."""
     mistakes = {method: "internal_error" for method in ("fail", "cancel", "leave")}
     for method, error in {"complain": "bad_request", **mistakes}.items():
@@ -171,12 +173,12 @@ def test_bad_request_and_mistake(worker):
         assert "only for the log" in lines[0]["detail"]
 
 
-def test_plain_result(worker):
+def test_plain_result(worker: Worker) -> None:
     answer = worker.call("give", "plain", props=GATEWAY)
     assert answer == {"ok": True, "value": {"a": [None, True, 1, 1.5, "x", b"x"]}}
 
 
-def test_deepest_result(worker):
+def test_deepest_result(worker: Worker) -> None:
     answer = worker.call("give", "deepest", props=GATEWAY)
     assert answer["ok"] and str(answer["value"]).count("[") == 33
 
@@ -188,11 +190,11 @@ def test_deepest_result(worker):
         "missing",
     ],
 )
-def test_result_that_cannot_cross(what, worker):
+def test_result_that_cannot_cross(what: Any, worker: Worker) -> None:
     """A function, above all, could not be called at the other end."""
     assert failed(worker.call("give", what, props=GATEWAY), "internal_error")
 
 
-def test_log_keeps_names(worker):
+def test_log_keeps_names(worker: Worker) -> None:
     worker.call("add", "the-argument", props={"caller": "the-other-worker"})
     assert "the-" not in "\n".join(worker.logs)

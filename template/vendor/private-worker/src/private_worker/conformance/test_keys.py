@@ -8,17 +8,19 @@ import json
 import random
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import prod
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from private_worker.testing.access import SigningKey, b64url
-from private_worker.testing.runtime import Cancelled
+from private_worker.testing.access import Access, SigningKey, b64url
+from private_worker.testing.runtime import Cancelled, Worker
 
-from .lib import PROOF, decisions, let_in, refused
+from .lib import PROOF, Caller, Load, decisions, let_in, refused
 
 HOUR = 60 * 60
 DAY = 24 * HOUR
@@ -27,7 +29,7 @@ SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
 
 
 @pytest.fixture
-def worker(fresh):
+def worker(fresh: Worker) -> Worker:
     """A new isolate for each test here."""
     return fresh
 
@@ -35,7 +37,7 @@ def worker(fresh):
 class Primes:
     """A key made of any primes and any exponent, as no library makes them."""
 
-    def __init__(self, primes, exponent=65537):
+    def __init__(self, primes: Any, exponent: Any = 65537) -> None:
         self.primes = primes
         self.n = prod(primes)
         self.d = pow(exponent, -1, prod(prime - 1 for prime in primes))
@@ -47,7 +49,7 @@ class Primes:
             **{"n": b64url(self.n.to_bytes(self.size, "big")), "e": b64url(e)},
         }
 
-    def sign(self, data):
+    def sign(self, data: Any) -> Any:
         info = SHA256_INFO + hashlib.sha256(data).digest()
         block = b"\x00\x01" + b"\xff" * (self.size - len(info) - 3) + b"\x00" + info
         # Chinese remainders: one power of all of n would take seconds.
@@ -60,14 +62,14 @@ class Primes:
 
 
 @pytest.fixture(scope="module")
-def many_primes():
+def many_primes() -> Any:
     """Eight: their product has a little less than 8192 bits."""
     sizes = (2048, 2048, 2048, 2040)
     keys = [rsa.generate_private_key(65537, size).private_numbers() for size in sizes]
     return [prime for key in keys for prime in (key.p, key.q)]
 
 
-def with_bits(primes, bits):
+def with_bits(primes: Any, bits: Any) -> Any:
     """A key of these primes and a small one, so that it has exactly so many bits."""
     n = prod(primes)
     for small in range(3, 10_000, 2):
@@ -78,12 +80,12 @@ def with_bits(primes, bits):
 
 
 @pytest.fixture
-def long_lived(caller):
+def long_lived(caller: Caller) -> Any:
     """Headers with a token that is good for a week; each call makes another token."""
     return lambda **more: caller(exp=int(time.time()) + 7 * DAY, **more)
 
 
-def unavailable(worker, headers):
+def unavailable(worker: Worker, headers: Any) -> None:
     response = worker.fetch(headers=headers)
     assert (response.status, response.json()) == (503, {"error": "keys_unavailable"})
     assert response.headers["Retry-After"] == "30"
@@ -91,11 +93,11 @@ def unavailable(worker, headers):
     assert (line["decision"], line["caller"]) == ("keys_unavailable", None)
 
 
-def fetches(worker):
+def fetches(worker: Worker) -> Any:
     return len(worker.outbound)
 
 
-def wait_for_requests(access, count):
+def wait_for_requests(access: Access, count: Any) -> None:
     """Until the keys have been asked for so often."""
     deadline = time.monotonic() + 10
     while access.requests < count:
@@ -103,7 +105,7 @@ def wait_for_requests(access, count):
         time.sleep(0.01)
 
 
-def unknown_kids(count):
+def unknown_kids(count: Any) -> Iterator[Any]:
     """Unsigned tokens, each with a key id of its own."""
     for number in range(count):
         header = json.dumps({"alg": "RS256", "kid": hashlib.sha256(b"%d" % number).hexdigest()})
@@ -113,13 +115,13 @@ def unknown_kids(count):
 # ---------------------------------------------------------------- the request
 
 
-def test_keys_come_from_the_team(worker, access, caller):
+def test_keys_come_from_the_team(worker: Worker, access: Access, caller: Caller) -> None:
     let_in(worker, caller())
     (sent,) = worker.outbound
     assert (sent["method"], sent["url"]) == ("GET", f"{access.team_domain}/cdn-cgi/access/certs")
 
 
-def test_keys_never_come_from_the_token(load, access, caller):
+def test_keys_never_come_from_the_token(load: Load, access: Access, caller: Caller) -> None:
     """Even if the other issuer is there and its keys are good."""
     other = "https://evil.cloudflareaccess.com"
     worker = load(routes={access.team_domain: access.url, other: access.url})
@@ -129,7 +131,7 @@ def test_keys_never_come_from_the_token(load, access, caller):
     assert {sent["url"].split("/cdn-cgi")[0] for sent in worker.outbound} == {access.team_domain}
 
 
-def test_nothing_of_the_request_goes_along(worker, caller):
+def test_nothing_of_the_request_goes_along(worker: Worker, caller: Caller) -> None:
     let_in(worker, {**caller(), "Cookie": "a=b", "Authorization": "Bearer x", "X-Y": "z"})
     (sent,) = worker.outbound
     names = {name.lower() for name, _ in sent["headers"]}
@@ -137,7 +139,9 @@ def test_nothing_of_the_request_goes_along(worker, caller):
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects_are_not_followed(status, load, access, caller):
+def test_redirects_are_not_followed(
+    status: Any, load: Load, access: Access, caller: Caller
+) -> None:
     """Not even to good keys on the same host."""
     other = "https://evil.example"
     worker = load(routes={access.team_domain: access.url, other: access.url})
@@ -149,7 +153,9 @@ def test_redirects_are_not_followed(status, load, access, caller):
 @pytest.mark.parametrize(
     "status", [201, 203, 204, 206, 226, 300, 304, 400, 401, 403, 404, 429, 500]
 )
-def test_only_status_200_counts(status, worker, access, caller):
+def test_only_status_200_counts(
+    status: Any, worker: Worker, access: Access, caller: Caller
+) -> None:
     """It is an operator's problem, and no caller can do anything about it."""
     access.answer(status)
     unavailable(worker, caller())
@@ -175,14 +181,14 @@ def test_only_status_200_counts(status, worker, access, caller):
     ],
     ids=lambda body: ascii(body[:20]),
 )
-def test_answer_without_keys(body, worker, access, caller):
+def test_answer_without_keys(body: Any, worker: Worker, access: Access, caller: Caller) -> None:
     access.answer(body=body)
     unavailable(worker, caller())
     assert fetches(worker) == 1
 
 
 @pytest.mark.parametrize("spoil", ["repeated name", "NaN", "more text", "byte order mark"])
-def test_key_set_is_strict_json(spoil, worker, access, caller):
+def test_key_set_is_strict_json(spoil: Any, worker: Worker, access: Access, caller: Caller) -> None:
     keys = json.dumps({"keys": access.keys})
     bodies = {
         "repeated name": f'{{"keys":[],{keys[1:]}',
@@ -194,7 +200,7 @@ def test_key_set_is_strict_json(spoil, worker, access, caller):
     unavailable(worker, caller())
 
 
-def test_largest_answer(worker, access, caller):
+def test_largest_answer(worker: Worker, access: Access, caller: Caller) -> None:
     keys = json.dumps({"keys": access.keys}).encode()
     access.answer(body=keys.ljust(64 * 1024 + 1))
     unavailable(worker, caller())
@@ -203,12 +209,12 @@ def test_largest_answer(worker, access, caller):
     let_in(worker, caller())
 
 
-def test_huge_answer(worker, access, caller):
+def test_huge_answer(worker: Worker, access: Access, caller: Caller) -> None:
     access.answer(body=json.dumps({"keys": access.keys}).encode().ljust(5_000_000))
     unavailable(worker, caller())
 
 
-def test_largest_set(worker, access, caller):
+def test_largest_set(worker: Worker, access: Access, caller: Caller) -> None:
     others = [{**access.signer.jwk, "kid": f"other {number}"} for number in range(16)]
     access.keys[:] = [*others, access.signer.jwk]
     unavailable(worker, caller())
@@ -217,14 +223,14 @@ def test_largest_set(worker, access, caller):
     let_in(worker, caller())
 
 
-def test_fetch_ends_after_five_seconds(load, access, caller):
+def test_fetch_ends_after_five_seconds(load: Load, access: Access, caller: Caller) -> None:
     """Whether the answer does not begin or does not end."""
     arrived = threading.Semaphore(0)
     release = threading.Event()
     waits = iter([False, True])
 
     class Slow(BaseHTTPRequestHandler):
-        def do_GET(self):
+        def do_GET(self) -> None:
             begin = next(waits)
             if begin:
                 self.send_response(200)
@@ -234,7 +240,7 @@ def test_fetch_ends_after_five_seconds(load, access, caller):
             arrived.release()
             release.wait(9)
 
-        def log_message(self, *_):
+        def log_message(self, *_: Any) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
@@ -257,7 +263,7 @@ def test_fetch_ends_after_five_seconds(load, access, caller):
     assert 4.9 < took < 8.5
 
 
-def test_nobody_there(load, access, caller):
+def test_nobody_there(load: Load, access: Access, caller: Caller) -> None:
     worker = load(routes={access.team_domain: "http://127.0.0.1:9"})
     unavailable(worker, caller())
 
@@ -308,12 +314,14 @@ KEY_CHANGES = {
 }
 
 
-def changed(jwk, change):
+def changed(jwk: Any, change: Any) -> Any:
     return {name: value for name, value in {**jwk, **change}.items() if value is not ...}
 
 
 @pytest.mark.parametrize("part", range(0, len(KEY_CHANGES), 15))
-def test_unusable_keys_are_passed_over(part, worker, access, caller):
+def test_unusable_keys_are_passed_over(
+    part: Any, worker: Worker, access: Access, caller: Caller
+) -> None:
     """The same good key under many ids, with one thing wrong under each."""
     bad = list(KEY_CHANGES)[part : part + 15]
     jwk = access.signer.jwk
@@ -324,7 +332,7 @@ def test_unusable_keys_are_passed_over(part, worker, access, caller):
         refused(worker, "token_key", caller(header={"alg": "RS256", "kid": name}))
 
 
-def test_modulus_is_strict_base64url(worker, access, caller):
+def test_modulus_is_strict_base64url(worker: Worker, access: Access, caller: Caller) -> None:
     jwk = access.signer.jwk
     n = jwk["n"]
     spoiled = [n[:9] + defect + n[9:] for defect in ("=", " ", "\n", "\u00e9", "~~~~")]
@@ -336,9 +344,10 @@ def test_modulus_is_strict_base64url(worker, access, caller):
         refused(worker, "token_key", caller(header={"alg": "RS256", "kid": str(number)}))
 
 
-def test_key_without_an_id(worker, access, caller):
+def test_key_without_an_id(worker: Worker, access: Access, caller: Caller) -> None:
     jwk = access.signer.jwk
-    access.keys[:] = [changed(jwk, {"kid": kid}) for kid in (..., None, 7, [], {})] + [jwk]
+    no_ids: list[Any] = [..., None, 7, [], {}]
+    access.keys[:] = [changed(jwk, {"kid": kid}) for kid in no_ids] + [jwk]
     let_in(worker, caller())
     for kid in ("", "7", "None", "null", "[]"):
         refused(worker, "token_key", caller(header={"alg": "RS256", "kid": kid}))
@@ -356,12 +365,12 @@ def test_key_without_an_id(worker, access, caller):
     ],
     ids=lambda change: ", ".join(change),
 )
-def test_usable_key(change, worker, access, caller):
+def test_usable_key(change: Any, worker: Worker, access: Access, caller: Caller) -> None:
     access.keys[:] = [changed(access.signer.jwk, change)]
     let_in(worker, caller())
 
 
-def test_short_keys(worker, access, caller):
+def test_short_keys(worker: Worker, access: Access, caller: Caller) -> None:
     short = [SigningKey(bits) for bits in (1024, 2040, 2047)]
     access.keys += [key.jwk for key in short]
     let_in(worker, caller())
@@ -369,7 +378,7 @@ def test_short_keys(worker, access, caller):
         refused(worker, "token_key", caller(key=key))
 
 
-def test_longest_key(worker, access, caller, many_primes):
+def test_longest_key(worker: Worker, access: Access, caller: Caller, many_primes: Any) -> None:
     """WebCrypto would take more; 8192 bits is where it starts to cost."""
     longest = with_bits(many_primes, 8192)
     too_long = with_bits(many_primes, 8193)
@@ -379,7 +388,7 @@ def test_longest_key(worker, access, caller, many_primes):
 
 
 @pytest.mark.parametrize("exponent", [1, 3])
-def test_exponent(exponent, worker, access, caller):
+def test_exponent(exponent: Any, worker: Worker, access: Access, caller: Caller) -> None:
     """With e = 1 everybody can sign."""
     private = rsa.generate_private_key(3, 2048).private_numbers()
     key = Primes([private.p, private.q], exponent)
@@ -390,7 +399,9 @@ def test_exponent(exponent, worker, access, caller):
 
 @pytest.mark.parametrize("twin", ["another key", "the same key", "an unusable key", "no RSA key"])
 @pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
-def test_two_keys_with_one_id(twin, first, worker, access, caller):
+def test_two_keys_with_one_id(
+    twin: Any, first: Any, worker: Worker, access: Access, caller: Caller
+) -> None:
     double = access.signer
     good = access.rotate()
     other = {
@@ -405,12 +416,12 @@ def test_two_keys_with_one_id(twin, first, worker, access, caller):
     refused(worker, "token_key", caller(header=access.header(double), key=access.stranger))
 
 
-def test_odd_entries_harm_no_others(worker, access, caller):
+def test_odd_entries_harm_no_others(worker: Worker, access: Access, caller: Caller) -> None:
     access.keys[:] = [None, 1, "x", [], True, *access.keys, {}, {"kid": "x"}, {"kid": []}, 1.5]
     let_in(worker, caller())
 
 
-def test_every_key_of_the_set_counts(worker, access, caller):
+def test_every_key_of_the_set_counts(worker: Worker, access: Access, caller: Caller) -> None:
     """Not only the first."""
     old = access.signer
     new = access.rotate()
@@ -422,7 +433,7 @@ def test_every_key_of_the_set_counts(worker, access, caller):
 # ---------------------------------------------------------------- how long
 
 
-def test_warm(worker, caller):
+def test_warm(worker: Worker, caller: Caller) -> None:
     """Fifty tokens, one fetch."""
     let_in(worker, caller())
     answers = worker.fetch_all([{"headers": caller(x=number)} for number in range(50)])
@@ -430,7 +441,7 @@ def test_warm(worker, caller):
     assert fetches(worker) == 1
 
 
-def test_fresh_for_an_hour(worker, long_lived):
+def test_fresh_for_an_hour(worker: Worker, long_lived: Any) -> None:
     let_in(worker, long_lived())
     worker.advance(HOUR - 60)
     let_in(worker, long_lived(x=1))
@@ -453,7 +464,9 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-def test_old_keys_are_kept_for_a_day(failure, worker, access, long_lived):
+def test_old_keys_are_kept_for_a_day(
+    failure: Any, worker: Worker, access: Access, long_lived: Any
+) -> None:
     """As long as there are no new ones to be had."""
     let_in(worker, long_lived())
     access.answer(**failure)
@@ -468,7 +481,9 @@ def test_old_keys_are_kept_for_a_day(failure, worker, access, long_lived):
     let_in(worker, long_lived(x=4))
 
 
-def test_failed_refresh_counts_as_an_attempt(worker, access, long_lived):
+def test_failed_refresh_counts_as_an_attempt(
+    worker: Worker, access: Access, long_lived: Any
+) -> None:
     let_in(worker, long_lived())
     access.answer(500)
     worker.advance(2 * HOUR)
@@ -480,7 +495,7 @@ def test_failed_refresh_counts_as_an_attempt(worker, access, long_lived):
     assert fetches(worker) == 3
 
 
-def test_key_that_left_the_set(worker, access, long_lived):
+def test_key_that_left_the_set(worker: Worker, access: Access, long_lived: Any) -> None:
     old = access.signer
     access.rotate()
     let_in(worker, long_lived(key=old))
@@ -491,7 +506,7 @@ def test_key_that_left_the_set(worker, access, long_lived):
     let_in(worker, long_lived(x=3))
 
 
-def test_key_replaced_under_its_id(worker, access, long_lived):
+def test_key_replaced_under_its_id(worker: Worker, access: Access, long_lived: Any) -> None:
     old = access.signer
     let_in(worker, long_lived())
     access.keys[:] = [{**access.stranger.jwk, "kid": old.kid}]
@@ -503,7 +518,7 @@ def test_key_replaced_under_its_id(worker, access, long_lived):
 # ---------------------------------------------------------------- unknown key ids
 
 
-def test_rotation(worker, access, caller):
+def test_rotation(worker: Worker, access: Access, caller: Caller) -> None:
     old = access.signer
     let_in(worker, caller())
     worker.advance(31)
@@ -513,7 +528,9 @@ def test_rotation(worker, access, caller):
     assert fetches(worker) == 2
 
 
-def test_rotation_is_seen_after_the_cooldown(worker, access, caller):
+def test_rotation_is_seen_after_the_cooldown(
+    worker: Worker, access: Access, caller: Caller
+) -> None:
     let_in(worker, caller())
     new = access.rotate()
     headers = caller(key=new)
@@ -525,7 +542,7 @@ def test_rotation_is_seen_after_the_cooldown(worker, access, caller):
     assert fetches(worker) == 2
 
 
-def test_flood_of_unknown_key_ids(worker, caller):
+def test_flood_of_unknown_key_ids(worker: Worker, caller: Caller) -> None:
     """At most one fetch in 30 seconds, and nobody else notices."""
     let_in(worker, caller())
     worker.advance(31)
@@ -545,7 +562,9 @@ def test_flood_of_unknown_key_ids(worker, caller):
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-def test_failed_attempt_starts_the_cooldown(failure, worker, access, caller):
+def test_failed_attempt_starts_the_cooldown(
+    failure: Any, worker: Worker, access: Access, caller: Caller
+) -> None:
     """With good keys at hand."""
     let_in(worker, caller())
     worker.advance(31)
@@ -557,7 +576,9 @@ def test_failed_attempt_starts_the_cooldown(failure, worker, access, caller):
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-def test_failed_first_attempt_starts_the_cooldown(failure, worker, access, caller):
+def test_failed_first_attempt_starts_the_cooldown(
+    failure: Any, worker: Worker, access: Access, caller: Caller
+) -> None:
     """Without any keys."""
     access.answer(**failure)
     unavailable(worker, caller())
@@ -570,7 +591,9 @@ def test_failed_first_attempt_starts_the_cooldown(failure, worker, access, calle
     assert fetches(worker) == 2
 
 
-def test_cooldown_counts_from_the_start_of_the_attempt(worker, access, caller):
+def test_cooldown_counts_from_the_start_of_the_attempt(
+    worker: Worker, access: Access, caller: Caller
+) -> None:
     """So that an answer which takes its time does not shorten it, nor prolong it."""
     let_in(worker, caller())
     worker.advance(31)
@@ -591,7 +614,7 @@ def test_cooldown_counts_from_the_start_of_the_attempt(worker, access, caller):
 # ---------------------------------------------------------------- several requests at once
 
 
-def test_cold_requests_at_once(worker, access, caller):
+def test_cold_requests_at_once(worker: Worker, access: Access, caller: Caller) -> None:
     access.answer(delay=0.3)
     answers = worker.fetch_all([{"headers": caller(x=number)} for number in range(20)])
     assert {answer.status for answer in answers} == {200}
@@ -600,7 +623,7 @@ def test_cold_requests_at_once(worker, access, caller):
     assert fetches(worker) <= 20
 
 
-def test_most_cold_requests_at_once(worker, access, caller):
+def test_most_cold_requests_at_once(worker: Worker, access: Access, caller: Caller) -> None:
     """While the issuer hangs, a flood does not become a flood at the issuer."""
     access.answer(delay=2)
     answers = worker.fetch_all([{"headers": caller()}] * 75)
@@ -612,7 +635,7 @@ def test_most_cold_requests_at_once(worker, access, caller):
     assert fetches(worker) == 50
 
 
-def test_failed_cold_requests_are_forgotten(worker, access, caller):
+def test_failed_cold_requests_are_forgotten(worker: Worker, access: Access, caller: Caller) -> None:
     access.answer(500, delay=2)
     answers = worker.fetch_all([{"headers": caller()}] * 75)
     assert {answer.status for answer in answers} == {503}
@@ -621,13 +644,15 @@ def test_failed_cold_requests_are_forgotten(worker, access, caller):
     let_in(worker, caller())
 
 
-def test_cold_requests_at_once_without_keys(worker, access, caller):
+def test_cold_requests_at_once_without_keys(worker: Worker, access: Access, caller: Caller) -> None:
     access.answer(500, delay=0.3)
     answers = worker.fetch_all([{"headers": caller(x=number)} for number in range(20)])
     assert {answer.status for answer in answers} == {503}
 
 
-def test_requests_that_come_while_keys_are_imported(worker, access, caller):
+def test_requests_that_come_while_keys_are_imported(
+    worker: Worker, access: Access, caller: Caller
+) -> None:
     """Whoever is cold gets keys or waits for them: there is no moment in which nobody has any."""
     others = [{**access.signer.jwk, "kid": f"other {number}"} for number in range(15)]
     access.keys[:] = [*others, access.signer.jwk]
@@ -641,7 +666,9 @@ def test_requests_that_come_while_keys_are_imported(worker, access, caller):
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["first", "second"])
-def test_cancelled_cold_request_harms_nobody(which, worker, access, caller):
+def test_cancelled_cold_request_harms_nobody(
+    which: Any, worker: Worker, access: Access, caller: Caller
+) -> None:
     """No request waits for what another one began: the runtime may end that one."""
     access.answer(delay=0.5)
     pending = [worker.start(headers=caller(x=number)) for number in range(3)]
@@ -654,7 +681,7 @@ def test_cancelled_cold_request_harms_nobody(which, worker, access, caller):
     let_in(worker, caller())
 
 
-def test_everybody_cancelled(worker, access, caller):
+def test_everybody_cancelled(worker: Worker, access: Access, caller: Caller) -> None:
     """Nothing that was begun for them stands in the way of those who come after."""
     access.answer(delay=0.5)
     pending = [worker.start(headers=caller(x=number)) for number in range(3)]
@@ -665,7 +692,7 @@ def test_everybody_cancelled(worker, access, caller):
     let_in(worker, caller())
 
 
-def test_cancelled_refresh_keeps_the_keys(worker, access, long_lived):
+def test_cancelled_refresh_keeps_the_keys(worker: Worker, access: Access, long_lived: Any) -> None:
     let_in(worker, long_lived())
     worker.advance(2 * HOUR)
     access.answer(delay=0.5)
@@ -675,7 +702,7 @@ def test_cancelled_refresh_keeps_the_keys(worker, access, long_lived):
     let_in(worker, long_lived(x=2))
 
 
-def test_cancelled_refresh_goes_on(worker, access, long_lived):
+def test_cancelled_refresh_goes_on(worker: Worker, access: Access, long_lived: Any) -> None:
     """Who asks for keys and hangs up, again and again, cannot keep the old set alive."""
     old = access.signer
     let_in(worker, long_lived())
@@ -695,7 +722,9 @@ def test_cancelled_refresh_goes_on(worker, access, long_lived):
     assert fetches(worker) == 2
 
 
-def test_late_answer_does_not_replace_a_later_one(worker, access, caller):
+def test_late_answer_does_not_replace_a_later_one(
+    worker: Worker, access: Access, caller: Caller
+) -> None:
     """A rotation while two requests fetch: the newer set stays."""
     old = access.signer
     access.answer(delay=0.6)
@@ -711,7 +740,9 @@ def test_late_answer_does_not_replace_a_later_one(worker, access, caller):
     assert fetches(worker) == 2
 
 
-def test_slow_attempt_does_not_end_the_cooldown_of_a_later_one(worker, access, caller):
+def test_slow_attempt_does_not_end_the_cooldown_of_a_later_one(
+    worker: Worker, access: Access, caller: Caller
+) -> None:
     access.answer(delay=0.6)
     pending = worker.start(headers=caller())
     wait_for_requests(access, 1)
@@ -725,7 +756,7 @@ def test_slow_attempt_does_not_end_the_cooldown_of_a_later_one(worker, access, c
     assert fetches(worker) == 2
 
 
-def test_rotation_under_load(worker, access, caller):
+def test_rotation_under_load(worker: Worker, access: Access, caller: Caller) -> None:
     """Callers with old and with new tokens notice nothing."""
     old = access.signer
     let_in(worker, caller())

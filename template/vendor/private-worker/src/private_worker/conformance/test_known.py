@@ -1,50 +1,54 @@
 """What the guard remembers: tokens that it verified a short while ago, and only those."""
 
 import time
+from typing import Any
 
 import pytest
 
-from .lib import PROOF, let_in, refused
+from private_worker.testing.access import Access
+from private_worker.testing.runtime import Worker
+
+from .lib import PROOF, Caller, Load, let_in, refused
 
 MINUTE, DAY = 60, 24 * 60 * 60
 
 
 @pytest.fixture
-def worker(fresh):
+def worker(fresh: Worker) -> Worker:
     """A new isolate for each test here."""
     return fresh
 
 
-def work(worker, headers):
+def work(worker: Worker, headers: Any) -> Any:
     """Fetches, key imports and verifications that one request costs, as the probe counts them."""
     before = count(worker, headers)
     after = count(worker, headers)
     return sum(after.values()) - sum(before.values())
 
 
-def count(worker, headers):
+def count(worker: Worker, headers: Any) -> Any:
     response = worker.fetch(headers=headers)
     assert response.status == 200
     return response.json()["work"]
 
 
-def test_first_request(worker, caller):
+def test_first_request(worker: Worker, caller: Caller) -> None:
     assert count(worker, caller()) == {"fetch_bytes": 1, "import_key": 1, "verify": 1}
 
 
-def test_known_token_costs_nothing(worker, caller):
+def test_known_token_costs_nothing(worker: Worker, caller: Caller) -> None:
     headers = caller()
     first = count(worker, headers)
     for _ in range(50):
         assert count(worker, headers) == first
 
 
-def test_new_token_costs_one_verification(worker, caller):
+def test_new_token_costs_one_verification(worker: Worker, caller: Caller) -> None:
     first = count(worker, caller())
     assert count(worker, caller(x=1)) == {**first, "verify": first["verify"] + 1}
 
 
-def test_known_for_five_minutes(worker, caller):
+def test_known_for_five_minutes(worker: Worker, caller: Caller) -> None:
     headers = caller()
     let_in(worker, headers)
     worker.advance(5 * MINUTE - 5)
@@ -54,7 +58,7 @@ def test_known_for_five_minutes(worker, caller):
     assert count(worker, headers)["verify"] == 2
 
 
-def test_known_until_it_expires(worker, caller):
+def test_known_until_it_expires(worker: Worker, caller: Caller) -> None:
     headers = caller(exp=int(time.time()) + 100)
     let_in(worker, headers)
     worker.advance(90)
@@ -65,7 +69,7 @@ def test_known_until_it_expires(worker, caller):
     refused(worker, "expired", headers)
 
 
-def test_known_no_longer_than_its_keys(worker, access, caller):
+def test_known_no_longer_than_its_keys(worker: Worker, access: Access, caller: Caller) -> None:
     """A set that cannot be fetched again counts for a day, for known tokens as for new ones."""
     headers = caller(exp=int(time.time()) + 7 * DAY)
     let_in(worker, headers)
@@ -76,7 +80,7 @@ def test_known_no_longer_than_its_keys(worker, access, caller):
     assert worker.fetch(headers=headers).status == 503
 
 
-def test_known_only_as_it_is(worker, caller):
+def test_known_only_as_it_is(worker: Worker, caller: Caller) -> None:
     """Not one character of a known token may change."""
     headers = caller()
     let_in(worker, headers)
@@ -87,7 +91,7 @@ def test_known_only_as_it_is(worker, caller):
     let_in(worker, headers)
 
 
-def test_unknown_again_when_its_key_leaves(worker, access, caller):
+def test_unknown_again_when_its_key_leaves(worker: Worker, access: Access, caller: Caller) -> None:
     headers = caller()
     let_in(worker, headers)
     access.rotate()
@@ -97,7 +101,9 @@ def test_unknown_again_when_its_key_leaves(worker, access, caller):
     refused(worker, "token_key", headers)
 
 
-def test_unknown_again_when_its_key_is_replaced(worker, access, caller):
+def test_unknown_again_when_its_key_is_replaced(
+    worker: Worker, access: Access, caller: Caller
+) -> None:
     headers = caller()
     let_in(worker, headers)
     old = access.signer
@@ -108,7 +114,7 @@ def test_unknown_again_when_its_key_is_replaced(worker, access, caller):
     refused(worker, "token_signature", headers)
 
 
-def test_still_known_when_its_key_stays(worker, access, caller):
+def test_still_known_when_its_key_stays(worker: Worker, access: Access, caller: Caller) -> None:
     headers = caller()
     let_in(worker, headers)
     access.rotate()
@@ -118,7 +124,7 @@ def test_still_known_when_its_key_stays(worker, access, caller):
     assert count(worker, headers) == {"fetch_bytes": 2, "import_key": 2, "verify": 2}
 
 
-def test_table_is_bounded(worker, caller):
+def test_table_is_bounded(worker: Worker, caller: Caller) -> None:
     first, last = caller(x="first"), caller(x="last")
     let_in(worker, first)
     others = [{"headers": caller(x=number)} for number in range(511)]
@@ -129,7 +135,7 @@ def test_table_is_bounded(worker, caller):
     assert count(worker, first)["verify"] == before["verify"] + 1
 
 
-def test_refusals_are_not_kept(worker, access, caller):
+def test_refusals_are_not_kept(worker: Worker, access: Access, caller: Caller) -> None:
     """What was refused a moment ago may be good now."""
     early = caller(nbf=int(time.time()) + 100)
     refused(worker, "not_yet_valid", early)
@@ -141,7 +147,7 @@ def test_refusals_are_not_kept(worker, access, caller):
     let_in(worker, rotated)
 
 
-def test_refusals_cost_no_more_than_one_verification(worker, caller):
+def test_refusals_cost_no_more_than_one_verification(worker: Worker, caller: Caller) -> None:
     let_in(worker, caller())
     for _ in range(20):
         refused(worker, "audience", caller(aud="x"))
@@ -150,7 +156,7 @@ def test_refusals_cost_no_more_than_one_verification(worker, caller):
     assert counted == {"fetch_bytes": 1, "import_key": 1, "verify": 22}
 
 
-def test_nothing_is_shared_between_callers(load, caller):
+def test_nothing_is_shared_between_callers(load: Load, caller: Caller) -> None:
     """A known token says who its own holder is, and nothing of others."""
     worker = load(ALLOWED_EMAILS=["*"], ALLOWED_SERVICE_TOKENS=["*"])
     name = "other@example.access"  # has the form of either kind
@@ -161,6 +167,6 @@ def test_nothing_is_shared_between_callers(load, caller):
         refused(worker, "no_proof")
 
 
-def test_no_javascript_object_is_made_at_import(worker, caller):
+def test_no_javascript_object_is_made_at_import(worker: Worker, caller: Caller) -> None:
     """A deploy takes a snapshot of the imported Worker, and fails on such objects."""
     assert worker.fetch("/kept", headers=caller()).json() == {"kept": []}

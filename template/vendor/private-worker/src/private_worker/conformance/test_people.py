@@ -1,33 +1,35 @@
 """People: which address is on the list. All tokens here have a good signature."""
 
 import sys
+from typing import Any
 
 import pytest
 
-from private_worker.testing.access import PERSON
+from private_worker.testing.access import PERSON, Access
+from private_worker.testing.runtime import Worker
 
-from .lib import let_in, refused
+from .lib import Load, let_in, refused
 
 
-def test_person(worker, access):
+def test_person(worker: Worker, access: Access) -> None:
     assert let_in(worker, access.person()) == {"kind": "human", "email": PERSON}
 
 
-def test_person_without_a_subject(worker, access):
+def test_person_without_a_subject(worker: Worker, access: Access) -> None:
     let_in(worker, access.person(drop=("sub",)))
 
 
-def test_person_not_on_the_list(worker, access):
+def test_person_not_on_the_list(worker: Worker, access: Access) -> None:
     refused(worker, "not_allowed", access.person("other@example.com"))
 
 
-def test_anyone(load, access):
+def test_anyone(load: Load, access: Access) -> None:
     worker = load(ALLOWED_EMAILS=["*"])
     assert let_in(worker, access.person("other@example.com"))["email"] == "other@example.com"
 
 
 @pytest.mark.parametrize("listed", [[PERSON], ["*"]], ids=repr)
-def test_address_is_text(listed, load, access):
+def test_address_is_text(listed: Any, load: Load, access: Access) -> None:
     worker = load(ALLOWED_EMAILS=listed)
     for email in ("", None, True, 0, 7, [], [PERSON], {"x": PERSON}):
         refused(worker, "identity_unclear", access.person(email=email))
@@ -45,7 +47,7 @@ def test_address_is_text(listed, load, access):
     ],
     ids=ascii,
 )
-def test_same_address(listed, email, load, access):
+def test_same_address(listed: Any, email: Any, load: Load, access: Access) -> None:
     """The case of ASCII letters says nothing; other letters are compared as they are."""
     worker = load(ALLOWED_EMAILS=["first@example.com", listed])
     assert let_in(worker, access.person(email)) == {"kind": "human", "email": email}
@@ -83,12 +85,12 @@ def test_same_address(listed, email, load, access):
     ],
     ids=ascii,
 )
-def test_another_address(listed, email, load, access):
+def test_another_address(listed: Any, email: Any, load: Load, access: Access) -> None:
     """No folding and no likeness makes one address out of two."""
     refused(load(ALLOWED_EMAILS=[listed]), "not_allowed", access.person(email))
 
 
-def test_no_letter_folds_into_ascii(load, access):
+def test_no_letter_folds_into_ascii(load: Load, access: Access) -> None:
     """Every letter that some change of case makes ASCII, such as the Kelvin sign."""
     odd, plain = set(), set()
     for letter in map(chr, range(0x80, sys.maxunicode + 1)):
@@ -104,7 +106,8 @@ def test_no_letter_folds_into_ascii(load, access):
 
 
 @pytest.mark.parametrize("listed", [[PERSON], ["*"]], ids=repr)
-def test_person_with_a_common_name(listed, load, access):
+def test_person_with_a_common_name(listed: Any, load: Load, access: Access) -> None:
     worker = load(ALLOWED_EMAILS=listed)
-    for common_name in ("x.access", "", None, [], 0):
+    common_names: list[Any] = ["x.access", "", None, [], 0]
+    for common_name in common_names:
         refused(worker, "identity_unclear", access.person(common_name=common_name))

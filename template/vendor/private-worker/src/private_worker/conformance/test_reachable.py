@@ -8,6 +8,7 @@ and be whoever it likes.
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,14 +88,15 @@ def reaches(worker: Worker, door: str, name: str) -> bool:
 @pytest.mark.parametrize(
     "arguments", [(), ("ctx",), ("ctx", FORGED), (FORGED, {})], ids=["0", "1", "set", "init"]
 )
-def test_nothing_of_python_answers_on_default(arguments, worker):
+def test_nothing_of_python_answers_on_default(arguments: Any, worker: Worker) -> None:
     for name in sorted(NAMES - {"__class__"}):
         with pytest.raises(RpcError, match=f"Method {name} does not exist|no attribute '{name}'"):
             worker.call(name, *arguments, entrypoint="Default")
 
 
-def test_no_new_instance_crosses(worker):
+def test_no_new_instance_crosses(worker: Worker) -> None:
     """`__class__` must stay for the runtime; what it makes cannot be sent to the caller."""
-    for arguments in ((), ("ctx",), (FORGED, {})):
+    several: list[tuple[Any, ...]] = [(), ("ctx",), (FORGED, {})]
+    for arguments in several:
         with pytest.raises(RpcError):
             worker.call("__class__", *arguments, entrypoint="Default")

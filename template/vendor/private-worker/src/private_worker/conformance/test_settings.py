@@ -1,13 +1,16 @@
 """Whatever is wrong with the settings closes the Worker, for everybody and without a key fetch."""
 
 import json
+from collections.abc import Iterator
 from itertools import combinations
+from typing import Any
 
 import pytest
 
-from private_worker.testing.access import MACHINE, PERSON
+from private_worker.testing.access import MACHINE, PERSON, Access
+from private_worker.testing.runtime import Worker
 
-from .lib import let_in, not_configured, only, refused, shape
+from .lib import Caller, Load, let_in, not_configured, only, refused, shape
 
 ACME = "https://acme.cloudflareaccess.com"
 LOCAL = "http://127.0.0.1:8788"
@@ -178,7 +181,7 @@ BAD_AUDIENCES = [
 ]
 
 
-def verdict(worker, inside, **changes):
+def verdict(worker: Worker, inside: dict[str, Any], **changes: Any) -> Any:
     """What `settings.load` makes of vars that are fine but for these: the issuer or the bad var."""
     fine = {"TEAM_DOMAIN": ACME, "POLICY_AUD": TAGS, **dict.fromkeys(LISTS, ["*"])}
     variables = {name: value for name, value in (fine | changes).items() if value is not MISSING}
@@ -188,16 +191,18 @@ def verdict(worker, inside, **changes):
     return answer.get("issuer") or answer["setting"]
 
 
-def spelled(value):
+def spelled(value: Any) -> Any:
     return "missing" if value is MISSING else ascii(value)[:60]
 
 
-def with_var(load, name, value, **more):
+def with_var(load: Load, name: Any, value: Any, **more: Any) -> Any:
     return load(drop=(name,), **more) if value is MISSING else load(**{name: value}, **more)
 
 
 @pytest.mark.parametrize(("spelling", "issuer"), TEAM_SPELLINGS.items(), ids=spelled)
-def test_team_domain_is_normalised(spelling, issuer, worker, inside):
+def test_team_domain_is_normalised(
+    spelling: Any, issuer: Any, worker: Worker, inside: dict[str, Any]
+) -> None:
     assert verdict(worker, inside, TEAM_DOMAIN=spelling) == issuer
 
 
@@ -205,7 +210,9 @@ def test_team_domain_is_normalised(spelling, issuer, worker, inside):
     ("spelling", "issuer"),
     [("acme", ACME), ("ACME.cloudflareaccess.com/", ACME), (ACME + "//", ACME), (LOCAL, LOCAL)],
 )
-def test_normalised_team_domain_is_in_force(spelling, issuer, load, access, caller):
+def test_normalised_team_domain_is_in_force(
+    spelling: Any, issuer: Any, load: Load, access: Access, caller: Caller
+) -> None:
     """Not only looked at: it is the issuer of tokens and the origin of the keys."""
     worker = load(TEAM_DOMAIN=spelling, routes={issuer: access.url})
     let_in(worker, caller(iss=issuer))
@@ -214,7 +221,7 @@ def test_normalised_team_domain_is_in_force(spelling, issuer, load, access, call
 
 
 @pytest.mark.parametrize("value", BAD_TEAMS, ids=spelled)
-def test_bad_team_domain(value, worker, inside):
+def test_bad_team_domain(value: Any, worker: Worker, inside: dict[str, Any]) -> None:
     """No path, no other host, no other spelling: it names the issuer and where the keys are."""
     assert verdict(worker, inside, TEAM_DOMAIN=value) == "TEAM_DOMAIN"
 
@@ -224,7 +231,7 @@ def test_bad_team_domain(value, worker, inside):
     [MISSING, None, "", " ", 7, ["acme"], "REPLACE_WITH_TEAM_DOMAIN", ACME + "/foo", "\u212aelvin"],
     ids=spelled,
 )
-def test_bad_team_domain_closes_the_worker(value, load, caller):
+def test_bad_team_domain_closes_the_worker(value: Any, load: Load, caller: Caller) -> None:
     not_configured(with_var(load, "TEAM_DOMAIN", value), "TEAM_DOMAIN", caller())
 
 
@@ -233,21 +240,21 @@ def test_bad_team_domain_closes_the_worker(value, load, caller):
     [TAGS[0], TAGS[0].upper(), TAGS, ",".join(TAGS), f" {TAGS[1]} , {TAGS[0]} "],
     ids=["tag", "upper case", "list", "commas", "commas and spaces"],
 )
-def test_audiences(value, load, caller, access):
+def test_audiences(value: Any, load: Load, caller: Caller, access: Access) -> None:
     worker = load(POLICY_AUD=value)
     let_in(worker, caller(aud=[TAGS[0]]))
     refused(worker, "audience", caller(aud=[access.aud]))
 
 
 @pytest.mark.parametrize("value", [TAGS, ",".join(TAGS)], ids=["list", "commas"])
-def test_every_audience_of_several_counts(value, load, caller):
+def test_every_audience_of_several_counts(value: Any, load: Load, caller: Caller) -> None:
     worker = load(POLICY_AUD=value)
     for tag in TAGS:
         let_in(worker, caller(aud=[tag]))
 
 
 @pytest.mark.parametrize("value", BAD_AUDIENCES, ids=spelled)
-def test_bad_audience(value, worker, inside):
+def test_bad_audience(value: Any, worker: Worker, inside: dict[str, Any]) -> None:
     """Without an audience, tokens of every application of the team would do."""
     assert verdict(worker, inside, POLICY_AUD=value) == "POLICY_AUD"
 
@@ -255,7 +262,7 @@ def test_bad_audience(value, worker, inside):
 @pytest.mark.parametrize(
     "value", [MISSING, None, "", " ", [], [""], 7, "REPLACE_WITH_IT", TAGS[0][:63]], ids=spelled
 )
-def test_bad_audience_closes_the_worker(value, load, caller):
+def test_bad_audience_closes_the_worker(value: Any, load: Load, caller: Caller) -> None:
     """Also for a token whose audience is the same nonsense."""
     worker = with_var(load, "POLICY_AUD", value)
     not_configured(worker, "POLICY_AUD", caller())
@@ -264,7 +271,7 @@ def test_bad_audience_closes_the_worker(value, load, caller):
     not_configured(worker, "POLICY_AUD", access={"aud": "", "identity": None})
 
 
-def test_any_audience_for_local_work(load, access, caller):
+def test_any_audience_for_local_work(load: Load, access: Access, caller: Caller) -> None:
     worker = load(TEAM_DOMAIN=LOCAL, POLICY_AUD="local", routes={LOCAL: access.url})
     let_in(worker, caller(iss=LOCAL, aud="local"))
     refused(worker, "audience", caller(iss=LOCAL))
@@ -273,16 +280,16 @@ def test_any_audience_for_local_work(load, access, caller):
 @pytest.mark.parametrize(
     "value", [MISSING, None, "", " ", [], [""], "REPLACE_WITH_X", "replace_with_x", 7], ids=spelled
 )
-def test_no_audience_for_local_work(value, worker, inside):
+def test_no_audience_for_local_work(value: Any, worker: Worker, inside: dict[str, Any]) -> None:
     assert verdict(worker, inside, TEAM_DOMAIN=LOCAL, POLICY_AUD=value) == "POLICY_AUD"
 
 
-def headers_of_a_member(access, name):
+def headers_of_a_member(access: Access, name: Any) -> Any:
     good, _ = MEMBERS[name]
     return access.person(good) if name == PEOPLE else access.machine(good)
 
 
-def good_lists():
+def good_lists() -> Iterator[Any]:
     for name in LISTS:
         good, other = MEMBERS[name]
         values = ([good], good, [other, good], f"{other} , {good}", ["*"], "*")
@@ -290,7 +297,7 @@ def good_lists():
 
 
 @pytest.mark.parametrize(("name", "value"), list(good_lists()))
-def test_allowed(name, value, load, access):
+def test_allowed(name: Any, value: Any, load: Load, access: Access) -> None:
     let_in(load(**{name: value}), headers_of_a_member(access, name))
 
 
@@ -326,7 +333,7 @@ BAD_MEMBERS = {
 }
 
 
-def bad_lists():
+def bad_lists() -> Iterator[Any]:
     for name in LISTS:
         good, _ = MEMBERS[name]
         no_list = [MISSING, None, "", " ", 7, True, {good: True}]
@@ -335,18 +342,18 @@ def bad_lists():
 
 
 @pytest.mark.parametrize(("name", "value"), list(bad_lists()), ids=spelled)
-def test_bad_list(name, value, worker, inside):
+def test_bad_list(name: Any, value: Any, worker: Worker, inside: dict[str, Any]) -> None:
     assert verdict(worker, inside, **{name: value}) == name
 
 
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("value", [MISSING, None, "", [""], 7, ["REPLACE_WITH_IT"]], ids=spelled)
-def test_bad_list_closes_the_worker(value, name, load, access):
+def test_bad_list_closes_the_worker(value: Any, name: Any, load: Load, access: Access) -> None:
     not_configured(with_var(load, name, value), name, headers_of_a_member(access, name))
 
 
 @only(shape().humans and shape().machines)
-def test_either_list_may_be_empty(load, access):
+def test_either_list_may_be_empty(load: Load, access: Access) -> None:
     """An empty list is nobody, and no list stands in for the other."""
     people_only = load(ALLOWED_SERVICE_TOKENS=[])
     let_in(people_only, access.person())
@@ -356,13 +363,14 @@ def test_either_list_may_be_empty(load, access):
     refused(machines_only, "not_allowed", access.person())
 
 
-def test_nobody_is_allowed(load, caller):
-    worker = load(**dict.fromkeys(LISTS, []))
+def test_nobody_is_allowed(load: Load, caller: Caller) -> None:
+    nobody: dict[str, Any] = dict.fromkeys(LISTS, [])
+    worker = load(**nobody)
     not_configured(worker, LISTS[0], caller())
 
 
 @pytest.mark.parametrize("proof", ["header", "context", "nothing"])
-def test_no_setting_at_all(proof, load, access, caller):
+def test_no_setting_at_all(proof: Any, load: Load, access: Access, caller: Caller) -> None:
     """Not configured is closed, whatever proof comes along."""
     names = ("TEAM_DOMAIN", "POLICY_AUD", "ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS")
     context = {"aud": access.aud, "identity": {"email": "person@example.com"}}
@@ -379,7 +387,9 @@ def test_no_setting_at_all(proof, load, access, caller):
     [names for size in range(1, len(NEEDED) + 1) for names in combinations(NEEDED, size)],
     ids=" ".join,
 )
-def test_some_settings_are_missing(missing, load, access, caller):
+def test_some_settings_are_missing(
+    missing: Any, load: Load, access: Access, caller: Caller
+) -> None:
     """Some of them are as good as none."""
     worker = load(drop=missing)
     context = {"aud": access.aud, "identity": {"email": "person@example.com"}}
@@ -391,7 +401,7 @@ def test_some_settings_are_missing(missing, load, access, caller):
 @pytest.mark.parametrize(
     "value", ["1", "true", True, "development", "test", "local", "*", "person@example.com"]
 )
-def test_no_variable_opens_the_worker(value, load, caller):
+def test_no_variable_opens_the_worker(value: Any, load: Load, caller: Caller) -> None:
     """Whatever such variables are called elsewhere, none of them exists here."""
     names = (
         *("DEV", "DEBUG", "TEST", "TESTING", "LOCAL", "ENV", "ENVIRONMENT", "NODE_ENV", "MODE"),
@@ -411,7 +421,9 @@ def test_no_variable_opens_the_worker(value, load, caller):
     not_configured(load(drop=("POLICY_AUD",), **extra), "POLICY_AUD")
 
 
-def test_settings_in_force_are_those_of_this_version(load, access, caller):
+def test_settings_in_force_are_those_of_this_version(
+    load: Load, access: Access, caller: Caller
+) -> None:
     """A token that the last version knew is nothing to a version with other settings."""
     headers = caller()
     let_in(load(), headers)

@@ -8,42 +8,45 @@ import base64
 import hashlib
 import hmac
 import json
+from functools import partial
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA384, SHA512
 
-from private_worker.testing.access import b64url
+from private_worker.testing.access import Access, b64url
+from private_worker.testing.runtime import Worker
 
-from .lib import PROOF, let_in, refused
+from .lib import PROOF, Caller, let_in, refused
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
-def signed(access, header_part, payload_part):
+def signed(access: Access, header_part: Any, payload_part: Any) -> Any:
     """Headers with a token whose first two parts are exactly these, and a good signature."""
     text = f"{header_part}.{payload_part}"
     return {PROOF: f"{text}.{b64url(access.signer.sign(text.encode()))}"}
 
 
-def parts_of(headers):
+def parts_of(headers: Any) -> Any:
     return headers[PROOF].split(".")
 
 
-def bearer(*parts):
+def bearer(*parts: Any) -> Any:
     return {PROOF: ".".join(parts)}
 
 
-def from_b64url(part):
+def from_b64url(part: Any) -> Any:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
-def to_json(value):
+def to_json(value: Any) -> Any:
     return json.dumps(value).encode()
 
 
-def part_of_length(value, length):
+def part_of_length(value: Any, length: Any) -> Any:
     """A JSON object in base64url, made exactly `length` characters long with one more member."""
     for fill in range(max(0, length * 3 // 4 - len(to_json({**value, "fill": ""})) - 4), length):
         part = b64url(to_json({**value, "fill": "x" * fill}))
@@ -52,7 +55,7 @@ def part_of_length(value, length):
             return part
 
 
-def nested(levels, inside="1"):
+def nested(levels: int, inside: str = "1") -> str:
     """JSON text of objects and arrays by turns, `levels` deep."""
     for level in range(levels):
         inside = f"[{inside}]" if level % 2 else f'{{"a":{inside}}}'
@@ -62,7 +65,7 @@ def nested(levels, inside="1"):
 # ---------------------------------------------------------------- size
 
 
-def test_longest_token(worker, access, claims):
+def test_longest_token(worker: Worker, access: Access, claims: dict[str, Any]) -> None:
     for fill in range(4):
         header = b64url(to_json({**access.header(), "fill": "x" * fill}))
         room = 16 * 1024 - len(header) - len(access.token(claims).split(".")[2]) - 2
@@ -72,13 +75,13 @@ def test_longest_token(worker, access, claims):
     refused(worker, "token_shape", signed(access, header, part_of_length(claims, room + 1)))
 
 
-def test_longest_header_part(worker, access, claims):
+def test_longest_header_part(worker: Worker, access: Access, claims: dict[str, Any]) -> None:
     payload = b64url(to_json(claims))
     let_in(worker, signed(access, part_of_length(access.header(), 2048), payload))
     refused(worker, "token_shape", signed(access, part_of_length(access.header(), 2050), payload))
 
 
-def test_huge_token(worker, access, claims):
+def test_huge_token(worker: Worker, access: Access, claims: dict[str, Any]) -> None:
     """Its length is enough to refuse it."""
     refused(worker, "token_shape", {PROOF: access.token({**claims, "fill": "x" * 64 * 1024})})
 
@@ -109,7 +112,7 @@ PARTS = {
 
 
 @pytest.mark.parametrize("make", PARTS.values(), ids=PARTS)
-def test_three_parts(make, worker, caller):
+def test_three_parts(make: Any, worker: Worker, caller: Caller) -> None:
     headers = {PROOF: make(*parts_of(caller()))}
     response = worker.fetch(headers=headers)
     assert response.status == 403
@@ -119,7 +122,7 @@ def test_three_parts(make, worker, caller):
 # ---------------------------------------------------------------- base64url
 
 
-def loose_end(part):
+def loose_end(part: Any) -> Any:
     """The same bytes with unused bits set in the last character."""
     assert len(part) % 4
     return part[:-1] + ALPHABET[ALPHABET.index(part[-1]) + 1]
@@ -142,7 +145,9 @@ DEFECTS = {
 
 @pytest.mark.parametrize("which", ["header", "payload", "signature"])
 @pytest.mark.parametrize("defect", DEFECTS.values(), ids=DEFECTS)
-def test_strict_base64url(defect, which, worker, access, claims):
+def test_strict_base64url(
+    defect: Any, which: Any, worker: Worker, access: Access, claims: dict[str, Any]
+) -> None:
     # Both parts hold - and _ and end in the middle of a group, so that every defect is one.
     header = {**access.header(), "fill": ">>>???~~~"}
     payload = {**claims, "fill": ">>>???~~~"}
@@ -216,18 +221,22 @@ NOT_STRICT = {
 
 
 @pytest.mark.parametrize("spoil", NOT_STRICT.values(), ids=NOT_STRICT)
-def test_header_is_strict_json(spoil, worker, access, claims):
+def test_header_is_strict_json(
+    spoil: Any, worker: Worker, access: Access, claims: dict[str, Any]
+) -> None:
     header = spoil(to_json(access.header()))
     refused(worker, "token_header", {PROOF: access.token(claims, header=header)})
 
 
 @pytest.mark.parametrize("spoil", NOT_STRICT.values(), ids=NOT_STRICT)
-def test_payload_is_strict_json(spoil, worker, access, claims):
+def test_payload_is_strict_json(
+    spoil: Any, worker: Worker, access: Access, claims: dict[str, Any]
+) -> None:
     payload = spoil(to_json(claims))
     refused(worker, "token_payload", {PROOF: access.token(payload)})
 
 
-def test_integer_of_5000_digits(worker, access, claims):
+def test_integer_of_5000_digits(worker: Worker, access: Access, claims: dict[str, Any]) -> None:
     """Python refuses to convert it, which must not look like a mistake in the guard."""
     payload = to_json(claims)[:-1] + b',"x":' + b"9" * 5000 + b"}"
     refused(worker, "token_payload", {PROOF: access.token(payload)})
@@ -252,7 +261,9 @@ FINE = {
 
 
 @pytest.mark.parametrize("change", FINE.values(), ids=FINE)
-def test_any_other_json_is_fine(change, worker, access, claims):
+def test_any_other_json_is_fine(
+    change: Any, worker: Worker, access: Access, claims: dict[str, Any]
+) -> None:
     header, payload = change(to_json(access.header())), change(to_json(claims))
     let_in(worker, {PROOF: access.token(payload, header=header)})
 
@@ -277,14 +288,18 @@ TOO_DEEP = {
 
 
 @pytest.mark.parametrize("deepen", TOO_DEEP.values(), ids=TOO_DEEP)
-def test_nesting_is_limited(deepen, worker, access, claims):
+def test_nesting_is_limited(
+    deepen: Any, worker: Worker, access: Access, claims: dict[str, Any]
+) -> None:
     header, payload = deepen(to_json(access.header())), deepen(to_json(claims))
     refused(worker, "token_header", {PROOF: access.token(claims, header=header)})
     refused(worker, "token_payload", {PROOF: access.token(payload)})
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'], ids=["arrays", "objects"])
-def test_deep_tokens_do_not_end_the_isolate(opening, worker, access, caller):
+def test_deep_tokens_do_not_end_the_isolate(
+    opening: Any, worker: Worker, access: Access, caller: Caller
+) -> None:
     """In workerd some 6 000 levels end it, and no `try` catches that."""
     let_in(worker, caller())
     bomb = opening.encode() * 8000
@@ -303,7 +318,7 @@ def test_deep_tokens_do_not_end_the_isolate(opening, worker, access, caller):
         assert [answer.status for answer in answers] == [403] * 48 + [200]
 
 
-def test_deep_payload_with_a_good_signature(worker, access, caller):
+def test_deep_payload_with_a_good_signature(worker: Worker, access: Access, caller: Caller) -> None:
     payload = b"[" * 8000
     token = access.token(payload)
     assert len(token) < 16 * 1024
@@ -314,7 +329,9 @@ def test_deep_payload_with_a_good_signature(worker, access, caller):
 @pytest.mark.parametrize(
     "payload", [b"", b"{", b"\xff", b"[]", b"[" * 6000], ids=lambda data: repr(data[:9])
 )
-def test_payload_is_not_looked_at_before_the_signature(payload, worker, access):
+def test_payload_is_not_looked_at_before_the_signature(
+    payload: Any, worker: Worker, access: Access
+) -> None:
     """What nobody signed is not parsed, and tells nothing about the claims."""
     forged = access.token(payload, header=access.header(), key=access.stranger)
     refused(worker, "token_signature", {PROOF: forged})
@@ -332,18 +349,20 @@ OTHER_ALGORITHMS = [
 
 
 @pytest.mark.parametrize("alg", OTHER_ALGORITHMS, ids=repr)
-def test_other_algorithm(alg, worker, access, caller):
+def test_other_algorithm(alg: Any, worker: Worker, access: Access, caller: Caller) -> None:
     """A list of one: whatever is not RS256 is refused."""
     refused(worker, "token_algorithm", caller(header={**access.header(), "alg": alg}))
 
 
-def test_no_algorithm(worker, access, caller):
+def test_no_algorithm(worker: Worker, access: Access, caller: Caller) -> None:
     refused(worker, "token_algorithm", caller(header={"kid": access.signer.kid, "typ": "JWT"}))
 
 
 @pytest.mark.parametrize("signature", ["", "AA", None], ids=["empty", "short", "of another token"])
 @pytest.mark.parametrize("alg", ["none", "None", "RS256"])
-def test_unsigned(alg, signature, worker, access, claims, caller):
+def test_unsigned(
+    alg: Any, signature: Any, worker: Worker, access: Access, claims: dict[str, Any], caller: Caller
+) -> None:
     """The oldest trick."""
     header = b64url(to_json({**access.header(), "alg": alg}))
     last = parts_of(caller())[2] if signature is None else signature
@@ -353,7 +372,9 @@ def test_unsigned(alg, signature, worker, access, claims, caller):
 
 @pytest.mark.parametrize("secret", ["PEM", "PEM without line end", "DER", "modulus", "n"])
 @pytest.mark.parametrize("alg", ["HS256", "RS256"])
-def test_public_key_as_hmac_secret(alg, secret, fresh, access, claims):
+def test_public_key_as_hmac_secret(
+    alg: Any, secret: Any, fresh: Worker, access: Access, claims: dict[str, Any]
+) -> None:
     """The key set names no algorithm, and the token asks for another."""
     del access.keys[0]["alg"]
     public = access.signer.private.public_key()
@@ -384,7 +405,9 @@ GOOD_SIGNATURES = {
 
 
 @pytest.mark.parametrize("alg", GOOD_SIGNATURES)
-def test_token_does_not_choose_the_algorithm(alg, fresh, access, claims):
+def test_token_does_not_choose_the_algorithm(
+    alg: Any, fresh: Worker, access: Access, claims: dict[str, Any]
+) -> None:
     """The published key really made this signature, and its entry names no algorithm."""
     del access.keys[0]["alg"]
     text = f"{b64url(to_json({**access.header(), 'alg': alg}))}.{b64url(to_json(claims))}"
@@ -399,13 +422,13 @@ def test_token_does_not_choose_the_algorithm(alg, fresh, access, claims):
 @pytest.mark.parametrize(
     "crit", [["x"], [], "x", "", None, True, 0, {}, ["alg"], ["b64"], ["exp"]], ids=repr
 )
-def test_any_crit(crit, worker, access, caller):
+def test_any_crit(crit: Any, worker: Worker, access: Access, caller: Caller) -> None:
     """No extension is understood here."""
     refused(worker, "token_header", caller(header={**access.header(), "crit": crit, "x": 1}))
 
 
 @pytest.mark.parametrize("name", ["crit", "b64"])
-def test_escaped_name(name, worker, access, claims):
+def test_escaped_name(name: Any, worker: Worker, access: Access, claims: dict[str, Any]) -> None:
     """The same name in another spelling of JSON."""
     spelled = "".join(f"\\u{ord(letter):04x}" for letter in name)
     for value in ('["x"]', "[]", '"x"', "false", "true", "null"):
@@ -415,13 +438,17 @@ def test_escaped_name(name, worker, access, claims):
 
 @pytest.mark.parametrize("more", [{}, {"crit": ["b64"]}], ids=["alone", "with crit"])
 @pytest.mark.parametrize("b64", [False, True, None, 0, "false", []], ids=repr)
-def test_unencoded_payload(b64, more, worker, access, claims):
+def test_unencoded_payload(
+    b64: Any, more: Any, worker: Worker, access: Access, claims: dict[str, Any]
+) -> None:
     """RFC 7797."""
     header = {**access.header(), "b64": b64, **more}
     refused(worker, "token_header", {PROOF: access.token(claims, header=header)})
 
 
-def test_payload_that_really_is_unencoded(worker, access, claims):
+def test_payload_that_really_is_unencoded(
+    worker: Worker, access: Access, claims: dict[str, Any]
+) -> None:
     """Signed as RFC 7797 wants it."""
     header = b64url(to_json({**access.header(), "b64": False, "crit": ["b64"]}))
     signature = b64url(access.signer.sign(f"{header}.".encode() + to_json(claims)))
@@ -439,7 +466,9 @@ FOREIGN_KEYS = {
 
 
 @pytest.mark.parametrize(("name", "value"), FOREIGN_KEYS.items(), ids=FOREIGN_KEYS)
-def test_key_in_the_token_is_ignored(name, value, worker, access, caller):
+def test_key_in_the_token_is_ignored(
+    name: Any, value: Any, worker: Worker, access: Access, caller: Caller
+) -> None:
     """A key that comes with the token proves nothing."""
     stranger = access.stranger
     more = {name: value(stranger)}
@@ -457,18 +486,18 @@ def test_key_in_the_token_is_ignored(name, value, worker, access, caller):
 @pytest.mark.parametrize(
     "kid", [None, True, 0, 7, 1.5, [], {}, "list of it", "dict of it"], ids=repr
 )
-def test_key_id_is_a_string(kid, worker, access, caller):
+def test_key_id_is_a_string(kid: Any, worker: Worker, access: Access, caller: Caller) -> None:
     of_it = {"list of it": [access.signer.kid], "dict of it": {access.signer.kid: 1}}
     bad = of_it.get(kid, kid) if isinstance(kid, str) else kid
     refused(worker, "token_header", caller(header={"alg": "RS256", "kid": bad}))
 
 
-def test_no_key_id(worker, caller):
+def test_no_key_id(worker: Worker, caller: Caller) -> None:
     """Not even with one key in the set, which it could only be."""
     refused(worker, "token_header", caller(header={"alg": "RS256", "typ": "JWT"}))
 
 
-def test_longest_key_id(fresh, access, caller):
+def test_longest_key_id(fresh: Worker, access: Access, caller: Caller) -> None:
     access.keys[:] = [
         {**access.signer.jwk, "kid": "k" * 256},
         {**access.signer.jwk, "kid": "k" * 257},
@@ -480,7 +509,9 @@ def test_longest_key_id(fresh, access, caller):
 @pytest.mark.parametrize(
     "change", [str.upper, lambda kid: kid[:-1], lambda kid: kid + " ", lambda kid: ""]
 )
-def test_key_id_is_compared_whole(change, worker, access, caller):
+def test_key_id_is_compared_whole(
+    change: Any, worker: Worker, access: Access, caller: Caller
+) -> None:
     let_in(worker, caller())
     header = {**access.header(), "kid": change(access.signer.kid)}
     refused(worker, "token_key", caller(header=header))
@@ -491,7 +522,7 @@ def test_key_id_is_compared_whole(change, worker, access, caller):
     ["../../x", "https://evil.example/", "' or 1=1 --", "__proto__", "\U0001f600", "\x00", "é" * 9],
     ids=ascii,
 )
-def test_odd_key_ids(kid, worker, caller):
+def test_odd_key_ids(kid: Any, worker: Worker, caller: Caller) -> None:
     refused(worker, "token_key", caller(header={"alg": "RS256", "kid": kid}))
     let_in(worker, caller())
 
@@ -499,7 +530,7 @@ def test_odd_key_ids(kid, worker, caller):
 # ---------------------------------------------------------------- signature
 
 
-def flipped(signature, bit):
+def flipped(signature: Any, bit: Any) -> Any:
     changed = bytearray(signature)
     changed[bit // 8] ^= 1 << bit % 8
     return bytes(changed)
@@ -517,18 +548,18 @@ FORGERIES = {
     "one": lambda good: bytes(255) + b"\x01",
     "ones": lambda good: b"\xff" * 256,
     "reversed": lambda good: good[::-1],
-    **{f"bit {bit}": lambda good, bit=bit: flipped(good, bit) for bit in (0, 7, 1024, 2047)},
+    **{f"bit {bit}": partial(flipped, bit=bit) for bit in (0, 7, 1024, 2047)},
 }
 
 
 @pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
-def test_signature_tampered_with(forge, worker, caller):
+def test_signature_tampered_with(forge: Any, worker: Worker, caller: Caller) -> None:
     header, payload, signature = parts_of(caller())
     good = from_b64url(signature)
     refused(worker, "token_signature", bearer(header, payload, b64url(forge(good))))
 
 
-def test_signature_out_of_range(worker, access, caller):
+def test_signature_out_of_range(worker: Worker, access: Access, caller: Caller) -> None:
     """Not reduced modulo n: RFC 8017 section 5.2.2 refuses it."""
     n = access.signer.private.public_key().public_numbers().n
     for _ in range(50):
@@ -540,24 +571,26 @@ def test_signature_out_of_range(worker, access, caller):
     refused(worker, "token_signature", bearer(header, payload, b64url(forged)))
 
 
-def test_payload_changed_after_signing(worker, claims, caller):
+def test_payload_changed_after_signing(
+    worker: Worker, claims: dict[str, Any], caller: Caller
+) -> None:
     header, _, signature = parts_of(caller())
     for changed in ({**claims, "exp": claims["exp"] + 1}, {**claims, "x": 1}):
         refused(worker, "token_signature", bearer(header, b64url(to_json(changed)), signature))
 
 
-def test_header_changed_after_signing(worker, access, caller):
+def test_header_changed_after_signing(worker: Worker, access: Access, caller: Caller) -> None:
     _, payload, signature = parts_of(caller())
     changed = b64url(to_json({**access.header(), "x": 1}))
     refused(worker, "token_signature", bearer(changed, payload, signature))
 
 
-def test_signed_by_another_key(worker, access, caller):
+def test_signed_by_another_key(worker: Worker, access: Access, caller: Caller) -> None:
     refused(worker, "token_signature", caller(header=access.header(), key=access.stranger))
     refused(worker, "token_key", caller(key=access.stranger))
 
 
-def test_signed_by_another_key_of_the_set(fresh, access, caller):
+def test_signed_by_another_key_of_the_set(fresh: Worker, access: Access, caller: Caller) -> None:
     old = access.signer
     new = access.rotate()
     refused(fresh, "token_signature", caller(header=access.header(old), key=new))
@@ -573,7 +606,9 @@ def test_signed_by_another_key_of_the_set(fresh, access, caller):
     ],
     ids=["RS512", "RS1", "PS256"],
 )
-def test_good_signature_of_another_kind(scheme, digest, worker, access, claims):
+def test_good_signature_of_another_kind(
+    scheme: Any, digest: Any, worker: Worker, access: Access, claims: dict[str, Any]
+) -> None:
     text = f"{b64url(to_json(access.header()))}.{b64url(to_json(claims))}"
     signature = access.signer.private.sign(text.encode(), scheme, digest)
     refused(worker, "token_signature", {PROOF: f"{text}.{b64url(signature)}"})

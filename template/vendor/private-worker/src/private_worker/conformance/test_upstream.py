@@ -6,13 +6,18 @@ import random
 import re
 import threading
 import time
+from collections.abc import Iterator
 from http.client import HTTPConnection, IncompleteRead
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from private_worker.testing.access import PERSON
+from private_worker.testing.access import PERSON, Access
+from private_worker.testing.runtime import Worker
+
+from .lib import Load
 
 SENT_ON = {"accept", "accept-language", "content-language", "content-type", "if-match"}
 SENT_ON |= {"if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range"}
@@ -29,11 +34,11 @@ SENT_BACK |= {"cross-origin-resource-policy"}
 class Service:
     """A real HTTP server. It keeps what reached it, and answers what a test tells it to."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         service = self
-        self.requests = []
+        self.requests: list[Any] = []
         self.status = 200
-        self.headers = {}
+        self.headers: dict[str, str] = {}
         self.body = b"the inside"
         self.release = threading.Event()
         self.release.set()
@@ -41,7 +46,7 @@ class Service:
         self.act = None  # takes the place of everything below, for one that streams
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
+            def do_GET(self) -> None:
                 if service.act:
                     service.act(self)
                     return
@@ -62,7 +67,7 @@ class Service:
 
             do_HEAD = do_POST = do_PUT = do_GET
 
-            def log_message(self, *_):
+            def log_message(self, *_: Any) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -70,21 +75,21 @@ class Service:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True).start()
 
-    def close(self):
+    def close(self) -> None:
         self.release.set()
         self._server.shutdown()
         self._server.server_close()
 
 
 @pytest.fixture
-def service():
+def service() -> Iterator[Any]:
     service = Service()
     yield service
     service.close()
 
 
 @pytest.fixture
-def other():
+def other() -> Iterator[Any]:
     """A second service, beside the first."""
     service = Service()
     yield service
@@ -92,19 +97,19 @@ def other():
 
 
 @pytest.fixture
-def worker(load, service, other):
+def worker(load: Load, service: Any, other: Any) -> Any:
     return load(BEHIND={"$fetcher": service.url}, BESIDE={"$fetcher": other.url})
 
 
 @pytest.fixture
-def connect(worker, inside):
+def connect(worker: Worker, inside: dict[str, Any]) -> Iterator[Any]:
     """Open an HTTP connection to the Worker whose bodies stream, and begin a request."""
     target = {name: value for name, value in inside.items() if name != "headers"}
     origin = urlsplit(worker.listen(**target))
-    connections = []
+    connections: list[HTTPConnection] = []
 
-    def connect(method, path, **headers):
-        connection = HTTPConnection(origin.hostname, origin.port, timeout=20)
+    def connect(method: Any, path: Any, **headers: Any) -> Any:
+        connection = HTTPConnection(str(origin.hostname), origin.port, timeout=20)
         connections.append(connection)
         connection.putrequest(method, path)
         for name, value in {**inside.get("headers", {}), **headers}.items():
@@ -117,12 +122,18 @@ def connect(worker, inside):
         connection.close()
 
 
-def ask(worker, inside, path="/behind/a", headers=(), **request):
+def ask(
+    worker: Worker,
+    inside: dict[str, Any],
+    path: Any = "/behind/a",
+    headers: Any = (),
+    **request: Any,
+) -> Any:
     sent = {**inside.get("headers", {}), **dict(headers)}
     return worker.fetch(path, **{**inside, "headers": sent, **request})
 
 
-def failed(response, status, error):
+def failed(response: Any, status: Any, error: Any) -> None:
     """A short, fixed answer that shows nothing of the inside."""
     assert (response.status, response.json()) == (status, {"error": error})
     assert dict(response.headers) == {
@@ -131,12 +142,14 @@ def failed(response, status, error):
     }
 
 
-def test_good_service(worker, inside, service):
+def test_good_service(worker: Worker, inside: dict[str, Any], service: Any) -> None:
     assert ask(worker, inside).body == b"the inside"
     assert [request[:2] for request in service.requests] == [("GET", "/a")]
 
 
-def test_each_service_has_its_own_rules(worker, inside, service, other):
+def test_each_service_has_its_own_rules(
+    worker: Worker, inside: dict[str, Any], service: Any, other: Any
+) -> None:
     """Prefix, methods, paths and limits of one do not count for the other."""
     assert ask(worker, inside, "/beside/files/a").status == 200
     assert ask(worker, inside, "/behind/files/a", method="POST", body=b"x").status == 200
@@ -170,7 +183,7 @@ def test_each_service_has_its_own_rules(worker, inside, service, other):
     ],
     ids=str,
 )
-def test_mistakes_in_the_list(fields, worker, inside):
+def test_mistakes_in_the_list(fields: Any, worker: Worker, inside: dict[str, Any]) -> None:
     """They end the import, so that no deploy opens more than was meant."""
     headers = {"Content-Type": "application/json"}
     for more, wrong in (({}, False), (fields, True)):
@@ -182,7 +195,7 @@ def test_mistakes_in_the_list(fields, worker, inside):
 # ---------------------------------------------------------------- what goes wrong there
 
 
-def test_slow_service(worker, inside, service):
+def test_slow_service(worker: Worker, inside: dict[str, Any], service: Any) -> None:
     """The caller learns that it took too long, and no more."""
     service.release.clear()
     started = time.monotonic()
@@ -192,19 +205,21 @@ def test_slow_service(worker, inside, service):
     assert ask(worker, inside).status == 200
 
 
-def test_service_that_hangs_up(worker, inside, service):
+def test_service_that_hangs_up(worker: Worker, inside: dict[str, Any], service: Any) -> None:
     service.hang_up = True
     failed(ask(worker, inside), 502, "upstream_unreachable")
     service.hang_up = False
     assert ask(worker, inside).status == 200
 
 
-def test_no_service(load, inside):
+def test_no_service(load: Load, inside: dict[str, Any]) -> None:
     worker = load(BEHIND={"$fetcher": "http://127.0.0.1:9"})
     failed(ask(worker, inside), 502, "upstream_unreachable")
 
 
-def test_redirects_and_errors_are_not_passed_on(worker, inside, service):
+def test_redirects_and_errors_are_not_passed_on(
+    worker: Worker, inside: dict[str, Any], service: Any
+) -> None:
     """Cloudflare's own error pages, such as 1101, come with these."""
     service.headers = {"Location": "http://the-inside.example/", "Retry-After": "7"}
     statuses = (300, 301, 302, 303, 305, 307, 308, 500, 501, 502, 503, 504, 520, 530)
@@ -213,14 +228,16 @@ def test_redirects_and_errors_are_not_passed_on(worker, inside, service):
     assert len(service.requests) == len(statuses)
 
 
-def test_other_answers_are(worker, inside, service):
+def test_other_answers_are(worker: Worker, inside: dict[str, Any], service: Any) -> None:
     for service.status in (201, 202, 400, 401, 403, 404, 409, 410, 422, 429):
         answer = ask(worker, inside)
         assert (answer.status, answer.body) == (service.status, b"the inside")
 
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 204), ("GET", 304), ("HEAD", 200)])
-def test_answer_without_a_body(method, status, worker, inside, service):
+def test_answer_without_a_body(
+    method: Any, status: Any, worker: Worker, inside: dict[str, Any], service: Any
+) -> None:
     """The runtime's null, which is not Python's None."""
     service.status, service.body = status, b""
     service.headers = {"ETag": '"1"'}
@@ -228,13 +245,13 @@ def test_answer_without_a_body(method, status, worker, inside, service):
     assert (answer.status, answer.body, answer.headers["ETag"]) == (status, b"", '"1"')
 
 
-def test_get_without_a_body(worker, inside, service):
+def test_get_without_a_body(worker: Worker, inside: dict[str, Any], service: Any) -> None:
     """Whatever the runtime makes of this header: fetch takes no body for GET."""
     assert ask(worker, inside, headers={"Content-Length": "0"}).status == 200
     assert [request[0] for request in service.requests] == ["GET"]
 
 
-def test_headers_that_come_back(worker, inside, service):
+def test_headers_that_come_back(worker: Worker, inside: dict[str, Any], service: Any) -> None:
     """By list, so that one nobody thought of stays inside."""
     service.headers = {
         "Set-Cookie": "session=1",
@@ -271,7 +288,9 @@ def test_headers_that_come_back(worker, inside, service):
     assert "the-inside" not in str(answer.headers)
 
 
-def test_scripts_do_not_run(worker, inside, service, other):
+def test_scripts_do_not_run(
+    worker: Worker, inside: dict[str, Any], service: Any, other: Any
+) -> None:
     """They could call all that is at this address, as the person who looks at the page."""
     for own, policy in {"": "sandbox", "default-src 'self'": "default-src 'self', sandbox"}.items():
         service.headers = {"Content-Type": "text/html", **({POLICY: own} if own else {})}
@@ -284,7 +303,9 @@ def test_scripts_do_not_run(worker, inside, service, other):
 # ---------------------------------------------------------------- what callers try
 
 
-def test_headers_that_go_along(worker, inside, service, access):
+def test_headers_that_go_along(
+    worker: Worker, inside: dict[str, Any], service: Any, access: Access
+) -> None:
     """By list, so that neither proof nor tricks reach the service."""
     more = {
         **access.person(PERSON),
@@ -329,7 +350,9 @@ def test_headers_that_go_along(worker, inside, service, access):
 
 
 @pytest.mark.parametrize("named", ["If-Match", "x, iF-mATCH ,", "private-worker-caller, if-match"])
-def test_headers_that_connection_names(named, worker, inside, service):
+def test_headers_that_connection_names(
+    named: Any, worker: Worker, inside: dict[str, Any], service: Any
+) -> None:
     """RFC 9110 section 7.6.1: they end here, even those on the list; ours is not one of them."""
     sent = {"Connection": named, "If-Match": '"1"', "If-None-Match": '"2"'}
     assert ask(worker, inside, headers=sent).status == 200
@@ -353,7 +376,9 @@ SERVICE_TOKENS = [
 ]
 
 
-def test_login_goes_along_only_where_configured(worker, inside, service, other):
+def test_login_goes_along_only_where_configured(
+    worker: Worker, inside: dict[str, Any], service: Any, other: Any
+) -> None:
     """`Authorization` may be meant for this Worker."""
     login = {"Authorization": LOGIN}
     assert ask(worker, inside, "/beside/files", headers=login).status == 200
@@ -366,7 +391,9 @@ def test_login_goes_along_only_where_configured(worker, inside, service, other):
 
 
 @pytest.mark.parametrize("value", SERVICE_TOKENS)
-def test_service_token_never_goes_along(value, worker, inside, other):
+def test_service_token_never_goes_along(
+    value: Any, worker: Worker, inside: dict[str, Any], other: Any
+) -> None:
     """Access can be told to take a service token from `Authorization`, as JSON."""
     assert ask(worker, inside, "/beside/files", headers={"Authorization": value}).status == 200
     ((*_, names, _),) = other.requests
@@ -410,7 +437,9 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("query", ["", "?a=/b/../c"], ids=["plain", "query"])
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_path_stays_inside(spelling, query, worker, inside, service):
+def test_path_stays_inside(
+    spelling: Any, query: Any, worker: Worker, inside: dict[str, Any], service: Any
+) -> None:
     """No spelling of a path leads out of what the service may be asked for."""
     for path in SPELLINGS[spelling]:
         answer = ask(worker, inside, f"/behind{path}{query}")
@@ -418,7 +447,9 @@ def test_path_stays_inside(spelling, query, worker, inside, service):
         failed(answer, 404, "not_found")
 
 
-def test_path_that_the_url_itself_makes_plain(worker, inside, service):
+def test_path_that_the_url_itself_makes_plain(
+    worker: Worker, inside: dict[str, Any], service: Any
+) -> None:
     """What is left of dots and backslashes, or gone with the prefix."""
     plain = [*OUTSIDE, "/..", "/.", "/a/..", "/%2e", "/%2e%2e/x", "/.%2E/x", "/a/%2e%2e/%2e%2e/b"]
     plain += ["evil", ".evil", "@evil.example", ":80", "%2f..%2fx", "%2f"]
@@ -436,7 +467,9 @@ PIECES = """
 """.split()
 
 
-def test_whatever_arrives_is_below_the_paths(worker, inside, service, other):
+def test_whatever_arrives_is_below_the_paths(
+    worker: Worker, inside: dict[str, Any], service: Any, other: Any
+) -> None:
     """On many made-up paths: the same for a service that decodes twice."""
     chance = random.Random(3986)
     paths = ["/" + "".join(chance.choices(PIECES, k=chance.randint(1, 7))) for _ in range(150)]
@@ -455,7 +488,7 @@ def test_whatever_arrives_is_below_the_paths(worker, inside, service, other):
                 assert f"{there}/".startswith(f"/root{root}/"), path
 
 
-def test_paths_by_list(worker, inside, other):
+def test_paths_by_list(worker: Worker, inside: dict[str, Any], other: Any) -> None:
     """Whole segments, and no other spelling gets around it."""
     listed = """
         /files /files/ /files/a/b /files?x=/ /%66iles/a /files/a%2Fb /files/a;v=1
@@ -475,20 +508,24 @@ def test_paths_by_list(worker, inside, other):
     assert len(other.requests) == len(listed)
 
 
-def test_query_changes_nothing_but_the_query(worker, inside, service):
+def test_query_changes_nothing_but_the_query(
+    worker: Worker, inside: dict[str, Any], service: Any
+) -> None:
     """Nothing in it becomes part of the path or another host."""
     query = "?url=http://evil.example/&x=../..&x=%2e%2e%2f&a=b?c=d&%00"
     assert ask(worker, inside, f"/behind/a{query}").status == 200
     assert [request[:2] for request in service.requests] == [("GET", f"/a{query}")]
 
 
-def test_methods_by_list(worker, inside, service):
+def test_methods_by_list(worker: Worker, inside: dict[str, Any], service: Any) -> None:
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "PURGE"):
         assert ask(worker, inside, method=method).status == 405
     assert service.requests == []
 
 
-def test_body_is_framed_by_the_runtime(worker, inside, service):
+def test_body_is_framed_by_the_runtime(
+    worker: Worker, inside: dict[str, Any], service: Any
+) -> None:
     """Neither `Content-Length` nor `Transfer-Encoding` is copied."""
     assert ask(worker, inside, method="POST", body=b"x" * 1000).status == 200
     assert ask(worker, inside, method="POST").status == 200
@@ -505,14 +542,16 @@ def test_body_is_framed_by_the_runtime(worker, inside, service):
     ],
     ids=str,
 )
-def test_pages_of_other_sites_change_nothing(headers, worker, inside, service):
+def test_pages_of_other_sites_change_nothing(
+    headers: Any, worker: Worker, inside: dict[str, Any], service: Any
+) -> None:
     """A browser sends somebody's cookie along with their requests."""
     answer = ask(worker, inside, method="POST", headers=headers, body=b"x")
     failed(answer, 403, "forbidden")
     assert service.requests == []
 
 
-def test_length_of_a_body(connect, other):
+def test_length_of_a_body(connect: Any, other: Any) -> None:
     """Decided before any of the body is there."""
     other.act = lambda handler: pytest.fail("nothing may arrive")
     for length in (LARGE + 1, 10**17):
@@ -523,7 +562,9 @@ def test_length_of_a_body(connect, other):
 
 
 @pytest.mark.parametrize("length", ["-1", "1, 1", "1e3", "0x10", "", "+5", "\u00b2", "9" * 5000])
-def test_length_that_is_none(length, worker, inside, other):
+def test_length_that_is_none(
+    length: Any, worker: Worker, inside: dict[str, Any], other: Any
+) -> None:
     headers = {"Content-Length": length}
     answer = ask(worker, inside, "/beside/files", method="PUT", headers=headers, body=b"x")
     failed(answer, 411, "length_required")
@@ -533,7 +574,7 @@ def test_length_that_is_none(length, worker, inside, other):
 # ---------------------------------------------------------------- parts, and what is fresh
 
 
-def test_parts(worker, inside, service):
+def test_parts(worker: Worker, inside: dict[str, Any], service: Any) -> None:
     service.status, service.body = 206, b"in"
     service.headers = {"Content-Range": "bytes 4-5/10", "Accept-Ranges": "bytes", "ETag": '"1"'}
     sent = {"Range": "bytes=4-5", "If-Range": '"1"'}
@@ -548,7 +589,7 @@ def test_parts(worker, inside, service):
     assert (answer.status, answer.headers["Content-Range"]) == (416, "bytes */10")
 
 
-def test_conditions(worker, inside, service):
+def test_conditions(worker: Worker, inside: dict[str, Any], service: Any) -> None:
     date = "Thu, 01 Jan 2026 00:00:00 GMT"
     sent = {"If-None-Match": '"1"', "If-Modified-Since": date}
     service.status, service.body = 304, b""
@@ -570,17 +611,17 @@ PIECE = bytes(range(256)) * 256
 LARGE = 64 * 1024 * 1024  # what one upload to /beside may have
 
 
-def memory(worker, inside):
+def memory(worker: Worker, inside: dict[str, Any]) -> Any:
     return ask(worker, inside, "/memory").json()
 
 
-def nothing_kept(worker, inside, before):
+def nothing_kept(worker: Worker, inside: dict[str, Any], before: Any) -> None:
     """WebAssembly grows in large steps, so little says more about Python's objects."""
     now, peak = memory(worker, inside)
     assert (now - before[0] < LARGE // 4, peak < LARGE // 16) == (True, True)
 
 
-def drain(read, size):
+def drain(read: Any, size: Any) -> Any:
     """Read to the end of a body, `size` bytes at most."""
     count = 0
     while count < size and (piece := read(min(len(PIECE), size - count))):
@@ -589,17 +630,19 @@ def drain(read, size):
 
 
 @pytest.fixture
-def before(worker, inside):
+def before(worker: Worker, inside: dict[str, Any]) -> Any:
     memory(worker, inside)
     return memory(worker, inside)
 
 
-def test_large_download(worker, inside, connect, service, before):
+def test_large_download(
+    worker: Worker, inside: dict[str, Any], connect: Any, service: Any, before: Any
+) -> None:
     """The first piece is here before the second is sent, and none of it is kept."""
     first_is_here = threading.Event()
     in_time = []
 
-    def act(handler):
+    def act(handler: Any) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", str(LARGE))
         handler.end_headers()
@@ -617,12 +660,14 @@ def test_large_download(worker, inside, connect, service, before):
     nothing_kept(worker, inside, before)
 
 
-def test_large_upload(worker, inside, connect, other, before):
+def test_large_upload(
+    worker: Worker, inside: dict[str, Any], connect: Any, other: Any, before: Any
+) -> None:
     """The first piece is there before the second is sent; exactly as much as is allowed."""
     first_is_there = threading.Event()
     arrived = []
 
-    def act(handler):
+    def act(handler: Any) -> None:
         arrived.append(handler.headers["Content-Length"])
         arrived.append(handler.rfile.read(len(PIECE)) == PIECE)
         first_is_there.set()
@@ -642,11 +687,11 @@ def test_large_upload(worker, inside, connect, other, before):
     nothing_kept(worker, inside, before)
 
 
-def test_client_that_hangs_up(connect, service):
+def test_client_that_hangs_up(connect: Any, service: Any) -> None:
     """Nothing holds on to the connection to the service."""
     closed = threading.Event()
 
-    def act(handler):
+    def act(handler: Any) -> None:
         handler.send_response(200)
         handler.end_headers()
         try:
@@ -664,11 +709,11 @@ def test_client_that_hangs_up(connect, service):
     assert closed.wait(9)
 
 
-def test_service_that_breaks_off(connect, service):
+def test_service_that_breaks_off(connect: Any, service: Any) -> None:
     """Half an answer does not look like a whole one."""
     half_is_here = threading.Event()
 
-    def act(handler):
+    def act(handler: Any) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "1000")
         handler.end_headers()
