@@ -10,7 +10,8 @@ from pathlib import Path
 from conftest import ROOT, Render, git
 
 SOURCE = ROOT / "template" / "vendor" / "private-worker" / "src"
-COMMAND = [sys.executable, "-m", "private_worker"]
+# As the console script does, without the current folder on sys.path.
+COMMAND = [sys.executable, "-P", "-m", "private_worker"]
 AUD = "5e1f0ce3" * 8
 FILLED = {
     "team_domain": "acme-labs",

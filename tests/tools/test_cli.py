@@ -105,7 +105,7 @@ def test_without_the_dependency_group(folder: Path, tmp_path: Path) -> None:
     python = tmp_path / "empty" / ("Scripts" if os.name == "nt" else "bin") / "python"
     for command in COMMANDS:
         done = subprocess.run(
-            [python, "-m", "ops", command],
+            [python, *COMMAND[1:], command],
             cwd=folder,
             env=environment(),
             capture_output=True,
