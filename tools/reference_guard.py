@@ -4,12 +4,11 @@ One project is rendered for each selection of callers, because that decides what
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 from files import read_jsonc
-from reference_conditions import facts, when
 from reference_markdown import block, code, table
 from reference_render import render
 from shapes import PARAMETERS
@@ -24,6 +23,17 @@ MEANINGS = {
     "ALLOWED_EMAILS": 'the people; `["*"]` is whoever the Access policy admits, `[]` is nobody',
     "ALLOWED_SERVICE_TOKENS": "the programs, by Client ID; `*` and `[]` as for people",
     "ALLOWED_WORKERS": "the calling Workers, by the name in the `props` of their binding",
+}
+# In which projects something is, by their callers.
+WORDS: dict[str, Callable[[tuple[str, ...]], bool]] = {
+    "always": lambda callers: True,
+    "with `human`": lambda callers: "human" in callers,
+    "with `machine`": lambda callers: "machine" in callers,
+    "with `binding`": lambda callers: "binding" in callers,
+    "with `human` or `machine`": lambda callers: callers != ("binding",),
+    "with `human` and `machine`": lambda callers: {"human", "machine"} <= {*callers},
+    "with either `human` or `machine`": lambda callers: len({*callers} - {"binding"}) == 1,
+    "with `binding` only": lambda callers: callers == ("binding",),
 }
 
 INTRO = """# What the guard reads, answers and logs
@@ -81,7 +91,8 @@ def variable(name: str) -> list[str]:
 
 
 def in_projects(there: list[bool]) -> str:
-    return when([facts({"callers": each}) for each in CALLERS], there) or "always"
+    """For which callers. Raises StopIteration if no words are known for that."""
+    return next(words for words, holds in WORDS.items() if [holds(c) for c in CALLERS] == there)
 
 
 def reasons() -> Iterator[list[str]]:

@@ -1,26 +1,31 @@
-"""The page of the interview's questions, evaluated like Copier does for every shape."""
+"""The page of the interview's questions: what copier.yml says, and what it comes to."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-import yaml
-from jinja2 import Environment, meta
-
-from questions import ASKED, QUESTIONS, complaint, fill
-from reference_conditions import Facts, facts, plain, when
+from questions import (
+    ASKED,
+    FREE_TEXT,
+    QUESTIONS,
+    answered,
+    asked,
+    choices,
+    complaint,
+    default,
+    fill,
+    makes_sense,
+)
 from reference_markdown import code, either, table, text
 from samples import BAD, CONTEXT, GOOD
-from shapes import PARAMETERS, Shape, answers, every_shape
+from shapes import PARAMETERS, answers, selection
 
 PROFILES = PARAMETERS["profile"]
-PROJECT, FOLDER = "Invoice API", "my-api"
+PROJECT = "Invoice API"
 # One name from which a Worker's name can be made, and one from which it cannot.
 NAMES = (PROJECT, "日本語")
-JINJA = Environment(extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"])
-TYPES = {"str": "text", "bool": "yes or no"}
+TYPES = {"str": "text", "bool": "`true` or `false`"}
 
 INTRO = f"""# Questions of the interview
 
@@ -29,21 +34,9 @@ default, unless `--data name=answer` gives another answer. An answer that has no
 rest is left out.
 
 The columns are the answers to `profile`. Defaults are shown for a project called "{PROJECT}" in the
-folder `{FOLDER}`.
+folder `my-api`, as they are as long as nothing else is answered.
 
 """
-
-
-@dataclass(frozen=True)
-class Case:
-    """A question as it stands for some answers before it."""
-
-    facts: Facts
-    sense: bool
-    asked: bool
-    help: str
-    default: Any
-    choices: dict[str, Any]
 
 
 def page() -> str:
@@ -52,33 +45,38 @@ def page() -> str:
 
 def overview() -> str:
     rows = [
-        [f"[{code(name)}](#{name})", *(seldom(asked_in(cases(name), each)) for each in PROFILES)]
+        [
+            f"[{code(name)}](#{name})",
+            *(
+                share(asked(name, **each) for each in contexts(name, profile))
+                for profile in PROFILES
+            ),
+        ]
         for name in ASKED
     ]
     return table(["asked?", *map(code, PROFILES)], rows)
 
 
-def seldom(words: str) -> str:
-    return words if words in ("yes", "no") else "sometimes"
-
-
 def section(name: str) -> str:
-    found = cases(name)
     parts = [
-        f"\n## {code(name)}\n\n",
-        wording(found),
-        f"\nThe answer is {kind(name)}. {meaning(found)}\n\n",
-        options(found),
-        defaults(found),
+        f"\n## {code(name)}\n\n{wording(name)}",
+        f"\nThe answer is {kind(name)}. {conditions(name)}\n\n",
+        options(name),
+        table(["", *map(code, PROFILES)], [["default", *(default_in(name, p) for p in PROFILES)]]),
         samples(name),
     ]
     return "".join(parts)
 
 
-def wording(found: list[Case]) -> str:
-    """What the interview asks; where that differs, for which answers."""
-    each = by_value(found, lambda case: case.help)
-    return ">\n".join(f"> {f'*{only}:* ' if only else ''}{text(words)}\n" for words, only in each)
+def wording(name: str) -> str:
+    """What the interview asks, in all its forms."""
+    found = (
+        " ".join(fill(QUESTIONS[name]["help"], each).split())
+        for profile in PROFILES
+        for each in contexts(name, profile)
+        if makes_sense(name, **each)
+    )
+    return ">\n".join(f"> {text(words)}\n" for words in dict.fromkeys(found))
 
 
 def kind(name: str) -> str:
@@ -88,24 +86,57 @@ def kind(name: str) -> str:
     return TYPES[question["type"]]
 
 
-def meaning(found: list[Case]) -> str:
-    condition = when([case.facts for case in found], [case.sense for case in found])
-    return f"It has a meaning {condition}." if condition else "It always has a meaning."
+def conditions(name: str) -> str:
+    """When it has a meaning, and when it is asked, from the expressions."""
+    question = QUESTIONS[name]
+    said = "It always has a meaning."
+    if "when" in question:
+        said = f"It has a meaning when {in_words(question['when'])}."
+    return said + (f" It is asked when {in_words(question['ask'])}." if "ask" in question else "")
 
 
-def options(found: list[Case]) -> str:
-    """The choices, and where they differ, for which answers each is offered."""
-    longest = sorted(found, key=lambda case: -len(case.choices))  # it has the right order
-    words = {value: words for case in longest for words, value in case.choices.items()}
+# What the expressions of copier.yml are made of, in words.
+WORDS = (
+    (r"(\w+) != \['(\w+)'\]", r"`\1` is not only `\2`"),
+    (r"'(\w+)' in (\w+)", r"`\2` has `\1`"),
+    (r"(\w+) in \['(\w+)', '(\w+)'\]", r"`\1` is `\2` or `\3`"),
+    (r"(\w+) == '(\w+)'", r"`\1` is `\2`"),
+    (r"(\w+) != '(\w+)'", r"`\1` is not `\2`"),
+    (r"\Astaging\b", "`staging` is `true`"),
+    (r"\bor not slug\(project_name\)", "or no name can be made of `project_name`"),
+)
+
+
+def in_words(expression: str) -> str:
+    """A `when` or an `ask`. Raises ValueError if it is made of something else."""
+    words = expression.split("{{")[1].removesuffix("}}").strip()
+    for form, said in WORDS:
+        words = re.sub(form, said, words)
+    if re.search(r"[=!()\[\]{}|']", words):
+        raise ValueError(f"no words for {expression}")
+    return words
+
+
+def options(name: str) -> str:
+    """The choices, and to whom each is offered."""
+    offers = {
+        profile: [
+            choices(name, **each) for each in contexts(name, profile) if makes_sense(name, **each)
+        ]
+        for profile in PROFILES
+    }
+    every = [offer for found in offers.values() for offer in found]
+    words = {value: shown for offer in every for shown, value in offer.items()}
     if not words:
         return ""
     head, rows = (
         ["choice", "in words"],
         [[code(value), described(value, words[value])] for value in words],
     )
-    if any(case.choices != found[0].choices for case in found):
-        head += [code(profile) for profile in PROFILES]
-        rows = [[*row, *offered(found, value)] for row, value in zip(rows, words, strict=True)]
+    if any(offer != every[0] for offer in every):
+        head += map(code, PROFILES)
+        for row in zip(rows, words, strict=True):
+            row[0].extend(share(row[1] in offer.values() for offer in offers[p]) for p in PROFILES)
     return table(head, rows) + "\n"
 
 
@@ -114,56 +145,40 @@ def described(value: str, words: str) -> str:
     return text(words.removeprefix(f"{value}  "))
 
 
-def offered(found: list[Case], value: str) -> list[str]:
-    return [
-        share(sensible(found, profile), lambda case: value in case.choices.values())
-        for profile in PROFILES
-    ]
+def share(holds: Iterable[bool]) -> str:
+    held = list(holds)
+    return "no" if not any(held) else "yes" if all(held) else "sometimes"
 
 
-def sensible(found: list[Case], profile: str) -> list[Case]:
-    return [case for case in found if case.facts["profile"] == profile and case.sense]
-
-
-def share(found: list[Case], holds: Callable[[Case], bool]) -> str:
-    """Whether it holds for these cases: yes, no, or when."""
-    held = [holds(case) for case in found]
-    if not any(held):
-        return "no"
-    return when([case.facts for case in found], held) or "yes"
-
-
-def asked_in(found: list[Case], profile: str) -> str:
-    return share([case for case in found if case.facts["profile"] == profile], lambda c: c.asked)
-
-
-def defaults(found: list[Case]) -> str:
-    asked = ["asked", *(asked_in(found, profile) for profile in PROFILES)]
-    default = ["default", *(default_in(sensible(found, profile)) for profile in PROFILES)]
-    return table(["", *map(code, PROFILES)], [asked, default])
-
-
-def default_in(found: list[Case]) -> str:
-    """The usual default, and when it is another one."""
-    if not found:
+def default_in(name: str, profile: str) -> str:
+    context = answered({"profile": profile, "project_name": PROJECT})
+    if not makes_sense(name, **context) and not any(
+        makes_sense(name, **each) for each in contexts(name, profile)
+    ):
         return "no meaning"
-    (usual, _), *others = by_value(found, lambda case: case.default)
-    return as_answer(usual) + "".join(f", but {as_answer(one)} {only}" for one, only in others)
-
-
-def as_answer(value: Any) -> str:
+    value = default(name, answered({"profile": profile, "project_name": PROJECT}, before=name))
     return (
         either([code(one) for one in value], "and")
-        if isinstance(value, tuple)
-        else code(plain(value))
+        if isinstance(value, list)
+        else code(typed(value))
     )
 
 
-def by_value(found: list[Case], value: Callable[[Case], Any]) -> list[tuple[Any, str]]:
-    """Each value with the condition for it, the one of most cases first."""
-    values = [one for one, _ in Counter(map(value, found)).most_common()]
-    known = [case.facts for case in found]
-    return [(one, when(known, [value(case) == one for case in found])) for one in values]
+def typed(value: Any) -> str:
+    """As it is typed after `--data name=`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@cache
+def contexts(name: str, profile: str) -> list[dict[str, Any]]:
+    """The answers before that question, in all kinds of projects of the profile."""
+    return [
+        answered({**answers({**shape, **more}), "project_name": project}, before=name)
+        for shape in selection()
+        if shape["profile"] == profile
+        for more in ({"filled": False, "staging": False}, {"filled": False, "staging": True})
+        for project in NAMES
+    ]
 
 
 def samples(name: str) -> str:
@@ -178,7 +193,9 @@ def samples(name: str) -> str:
 
 def refused(name: str) -> dict[str, list[str]]:
     """What a person is told, and up to four answers that are told so."""
-    if name not in BAD:  # choices: all that can be wrong is to choose none
+    if QUESTIONS[name]["type"] == "bool":
+        return {complaint(name, "nope"): ["another word"]}
+    if name not in FREE_TEXT:  # choices: all that can be wrong is to choose none
         return {complaint(name, [], **CONTEXT): ["nothing selected"]}
     found: dict[str, list[str]] = {}
     for answer in filter(readable, BAD[name]):
@@ -194,92 +211,3 @@ def readable(answer: str) -> bool:
 
 def short(answer: str) -> str:
     return code(answer if len(answer) <= 48 else f"{answer[:24]}…")
-
-
-@cache
-def cases(name: str) -> list[Case]:
-    """One for each combination of the answers that the question looks at."""
-    names = [one for one in PARAMETERS if one == "profile" or one in looks_at(name)]
-    named = "project_name" in variables(name)
-    projects = [{"project_name": project} for project in NAMES] if named else [{}]
-    found: dict[tuple[Any, ...], Shape] = {}
-    for shape in all_shapes():
-        found.setdefault(tuple(shape[one] for one in names), shape)
-    return [
-        case(
-            name, facts({**dict(zip(names, key, strict=True)), **project}), answers(shape), project
-        )
-        for key, shape in found.items()
-        for project in projects
-    ]
-
-
-@cache
-def all_shapes() -> list[Shape]:
-    return [shape for shape in every_shape() if not shape["filled"]]
-
-
-def case(name: str, known: Facts, given: dict[str, Any], project: dict[str, str]) -> Case:
-    question = QUESTIONS[name]
-    given = {**given, "project_name": PROJECT, **project}
-    context = next(before for one, before in walk(given) if one == name)
-    sense = truth(question.get("when", True), context)
-    return Case(
-        facts=known,
-        sense=sense,
-        asked=sense and truth(question.get("ask", True), context),
-        help=" ".join(str(fill(question["help"], context)).split()),
-        default=default_of(name, context),
-        choices=choices_of(name, context),
-    )
-
-
-def walk(given: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each question with the answers before it. What is not given takes its default."""
-    context: dict[str, Any] = {"_folder_name": FOLDER}
-    for name in ASKED:
-        yield name, context
-        default = default_of(name, context)
-        default = list(default) if isinstance(default, tuple) else default
-        context = {**context, name: given.get(name, default)}
-
-
-def default_of(name: str, context: dict[str, Any]) -> Any:
-    question = QUESTIONS[name]
-    value = fill(question.get("default", ""), context)
-    if question.get("multiselect"):
-        return tuple(yaml.safe_load(value))
-    return truth(value, {}) if question["type"] == "bool" else value
-
-
-def choices_of(name: str, context: dict[str, Any]) -> dict[str, Any]:
-    choices = QUESTIONS[name].get("choices", {})
-    if isinstance(choices, str):
-        choices = yaml.safe_load(fill(choices, context)) or {}
-    return dict(choices)
-
-
-def truth(source: Any, context: dict[str, Any]) -> bool:
-    return bool(yaml.safe_load(str(fill(source, context))))
-
-
-@cache
-def variables(name: str) -> frozenset[str]:
-    """The answers that the question itself names, but for its validator."""
-    question = QUESTIONS[name]
-    parts = [question.get(key) for key in ("help", "when", "ask", "choices", "default")]
-    return frozenset(
-        found
-        for part in parts
-        if isinstance(part, str)
-        for found in meta.find_undeclared_variables(JINJA.parse(part))
-    )
-
-
-@cache
-def looks_at(name: str) -> frozenset[str]:
-    """Those, and what the defaults of the ones that are no choice look at in turn."""
-    further: Iterable[frozenset[str]] = (
-        looks_at(one) for one in variables(name) if one in QUESTIONS and one not in PARAMETERS
-    )
-    return variables(name).union(*further)
