@@ -24,9 +24,7 @@ WORKER = "http://127.0.0.1:8787"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Ctrl-C stops it. The settings come from .dev.vars, as for npm run dev."
-    parser.add_argument(
-        "--port", type=port, default=8788, help="where it listens on 127.0.0.1 (8788)"
-    )
+    parser.add_argument("--port", type=port, default=8788, help="its port on 127.0.0.1 (8788)")
     said = f"the local server behind it ({WORKER})"
     parser.add_argument("--worker", type=origin, metavar="URL", default=WORKER, help=said)
     parser.add_argument("--env", metavar="NAME", help="an environment of wrangler.jsonc")

@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 
 
 def judge(answer: Answer, asked: httpx.URL, settings: Settings | None) -> tuple[str, str]:
-    """One of VERDICTS, and a sentence for people or "". `settings`: the guard's, if they are set."""
+    """One of VERDICTS, and a sentence for people or "". `settings`: the guard's, or None."""
     status, headers, page = answer.status, answer.headers, answer.body.strip()
     if status is None:
         return ("nothing" if answer.why == NO_NAME else "unreachable"), f"{answer.why}."
