@@ -294,8 +294,9 @@ def test_owners_tests_keep_passing(
     commit(project)
     owners = sorted(path.name for path in (project / "tests").glob("test_*.py"))
     assert owners == ["test_api.py", "test_internal.py", "test_mine.py"]
-    before = run_tests(project, node_modules, *(f"tests/{name}" for name in owners))
-    commit(project)  # uv.lock
+    untouched = tmp_path / "before" / FOLDER
+    git(tmp_path, "clone", "--quiet", str(project), str(untouched))
+    before = run_tests(untouched, node_modules, *(f"tests/{name}" for name in owners))
     update_to(history, project)
     after = run_tests(project, node_modules)
     assert before and before <= after
