@@ -181,7 +181,7 @@ def test_any_prose_comes_back_exactly(
     check_prose(project, name, description, plain)
 
 
-@settings(max_examples=150, derandomize=True, deadline=None, database=None)
+@settings(max_examples=100, derandomize=True, deadline=None, database=None)
 @given(question=st.sampled_from(FREE_TEXT), text=st.text(max_size=300))
 def test_any_text_is_accepted_or_refused_by_one_line(question: str, text: str) -> None:
     message = complaint(question, text, **CONTEXT)

@@ -134,7 +134,9 @@ def test_macros_see_no_answers() -> None:
     """They are imported without the answers, so `namespace` is Jinja's own whatever is given."""
     for where, text in sources():
         found = environment().parse(text)
-        for node in (*found.find_all(nodes.Import), *found.find_all(nodes.FromImport)):
+        imports: list[nodes.Import | nodes.FromImport] = [*found.find_all(nodes.Import)]
+        imports += found.find_all(nodes.FromImport)
+        for node in imports:
             name = node.template.as_const()
             assert node.with_context == (name == "includes/shape.jinja"), where
 
