@@ -1,3 +1,5 @@
+"""What the tests of in_project/ share: how the Worker is loaded behind Access."""
+
 from collections.abc import Callable
 
 from private_worker.testing.runtime import Worker

@@ -94,9 +94,19 @@ def first_steps(project: Path, published: Path, environ: dict[str, str]) -> None
     typed("git add --all && git commit --message v1.1.0", project, environ)
 
 
+def own_test(project: Path, environ: dict[str, str]) -> None:
+    """The test that the page about local work shows."""
+    [sample] = [block.text for block in blocks(LOCAL) if block.language == "python"]
+    file = project / "tests" / "test_sample.py"
+    file.write_text(sample, encoding="utf-8")
+    assert "1 passed" in typed("uv run pytest tests/test_sample.py", project, environ)
+    file.unlink()
+
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ONE = (ROOT / "docs" / "tutorial" / "personal.md").read_text(encoding="utf-8")
 TEAM = (ROOT / "docs" / "tutorial" / "production.md").read_text(encoding="utf-8")
+LOCAL = (ROOT / "docs" / "how-to" / "local-work.md").read_text(encoding="utf-8")
 
 
 def without_comments(text: str) -> list[str]:
@@ -145,6 +155,7 @@ def test_the_first_hour_of_one_person(
     steps = block(ONE, "Test and commit it")
     assert steps.splitlines() == start
     assert " passed" in typed(steps, folder, environ)
+    own_test(project, environ)
     first_steps(project, published, environ)
     hub.publish(published, "v1.2.0")
     interview(block(README, "private-worker 2"), project, environ)
