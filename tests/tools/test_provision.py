@@ -349,13 +349,13 @@ def _interrupt(setup: Setup, path: str) -> tuple[int, str]:
         text=True,
         preexec_fn=mind_ctrl_c,
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not any(request.path.endswith(path) for request in setup.api.writes):
         assert time.monotonic() < deadline and running.poll() is None
         time.sleep(0.05)
     time.sleep(0.2)
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=20)
+    _, errors = running.communicate(timeout=60)
     return running.returncode, errors
 
 
