@@ -166,7 +166,10 @@ class Template:
         return {path.as_posix() for path in found}
 
     def _name(self, path: str, context: Answers) -> str | None:
-        parts = [self.text(part, context) for part in path.removesuffix(SUFFIX).split("/")]
+        parts = [
+            self.text(part, context) if "{" in part else part
+            for part in path.removesuffix(SUFFIX).split("/")
+        ]
         parts[-1] = parts[-1].removesuffix(SUFFIX)
         return "/".join(parts) if all(parts) else None
 

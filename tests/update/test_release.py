@@ -457,10 +457,6 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("a validator is tightened for one shape",),
     ),
     "rendered": (("a file that cannot be rendered",),),
-    "files": (
-        ("a managed file is gone", "a name that Windows refuses", "who gets in is another default"),
-        ("_exclude takes a seed file away",),
-    ),
 }
 
 
@@ -492,7 +488,8 @@ def test_what_copier_refuses(old: Template, tmp_path: Path) -> None:
 def test_what_is_allowed(old: Template, tmp_path: Path) -> None:
     """A question with a default and a further choice; a rename with its migration. If the update
     notes name them: an answer that falls back to its default, a setting that changes, a managed
-    file that goes, alone or with its folder, one that is left behind, one that becomes a seed."""
+    file that goes, alone or with its folder, one that is left behind, one that becomes a seed.
+    Beside them what is not allowed of the last group of rules, in one list."""
     archives.working_tree(ROOT, tmp_path)
     many(
         appended(f"{NEW_QUESTION}  default: red\n"),
@@ -511,8 +508,18 @@ def test_what_is_allowed(old: Template, tmp_path: Path) -> None:
         - `src/bridge.py`, `callers/curl.sh` and `callers/python/` are gone; delete
           `docs/SECURITY.md`. `src/guard/token.py` is yours now.
     """
-    new = Template(tmp_path)
-    assert compatible.problems({"v1.0.0": old}, new, notes, "v2.0.0") == []
+    refused = ["a managed file is gone", "a name that Windows refuses"]
+    refused += ["who gets in is another default", "_exclude takes a seed file away"]
+    cases = [SLOW[name] for name in refused]
+    for change, _, _ in cases:
+        change(tmp_path)
+    problems = compatible.problems({"v1.0.0": old}, Template(tmp_path), notes, "v2.0.0")
+    lines = [str(problem) for problem in problems]
+    for _, _, expected in cases:
+        assert [line for line in lines if line.startswith(expected)], (expected, lines)
+    where = {"src/guard/log.py", "wrangler.jsonc", "src/api.py"}
+    where |= {"docs/aux.md", "template/docs/aux.md"}
+    assert {problem.where for problem in problems} == where, lines
 
 
 def test_a_folder_that_stays_is_named_for_other_reasons() -> None:
@@ -650,13 +657,12 @@ def test_a_first_release(repository: Path) -> None:
 
 @pytest.fixture
 def second(repository: Path) -> Path:
-    """A repository with a release, which had a file that is gone now."""
-    (repository / "template" / "docs" / "OLD.md").write_text("old\n")
-    git(repository, "add", "--all")
-    git(repository, "commit", "--message", "x")
+    """A repository with a release, which had a question that is gone now."""
+    appended(f"{NEW_QUESTION}  default: red\n")(repository)
+    git(repository, "commit", "--all", "--message", "x")
     archives.write(repository, "HEAD", repository / "releases" / "v0.1.0.tar.xz")
     git(repository, "tag", "--annotate", "v0.1.0", "--message", "v0.1.0")
-    (repository / "template" / "docs" / "OLD.md").unlink()
+    replaced(f"{NEW_QUESTION}  default: red\n", "")(repository)
     return repository
 
 
@@ -665,7 +671,7 @@ def test_a_second_release(second: Path) -> None:
     """It is compared with the newest archive."""
     code, _, lines = tool(second, "check")
     assert code == 1 and len(lines) == 1
-    assert lines[0].startswith("docs/OLD.md: an update would delete it")
+    assert lines[0].startswith("copier.yml, colour: the question is gone")
 
 
 @pytest.mark.slow
