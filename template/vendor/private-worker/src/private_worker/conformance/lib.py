@@ -33,7 +33,7 @@ def shape() -> Shape:
     try:
         return read(find_root(Path.cwd())).shape
     except Problem as problem:
-        raise pytest.UsageError(str(problem)) from None
+        raise pytest.Collector.CollectError(str(problem)) from None  # shown without a traceback
 
 
 def only(applies: bool) -> Callable[[Test], Test | None]:
