@@ -454,7 +454,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "answers": (
         ("an answer is dropped for two answers together", "a managed file becomes a seed file"),
-        ("a validator is tightened for one shape",),
+        ("a validator is tightened for long texts",),
     ),
     "rendered": (("a file that cannot be rendered",),),
 }
