@@ -19,8 +19,11 @@ MANIFEST = TEMPLATE / "vendor" / "private-worker" / "manifest.sha256"
 RENDERED = TEMPLATE / ".private-worker.toml.jinja"
 HEADER = "Managed by the private-worker template"
 # JSON has no comments, so these cannot say whose they are.
-NO_HEADER = ("callers/worker-python/package.json", "callers/worker-typescript/package.json")
-NO_HEADER += ("callers/worker-typescript/tsconfig.json",)
+NO_HEADER = (
+    "callers/worker-python/package.json",
+    "callers/worker-typescript/package.json",
+    "callers/worker-typescript/tsconfig.json",
+)
 
 
 def managed() -> list[str]:

@@ -143,15 +143,6 @@ def test_scripts_of_package_json(folder: Path, rendered: Render) -> None:
     assert not set(COMMANDS) & set(json.loads(text)["scripts"])
 
 
-def test_commands_are_short_enough_to_be_read() -> None:
-    """An owner can audit them in one sitting."""
-    package = SOURCE / "private_worker"
-    parts = ("check", "provision", "probe", "local", "standin")
-    folders = [package, *(package / part for part in parts)]
-    files = [file for folder in folders for file in folder.glob("*.py")]
-    assert sum(len(file.read_bytes().splitlines()) for file in files) <= 2400
-
-
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")
 def test_nothing_is_left_behind(folder: Path) -> None:
     """The commands above wrote no file into the project."""

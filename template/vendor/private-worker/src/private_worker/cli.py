@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from .project import Problem, find_root, read
+from .text import plain
 
 # Each is a sub-package with `add_arguments(parser)` and `run(options)`, which returns the exit
 # status; `options.project` is the Project. Loaded only to run: `check` needs no Cloudflare SDK.
@@ -30,7 +31,7 @@ class Parser(argparse.ArgumentParser):
     """Reports a wrong option in one line."""
 
     def error(self, message: str) -> NoReturn:
-        raise Problem(f"{message}; see: {self.prog} --help")
+        raise Problem(f"{plain(message)}; see: {self.prog} --help")
 
 
 def main() -> int:
