@@ -3,6 +3,7 @@
 import time
 
 import js
+
 from guard import answers, identity, log, platform, settings, strictjson, token
 
 ROUNDS = 600

@@ -1,8 +1,9 @@
 """The rendered project's own API with no guard in front of it."""
 
+from workers import WorkerEntrypoint
+
 import api
 from guard import Human
-from workers import WorkerEntrypoint
 
 SOMEBODY = Human("person@example.com")
 

@@ -1,6 +1,6 @@
 """Style and types of everything here, side by side: what a commit has to pass.
 
-    uv run python tools/lint.py
+uv run python tools/lint.py
 """
 
 import subprocess

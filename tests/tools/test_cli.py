@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from command_run import COMMAND, FILLED, SOURCE, environment, project, refused, run
+from command_run import COMMAND, FILLED, environment, project, refused, run
 from conftest import Render
 from private_worker.project import FILE
 
