@@ -363,7 +363,7 @@ SLOW: dict[str, tuple[Change, Rule, str]] = {
             "when: \"{{ 'binding' in callers and exposure != 'route' }}\"\n  default: \"\"",
         ),
         every_pair,
-        "copier.yml, calling_workers: 'gateway, nightly-job' would be no answer any more (custom-",
+        " would be no answer any more (custom-",
     ),
     "a validator is tightened for one shape": (
         replaced(
