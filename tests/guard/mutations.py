@@ -173,7 +173,7 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
     ],
     "entrypoint.py": [
         ("hidden names on Internal", 'if name.startswith("_") and name not in ("__class__", "__dict__"):', "if False:", "test_bound_rpc.py::test_nothing_else_can_be_called"),
-        ("hidden names on Default", 'if name.startswith("_") and name not in ("__class__", "__dict__"):', "if False:", "test_doors.py", "people"),
+        ("hidden names on Default", 'if name.startswith("_") and name not in ("__class__", "__dict__"):', "if False:", "test_reachable.py::test_nothing_of_python_answers_on_default", "people"),
     ],
     "shape.py": [
         ("people", "HUMANS = False", "HUMANS = True", "test_no_people.py", "machines"),
