@@ -273,7 +273,12 @@ def of_interest() -> dict[str, Shape]:
             profile="internal", binding_style="both", framework="fastapi", filled=True
         ),
         "machines-on-a-route": make(
-            **custom, callers=(MACHINE,), exposure="route", filled=True, staging=True
+            profile="custom",
+            ci="gitlab",
+            callers=(MACHINE,),
+            exposure="route",
+            filled=True,
+            staging=True,
         ),
         "people-with-previews": make(
             **custom,

@@ -23,6 +23,7 @@ import pytest
 from copier import run_copy
 from filelock import FileLock
 
+import archives
 import compiled
 import shapes
 from next_version import next_version
@@ -83,6 +84,21 @@ def release(repository: Path, version: str) -> None:
     git(repository, "tag", "--annotate", version, "--message", version)
 
 
+def copy(
+    source: Path, destination: Path, answers: dict[str, Any], exclude: Sequence[str] = ()
+) -> None:
+    """Without trust and without questions."""
+    run_copy(
+        str(source),
+        destination,
+        data=answers,
+        exclude=exclude,
+        defaults=True,
+        quiet=True,
+        unsafe=False,
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def isolated_copier(
     tmp_path_factory: pytest.TempPathFactory, sessionpatch: pytest.MonkeyPatch
@@ -125,24 +141,20 @@ def copier_template(template: Path) -> Path:
 def render(template: Path) -> Render:
     """Render to a folder, without trust and without questions."""
 
-    def render(destination: Path, exclude: Sequence[str] = (), **answers: Any) -> Path:
-        run_copy(
-            str(template),
-            destination,
-            data=answers,
-            exclude=exclude,
-            defaults=True,
-            quiet=True,
-            unsafe=False,
-        )
+    def render(destination: Path, **answers: Any) -> Path:
+        copy(template, destination, answers)
         return destination
 
     return render
 
 
 @pytest.fixture(scope="session")
-def rendered(tmp_path_factory: pytest.TempPathFactory, render: Render, worker_id: str) -> Render:
-    """Render each set of answers once, for all tests and processes. Do not change the result."""
+def rendered(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Render:
+    """Render each set of answers once, for all tests and processes. Do not change the result.
+
+    From a folder without git, which takes half the time; so no version is in the answers file.
+    """
+    source = archives.working_tree(ROOT, tmp_path_factory.mktemp("template"))
     base = tmp_path_factory.getbasetemp()
     shared = (base if worker_id == "master" else base.parent) / "rendered"
     shared.mkdir(exist_ok=True)
@@ -154,7 +166,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory, render: Render, worker_id
                 scratch = tmp_path_factory.mktemp("render")
                 # vendor/ is two thirds of the files and the same in every project, which
                 # test_vendor.py sees to. Copying it is much faster than rendering it.
-                render(scratch / FOLDER, exclude=["/vendor"], **answers)
+                copy(source, scratch / FOLDER, answers, exclude=["/vendor"])
                 vendor = scratch / FOLDER / "vendor"
                 shutil.copytree(ROOT / "template" / "vendor", vendor, ignore=JUNK)
                 scratch.rename(shared / key)

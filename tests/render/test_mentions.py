@@ -20,7 +20,7 @@ from shapes import BINDING, HUMAN, MACHINE, Shape
 # refuse the kind that is not wanted. Its tests show that.
 GUARD = ("src/guard/", "tests/test_doors.py")
 # The same in all projects, so that their owner can compare.
-EVERYWHERE = ("vendor/", "tests/test_doors.py", "tests/conftest.py")
+EVERYWHERE = ("vendor/", "tests/test_doors.py", "tests/conftest.py", ".private-worker.toml")
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,14 @@ from shapes import BINDING, HUMAN, MACHINE, Shape
 EXPRESSION = re.compile(r"\$\{\{ [\w.\-' |&=!()/:]+ \}\}")
 
 
+def own_files(project: Path) -> Iterator[tuple[str, Path]]:
+    """All but vendor/, which is not rendered."""
+    return ((name, path) for name, path in all_files(project) if not name.startswith("vendor/"))
+
+
 def test_every_file_parses(project: Path) -> None:
     """JSON, JSONC, TOML, YAML and Python, by the readers of those formats."""
-    for name, path in all_files(project):
+    for name, path in own_files(project):
         text = path.read_text(encoding="utf-8")
         match path.suffix:
             case ".json":
@@ -81,7 +86,8 @@ def test_links_and_anchors_resolve(project: Path) -> None:
 
 def test_no_template_residue(project: Path) -> None:
     """Nothing of Jinja is left, and workflow expressions are whole."""
-    for name, text in texts(project).items():
+    for name, path in own_files(project):
+        text = path.read_text(encoding="utf-8")
         assert not re.search(r"\.jinja$|[{}%]", name), name
         if name.startswith((".github/", "callers/github-actions.yml")):
             text = EXPRESSION.sub("", text)
@@ -92,8 +98,10 @@ def test_no_template_residue(project: Path) -> None:
 
 def test_whitespace(project: Path) -> None:
     """Lines end without spaces, files with one line feed, and no file is empty."""
-    for name, path in all_files(project):
+    for name, path in own_files(project):
         data = path.read_bytes()
+        if path.name == "py.typed":  # says all by being there
+            continue
         assert data.strip(), f"{name} is empty"
         assert data.endswith(b"\n") and not data.endswith(b"\n\n"), name
         assert b"\r" not in data and not re.search(rb"[ \t]\n", data), name
@@ -107,7 +115,7 @@ def test_no_empty_folders(project: Path) -> None:
 def test_answers_file_holds_the_answers(project: Path, shape: shapes.Shape) -> None:
     """It is there, by its default name, and holds what was answered and nothing else."""
     stored = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
-    assert {"_commit", "_src_path"} <= set(stored)
+    assert "_src_path" in stored
     assert {name for name in stored if not name.startswith("_")} <= set(ASKED)
     for name, answer in shapes.answers(shape).items():
         assert stored[name] == answer, name

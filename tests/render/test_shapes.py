@@ -101,7 +101,10 @@ UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("answers", "message"), UNSUPPORTED)
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [UNSUPPORTED[0], *(pytest.param(*case, marks=pytest.mark.slow) for case in UNSUPPORTED[1:])],
+)
 def test_unsupported_combination_is_refused(
     render: Render, tmp_path: Path, answers: dict[str, Any], message: str
 ) -> None:
@@ -130,11 +133,16 @@ def test_unsupported_combination_is_refused(
                 "framework": "fastapi",
             },
         ),
-        (
+        pytest.param(
             {"profile": "personal"},
             {"hostname": "api.example.net", "binding_style": "fetch", "calling_workers": "other"},
+            marks=pytest.mark.slow,
         ),
-        ({"profile": "personal", "access_scope": "hostname"}, {"preview_urls": True}),
+        pytest.param(
+            {"profile": "personal", "access_scope": "hostname"},
+            {"preview_urls": True},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_answers_without_meaning_change_nothing(
