@@ -25,6 +25,8 @@ import shapes
 from conftest import ROOT, Render, npm_packages
 from files import read_jsonc
 
+pytestmark = pytest.mark.slow
+
 TEMPLATE = ROOT / "template" / "callers"
 WORKERS = ("worker-python", "worker-typescript")
 SHAPES = {name: shape for name, shape in shapes.of_interest().items() if shape["binding_style"]}

@@ -17,6 +17,8 @@ import pytest
 from client_calls import Call, Serve, call, environment, following, pauses, refused, serve
 from loopback import MACHINE, SECRET, Answer
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["call", "environment", "pauses", "serve"]  # fixtures
 
 OK: Answer = (200, {}, b"ok")

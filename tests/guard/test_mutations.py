@@ -19,6 +19,8 @@ from conftest import ROOT, Render
 from mutation_run import Bench, Case, Result
 from mutations import MUTATIONS, SHAPES
 
+pytestmark = pytest.mark.slow
+
 SUITE = ROOT / "template/vendor/private-worker/src/private_worker/conformance"
 
 

@@ -264,6 +264,7 @@ def order_on(screen: Screen, script: Script) -> None:
                 "ops": False,
             },
             id="custom",
+            marks=pytest.mark.slow,
         ),
     ],
 )

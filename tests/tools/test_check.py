@@ -28,6 +28,8 @@ from conftest import Render, git
 from files import read_jsonc
 from private_worker.check.configuration import NOT_INHERITED
 
+pytestmark = pytest.mark.slow
+
 Config = dict[str, Any]
 Found = dict[str, Any]
 UUID = shapes.SERVICE_ID

@@ -15,6 +15,8 @@ from command_run import COMMAND, FILLED, environment, project, refused, run
 from conftest import Render
 from private_worker.project import FILE
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = ("check", "provision", "probe", "local")
 
 

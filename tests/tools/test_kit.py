@@ -39,6 +39,8 @@ from private_worker.testing.runtime import (
     WorkerError,
 )
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["private_worker.testing.plugin"]
 
 SAMPLE = Path(__file__).parent / "kit_worker"

@@ -19,6 +19,8 @@ from private_worker.project import Problem
 from private_worker.testing import needs
 from private_worker.testing.needs import Project, find_node, find_pyodide
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = ROOT / "template" / "vendor" / "private-worker"
 SAMPLE = Path(__file__).parent / "kit_worker"
 

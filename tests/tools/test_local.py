@@ -18,6 +18,8 @@ from command_run import project
 from conftest import Render
 from local_run import ASSERTION, LOGIN, Backend, Stand, form_of, log_in, raw
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -17,6 +17,8 @@ from command_run import project, refused, run
 from conftest import Render
 from local_run import LOGIN, Backend, Stand, form_of, free_port, log_in, raw, settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -33,6 +33,8 @@ from probe_servers import (
     header,
 )
 
+pytestmark = pytest.mark.slow
+
 HOST = "invoices.example.net"
 CLIENT_ID = FILLED["allowed_service_tokens"]
 EMAIL = FILLED["allowed_emails"]

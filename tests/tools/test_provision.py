@@ -23,6 +23,8 @@ from command_run import COMMAND, environment, mind_ctrl_c, project, refused, run
 from conftest import Render
 from private_worker.project import FILE
 
+pytestmark = pytest.mark.slow
+
 PRODUCTION = {
     "profile": "production",
     "hostname": "invoices.example.net",
