@@ -255,6 +255,7 @@ def make(**given: Any) -> Shape:
     raise ValueError(f"no valid shape has {given}")
 
 
+@cache
 def of_interest() -> dict[str, Shape]:
     """Distinct shapes for the tests that run a whole project or wrangler."""
     custom = {"profile": "custom", "ci": "none"}

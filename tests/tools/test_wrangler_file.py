@@ -303,7 +303,7 @@ def changes(draw: st.DrawFn) -> tuple[str, dict[str, Any], tuple[str, ...]]:
         at = at[key]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(change=changes(), value=VALUES, mark=st.booleans())
 def test_put_changes_one_value_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory,
