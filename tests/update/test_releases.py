@@ -195,16 +195,9 @@ def update_with_edits(history: Path, project: Path, version: str, scratch: Path)
     return len(set(mine) & set(fresh)) / len(before & set(fresh))
 
 
-@pytest.mark.parametrize(
-    ("shape", "version"),
-    [
-        # One is enough for a quick run, however many releases there are.
-        pytest.param(shape, version, marks=[] if quick else [pytest.mark.slow])
-        for shape in SHAPES
-        for version in RELEASES
-        for quick in [shape == SHAPES[0] and version == RELEASES[-1]]
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("version", RELEASES)
 def test_edits_survive(history: Path, tmp_path: Path, shape: str, version: str) -> None:
     project = tmp_path / FOLDER
     copy(history, project, version, shapes.answers(shapes.of_interest()[shape]))
