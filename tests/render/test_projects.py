@@ -3,7 +3,6 @@ rendered refuses everybody until it is configured.
 """
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,14 @@ from conftest import FOLDER
 
 pytestmark = pytest.mark.slow
 
+GUARDED = (
+    "personal",
+    "internal-rpc",
+    "internal-fetch",
+    "internal-both-fastapi",
+    "machines-on-a-route",
+    "everybody-fastapi",
+)
 HOSTILE = {
     "project_name": """It's "{{ x }}" */ // \\ 🔐""",
     "description": """${{ secrets.X }} {% raw %} 'single' "double" \\ #日本語""",
@@ -37,8 +44,7 @@ def test_own_tests_pass(
     """`uv run pytest` in a fresh render, and its lint, as the README says."""
     answers = shapes.answers(shapes.of_interest()[name])
     project = ready(copier, tmp_path, node_modules, **answers)
-    output = project.run("uv run pytest -q -rs")
-    assert "test_caller_workers" not in output  # skipped only where the seed files have changed
+    output = project.run("uv run pytest -q")
     assert " passed" in output and "failed" not in output and "error" not in output.split("\n")[-2]
     project.run("uv run ruff check")
     project.run("uv run ruff format --check")
@@ -51,10 +57,21 @@ def test_own_tests_pass_with_hostile_names(
 ) -> None:
     answers = {**HOSTILE, "profile": profile, "worker_name": "true", "upstreams": "class, import"}
     project = ready(copier, tmp_path, node_modules, **answers)
-    # The guard's own tests have no name in them.
-    assert " passed" in project.run("uv run pytest -q --ignore=tests/guard")
+    assert " passed" in project.run("uv run pytest -q")
     project.run("uv run ruff check")
     project.run("uv run ruff format --check")
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("name", GUARDED)
+def test_the_guard_keeps_its_rules(
+    name: str, copier: CopierFixture, node_modules: Path, tmp_path: Path
+) -> None:
+    """`npm run test:guard`, for shapes that together run every file of it."""
+    answers = shapes.answers(shapes.of_interest()[name])
+    project = ready(copier, tmp_path, node_modules, **answers)
+    command = json.loads((project / "package.json").read_text())["scripts"]["test:guard"]
+    assert " passed" in project.run(f"{command} -q")
 
 
 # Runs in the rendered project: with the vars as they are rendered, nobody gets in.
@@ -115,23 +132,6 @@ def test_as_rendered_it_refuses_everybody(
     test.write_text(f"EXPECTED = {expected!r}\n{source}", encoding="utf-8")
     output = project.run("uv run pytest -q tests/test_as_rendered.py")
     assert " passed" in output
-
-
-@pytest.mark.usefixtures("environment")
-def test_missing_npm_packages_are_named(
-    copier: CopierFixture, tmp_path: Path, node_modules: Path
-) -> None:
-    """Without `npm install` the tests say what is missing, on one line."""
-    project = ready(copier, tmp_path, node_modules)
-    (project.path / "node_modules").unlink()
-    done = subprocess.run(
-        ["uv", "run", "pytest", "-q", "tests/test_api.py"],
-        cwd=project.path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode != 0
-    assert "npm install" in done.stdout and "Traceback" not in done.stdout
 
 
 def test_node_packages_are_the_pinned_ones(

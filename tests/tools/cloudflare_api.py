@@ -1,4 +1,4 @@
-"""Stands in for the Cloudflare API in the tests of `python -m ops` (issue 5).
+"""Stands in for the Cloudflare API in the tests of the command `private-worker`.
 
 A real HTTP server on loopback that keeps state: what is created can be read, PUT replaces the whole
 object, lists come in pages. The real SDK finds it with CLOUDFLARE_BASE_URL. It is written from the

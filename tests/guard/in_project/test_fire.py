@@ -1,7 +1,7 @@
 """Runs inside a rendered project, with fire_api.py as its API: see test_in_project.py.
 
 The guard under fire, at length: what a stranger may send all day, and what the issuer of the keys
-may answer. The single cases are in tests/guard/test_keys.py and test_token.py.
+may answer. The single cases are in the conformance suite, in test_keys.py and test_token.py.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Runs inside a rendered project, with properties_api.py as its API: see test_in_project.py.
 
-What must hold for every input, not only for those in the tables of tests/guard. Each expectation
+What must hold for every input, not only for those in the tables of the conformance suite. Each expectation
 is worked out here in another way than the guard's, from the rules it follows.
 """
 

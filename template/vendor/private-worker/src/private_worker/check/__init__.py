@@ -4,8 +4,6 @@ import argparse
 import json
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from ..config import Config
@@ -50,13 +48,12 @@ def run(options: argparse.Namespace) -> int:
 
 def print_findings(findings: list[Finding], allowed: int) -> None:
     """One block for each finding, then a line that sums up."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)  # a command can be copied whole
     for rule, file, line, wrong, fix in findings:
         where = f"{file}:{line}" if line else file
-        console.print(Text(plain(f"{where}  {rule}", 1000), style="bold", overflow="fold"))
-        block = Table.grid(padding=(0, 2, 0, 0))
+        console.print(Text(plain(f"{where}  {rule}", 1000), style="bold"))
         for label, text in (("wrong", wrong), ("why", WHY[rule]), ("fix", fix)):
-            block.add_row(label, Text(plain(text, 1000), overflow="fold"))
-        console.print(Padding(block, (0, 0, 1, 2)))
+            console.print(Text(f"  {label:7}{plain(text, 1000)}"))
+        console.print()
     count = "Nothing is wrong" if not findings else f"Wrong: {len(findings)}"
     console.print(Text(count + (f", left out by --allow: {allowed}" if allowed else "") + "."))

@@ -16,7 +16,7 @@ from ..text import read
 from .finding import Finding, Findings
 
 MANIFEST = "vendor/private-worker/manifest.sha256"
-IN_EVERY_PROJECT = ("vendor/", "src/entry.py")
+IN_EVERY_PROJECT = ("vendor/", "src/entry.py", "tests/test_doors.py", ".gitignore")
 
 
 def findings(project: Project) -> Findings:
@@ -38,7 +38,7 @@ def findings(project: Project) -> Findings:
         if there and found != digest and name not in keep:
             wrong = "It is not as the template wrote it" if found else "It is missing"
             fix = f'To keep it so, write keep = ["{name}"] under [tool.private-worker] in '
-            fix += "pyproject.toml. To have it back, type: uvx copier recopy --vcs-ref=:current: "
+            fix += "pyproject.toml. To have it back, type: uvx copier recopy --quiet --vcs-ref=:current: "
             fix += f"--skip-answered --overwrite -x '**' -x {shlex.quote('!' + name)}"
             yield Finding("edited-file", name, 0, wrong, fix)
 
