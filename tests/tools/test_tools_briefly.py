@@ -2,6 +2,7 @@
 among the slow tests."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,8 +48,8 @@ def test_the_guard_decides_in_pyodide(rendered: Render, node_modules: Path, tmp_
     runtime = Runtime(Project(mine), tmp_path / "packages")
     try:
         access = Access(issuer)
-        env = {"TEAM_DOMAIN": access.team_domain, "POLICY_AUD": access.aud}
-        env |= {"ALLOWED_EMAILS": ["person@example.com"]}
+        env: dict[str, Any] = {"TEAM_DOMAIN": access.team_domain, "POLICY_AUD": access.aud}
+        env["ALLOWED_EMAILS"] = ["person@example.com"]
         runtime.start()
         worker = Worker(runtime, env, {access.team_domain: access.url})
         assert worker.fetch("/").status == 403

@@ -1,7 +1,7 @@
 """Runs inside a rendered project, with properties_api.py as its API: see test_in_project.py.
 
-What must hold for every input, not only for those in the tables of the conformance suite. Each expectation
-is worked out here in another way than the guard's, from the rules it follows.
+What must hold for every input, not only for those of the conformance suite. Each expectation is
+worked out here in another way than the guard's, from the rules it follows.
 """
 
 import base64

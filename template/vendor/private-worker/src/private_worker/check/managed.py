@@ -38,8 +38,9 @@ def findings(project: Project) -> Findings:
         if there and found != digest and name not in keep:
             wrong = "It is not as the template wrote it" if found else "It is missing"
             fix = f'To keep it so, write keep = ["{name}"] under [tool.private-worker] in '
-            fix += "pyproject.toml. To have it back, type: uvx copier recopy --quiet --vcs-ref=:current: "
-            fix += f"--skip-answered --overwrite -x '**' -x {shlex.quote('!' + name)}"
+            fix += "pyproject.toml. To have it back, type: uvx copier recopy --quiet "
+            fix += "--vcs-ref=:current: --skip-answered --overwrite "
+            fix += f"-x '**' -x {shlex.quote('!' + name)}"
             yield Finding("edited-file", name, 0, wrong, fix)
 
 
