@@ -7,7 +7,6 @@ the reader's own.
 
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +85,11 @@ STARTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [w for w in COMPLETE if w[0] == "update"], ids=" ".join)
-def test_each_update_changes_the_answers(words: Words, rendered: Render, tmp_path: Path) -> None:
+def test_each_update_changes_the_answers(words: Words, render: Render, tmp_path: Path) -> None:
     """Without trust, without a conflict."""
     first = next(iter(answers(words).values()))
     project = tmp_path / FOLDER
-    shutil.copytree(rendered(**STARTS.get(first, {"profile": "personal"})), project)
+    render(project, **STARTS.get(first, {"profile": "personal"}))
     commit(project)
     hub.copier(*words, str(project), env=os.environ)
     assert_stored(project, words)
