@@ -46,6 +46,8 @@ INPUTS = (
     *("includes/shape.jinja", "template/src/guard", "template/src/entry.py.jinja"),
     *("template/src/upstream.py.jinja", "template/src/bridge.py"),
     *(f"{TOOLS}/{name}" for name in ("conformance", "testing", "standin", "project.py")),
+    *(f"{TOOLS}/{name}" for name in ("config.py", "text.py", "../../pytest.ini")),
+    *("copier.yml", "template/wrangler.jsonc.jinja"),
     *("tests/guard/mutations.py", "tests/guard/generated_mutations.py"),
     *("tests/guard/generated_mutations.txt", "tests/guard/mutation_runner.py"),
     "tests/guard/mutation_run.py",

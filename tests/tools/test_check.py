@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -990,8 +991,10 @@ def test_edited_files(rendered: Render, tmp_path: Path) -> None:
         with (folder / name).open("a", encoding="utf-8") as file:
             file.write("\n# edited\n")
     (folder / "src" / "guard" / "own.py").write_text("x = 1\n")
-    wanted = dict.fromkeys([RENDERED, SAME, VENDORED, "src/entry.py"], "not as the template wrote")
+    wanted = dict.fromkeys([RENDERED, SAME, VENDORED, "src/entry.py"], "differs from the template")
     found = edited(folder)
+    assert found.pop("src/guard/own.py") == "The template has no such file"
+    (folder / "src" / "guard" / "own.py").unlink()
     assert set(found) == set(wanted)
     assert all(wanted[name] in wrong for name, wrong in found.items())
     for name in wanted:
@@ -999,6 +1002,48 @@ def test_edited_files(rendered: Render, tmp_path: Path) -> None:
     # A guard file may belong to another shape; these two are in every project.
     assert edited(folder) == dict.fromkeys([VENDORED, "src/entry.py"], "It is missing")
     assert edited(folder, "--allow", "edited-file") == {}
+
+
+def test_what_is_imported_in_place_of_the_guard(rendered: Render, tmp_path: Path) -> None:
+    """A package beside a module of its name, a link with the same bytes, a folder in its place."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    guard = folder / "src" / "guard"
+    (guard / "gate").mkdir()
+    (guard / "gate" / "__init__.py").write_text("async def check(*_): ...\n")
+    (tmp_path / "elsewhere.py").write_bytes((guard / "token.py").read_bytes())
+    (guard / "token.py").unlink()
+    (guard / "token.py").symlink_to(tmp_path / "elsewhere.py")
+    (guard / "log.py").unlink()
+    (guard / "log.py").mkdir()
+    assert edited(folder) == {
+        "src/guard/gate/__init__.py": "The template has no such file",
+        SAME: "It differs from the template",
+        RENDERED: "It differs from the template",
+    }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such files cannot exist there")
+def test_listed_names_that_are_no_files(rendered: Render, tmp_path: Path) -> None:
+    """Whatever the list names, nothing outside the project is read, and nothing waits."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    own = folder / ".private-worker.toml"
+    names = ["/dev/zero", "../../../etc/passwd", "a\\u0000b", "pipe"]
+    os.mkfifo(folder / "pipe")
+    added = "".join(f'"{name}" = "{"0" * 64}"\n' for name in names)
+    own.write_text(own.read_text(encoding="utf-8") + added, encoding="utf-8")
+    assert set(edited(folder)) <= {"/dev/zero", "../../../etc/passwd", "pipe"}
+
+
+@pytest.mark.parametrize(
+    "shape", ["callers = 7", 'callers = "human"', 'rpc = "false"', "x=" + "[" * 5000]
+)
+def test_shape_that_cannot_be(shape: str, rendered: Render, tmp_path: Path) -> None:
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    own = folder / ".private-worker.toml"
+    name = shape.partition(" ")[0]
+    kept = re.sub(rf"(?m)^{re.escape(name)} = .*$", "", own.read_text(encoding="utf-8"))
+    own.write_text(kept.replace("[shape]", f"[shape]\n{shape}"), encoding="utf-8")
+    refused(run(folder, "check"), ".private-worker.toml cannot be read")
 
 
 def test_edited_file_comes_back(rendered: Render, tmp_path: Path) -> None:
@@ -1146,8 +1191,8 @@ def test_ctrl_c(rendered: Render, tmp_path: Path) -> None:
 
 
 def test_output(rendered: Render, tmp_path: Path) -> None:
-    """Every finding says where, what, why and what to type, within 80 columns, and the last line
-    sums up."""
+    """Every finding says where, what, why and what to type, which is on one line so that it can be
+    copied, and the last line sums up."""
     folder = project(rendered, tmp_path, **CUSTOM_DOMAIN)
     config = configuration(folder)
     config["vars"]["GREETING_API_KEY"] = "é"
@@ -1157,15 +1202,13 @@ def test_output(rendered: Render, tmp_path: Path) -> None:
     assert done.returncode == 1 and done.stderr == "" and done.stdout.isascii()
     assert "\x1b" not in done.stdout
     lines = done.stdout.splitlines()
-    assert max(map(len, lines)) <= 80
     assert lines[-1] == "Wrong: 2."
     for found in check(folder):
         assert set(found) == {"rule", "file", "line", "wrong", "fix", "why"}
-        flat = " ".join(done.stdout.split())
-        assert f"wrangler.jsonc:{found['line']} {found['rule']}" in flat
+        assert f"wrangler.jsonc:{found['line']}  {found['rule']}" in lines
         for part in ("wrong", "why", "fix"):
-            assert f"{part} {found[part]}" in flat
-    assert "npx wrangler secret put GREETING_API_KEY" in " ".join(done.stdout.split())
+            assert f"  {part:7}{found[part]}" in lines
+    assert "npx wrangler secret put GREETING_API_KEY" in done.stdout
     done = run(folder, "check", "--allow", "implicit-exposure", "--allow", "secret-in-vars")
     assert (done.returncode, done.stdout) == (0, "Nothing is wrong, left out by --allow: 2.\n")
     assert [each["rule"] for each in check(folder, "--allow", "secret-in-vars")] == [

@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
     """Reports a wrong option in one line."""
 
     def error(self, message: str) -> NoReturn:
-        raise Problem(f"{plain(message)}; see: {self.prog} --help")
+        raise Problem(f"{plain(message, 1000)}; see: {self.prog} --help")
 
 
 def main() -> int:

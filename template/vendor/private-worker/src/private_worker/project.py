@@ -85,10 +85,17 @@ def read(root: Path) -> Project:
     """What the template wrote about the project in `root`. Raises Problem."""
     try:
         found: dict[str, Any] = tomllib.loads((root / FILE).read_text(encoding="utf-8"))
-        given = found["shape"]
-        values = {field.name: given[field.name] for field in fields(Shape)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        values = {field.name: found["shape"][field.name] for field in fields(Shape)}
+        for field in fields(Shape):
+            value = values[field.name]
+            if field.type == tuple[str, ...]:
+                right = isinstance(value, list) and all(isinstance(one, str) for one in value)
+                values[field.name] = tuple(value) if right else ()
+            else:
+                right = type(value) is field.type
+            if not right:
+                raise ValueError(f"{field.name} is {value!r}")
+        files = {name: str(digest) for name, digest in found.get("files", {}).items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise Problem(f"{FILE} cannot be read ({error}); {RENDER_AGAIN}") from None
-    for name, value in values.items():
-        values[name] = tuple(value) if isinstance(value, list) else value
-    return Project(root, Shape(**values), found.get("files", {}))
+    return Project(root, Shape(**values), files)

@@ -6,16 +6,19 @@ all the same.
 """
 
 import hashlib
+import json
+import os
 import re
 import shlex
 import tomllib
 from pathlib import Path, PurePosixPath
 
 from ..project import FILE, RENDER_AGAIN, Problem, Project
-from ..text import read
+from ..text import LARGEST, read
 from .finding import Finding, Findings
 
 MANIFEST = "vendor/private-worker/manifest.sha256"
+ALONE = ("src/guard", "vendor/private-worker")
 IN_EVERY_PROJECT = ("vendor/", "src/entry.py", "tests/test_doors.py", ".gitignore")
 
 
@@ -31,17 +34,34 @@ def findings(project: Project) -> Findings:
         if not listed:
             fix = f"R{RENDER_AGAIN[1:]}"
             yield Finding("edited-file", name, 0, "It lists no managed files", fix)
-    keep = kept(project.root)
-    for name, digest in sorted({**same_everywhere, **project.files}.items()):
-        found = digest_of(project.root / name)
+    keep, listed = kept(project.root), {**same_everywhere, **project.files}
+    for name, digest in sorted(listed.items()):
+        found = digest_of(project.root, name)
         there = found or name.startswith(IN_EVERY_PROJECT)
         if there and found != digest and name not in keep:
-            wrong = "It is not as the template wrote it" if found else "It is missing"
+            wrong = "It differs from the template" if found else "It is missing"
             fix = f'To keep it so, write keep = ["{name}"] under [tool.private-worker] in '
             fix += "pyproject.toml. To have it back, type: uvx copier recopy --quiet "
             fix += "--vcs-ref=:current: --skip-answered --overwrite "
             fix += f"-x '**' -x {shlex.quote('!' + name)}"
             yield Finding("edited-file", name, 0, wrong, fix)
+
+    there_too = strangers(project.root) if same_everywhere and project.files else set()
+    for name in sorted(there_too - listed.keys() - {MANIFEST} - keep):
+        fix = f"Remove it, or write keep = [{json.dumps(name)}] under [tool.private-worker] in "
+        yield Finding(
+            "edited-file", name, 0, "The template has no such file", fix + "pyproject.toml."
+        )
+
+
+def strangers(root: Path) -> set[str]:
+    """The files in the folders that are the template's alone. There another file could be imported
+    in place of one of the guard's.
+    """
+    found = [path for folder in ALONE for path in (root / folder).rglob("*") if not path.is_dir()]
+    names = [path.relative_to(root) for path in found]
+    made = {"__pycache__", ".DS_Store"}
+    return {name.as_posix() for name in names if not made & set(name.parts)}
 
 
 def kept(root: Path) -> set[str]:
@@ -49,13 +69,21 @@ def kept(root: Path) -> set[str]:
     try:
         listed = tomllib.loads(read(root / "pyproject.toml"))["tool"]["private-worker"]["keep"]
         return {str(PurePosixPath(name)) for name in listed}
-    except (Problem, ValueError, KeyError, TypeError):  # then every edit is named
+    except (Problem, ValueError, KeyError, TypeError, RecursionError):  # then every edit is named
         return set()
 
 
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file with the line ends that the template has; "" when there is none."""
+def digest_of(root: Path, name: str) -> str:
+    """The SHA-256 of a file with the line ends that the template has; "" when there is none.
+
+    What is no plain file in the project, such as a link that leads out of it, has no such hash.
+    """
     try:
+        path = (root / name).resolve()
+        if not os.path.lexists(root / name):
+            return ""
+        if path != root.resolve() / name or not path.is_file() or path.stat().st_size > LARGEST:
+            return "no plain file"
         return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no file can have
         return ""

@@ -1,7 +1,4 @@
-"""Stands in for Cloudflare Access at the edge: a real HTTP server in front of the Worker.
-
-What it decides stands in `private_worker.standin.admission`.
-"""
+"""A real HTTP server in front of the Worker. `private_worker.standin.admission` decides for it."""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread

