@@ -174,7 +174,7 @@ def update_with_edits(history: Path, project: Path, version: str, scratch: Path)
     copy(history, scratch / FOLDER, version, stored(project))
     fresh = texts(scratch / FOLDER)
     fresh["wrangler.jsonc"] = filled_in(fresh["wrangler.jsonc"])
-    before = set(files_of(project))
+    before = set(files_of(project)) - set(OWN)
     mine = edit_all(project, fresh)
 
     update_to(history, project, version)
