@@ -85,7 +85,8 @@ def stand(folder: Path, node: Path) -> Iterator[Stand]:
     wrangler = [str(node), "node_modules/wrangler/bin/wrangler.js", "dev", "--ip", "127.0.0.1"]
     with (folder / "wrangler.log").open("w") as log:
         process = subprocess.Popen(
-            [*wrangler, "--port", str(port)],
+            # Not the usual port of the debugger: another test may run wrangler at the same time.
+            [*wrangler, "--port", str(port), "--inspector-port", "0"],
             cwd=folder,
             env={**os.environ, "CI": "1", "WRANGLER_SEND_METRICS": "false"},
             stdin=subprocess.DEVNULL,

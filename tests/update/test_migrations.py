@@ -112,6 +112,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: obje
     release(folder, "v1.1.0")
     (template / f"{OLD}.jinja").rename(template / f"{NEW}.jinja")
     (template / f"{PLAIN_OLD}.jinja").rename(template / f"{PLAIN_NEW}.jinja")
+    subprocess.run([sys.executable, folder / "tools" / "manifest.py"], check=True)
     (folder / "hooks" / "migrations" / "v2_0_0.py").write_text(SCRIPT)
     with (folder / "copier.yml").open("a") as config:
         config.write("\n" + entry("v2.0.0"))
