@@ -20,7 +20,7 @@ CHANGED = (
     f"{VENDOR}/src/private_worker/project.py",
     "wrangler.jsonc.jinja",
 )
-SEEDS = ("src/api.py.jinja", "src/internal.py.jinja", "tests/conftest.py")
+SEEDS = ("src/api.py.jinja", "src/events.py", "src/internal.py.jinja", "tests/conftest.py")
 COMMENTS = {".md": f"<!-- {NEWS} -->", ".jsonc": f"// {NEWS}"}
 
 

@@ -614,27 +614,26 @@ def test_load_reports_what_the_import_raises(variant: Variant) -> None:
     [
         (
             "def x(\n",
-            '  File "src/entry.py", line 1\n    def x(\n         ^\n'
-            "SyntaxError: '(' was never closed",
+            "src/entry.py:1:\n    def x(\n         ^\nSyntaxError: '(' was never closed",
         ),
         (
             "import own\n",
-            '  File "src/entry.py", line 1, in <module>\n    import own\n'
-            '  File "src/own.py", line 2, in <module>\n    import nothing_like_this\n'
+            "src/entry.py:1: in <module>\n    import own\n"
+            "src/own.py:2: in <module>\n    import nothing_like_this\n"
             "ModuleNotFoundError: No module named 'nothing_like_this'",
         ),
         (
             "import requests\n",
-            '  File "src/entry.py", line 1, in <module>\n    import requests\n'
+            "src/entry.py:1: in <module>\n    import requests\n"
             "ModuleNotFoundError: No module named 'requests'\n"
             "That is a package: `uv add requests` makes it part of the Worker",
         ),
         (
             "try:\n    {}['a']\nexcept KeyError:\n    raise ValueError('two\\n    lines')\n",
-            "  File \"src/entry.py\", line 2, in <module>\n    {}['a']\n    ~~^^^^^\n"
+            "src/entry.py:2: in <module>\n    {}['a']\n    ~~^^^^^\n"
             "KeyError: 'a'\n\n"
             "During handling of the above exception, another exception occurred:\n\n"
-            '  File "src/entry.py", line 4, in <module>\n'
+            "src/entry.py:4: in <module>\n"
             "    raise ValueError('two\\n    lines')\nValueError: two\n    lines",
         ),
     ],
@@ -647,7 +646,7 @@ def test_report_of_an_import_shows_the_workers_own_lines_only(
     with pytest.raises(WorkerError) as caught:
         variant(text)
     assert not isinstance(caught.value, NeverLoaded)  # it has been loaded before
-    shown = NeverLoaded(caught.value, Path("src")).report
+    shown = NeverLoaded(caught.value).report
     assert shown == f"the Worker cannot be imported:\n{report}"
 
 

@@ -197,7 +197,7 @@ def test_error_in_the_workers_source(project: Path, python: Path, processes: str
     ends_once(
         result,
         "Interrupted: the Worker cannot be imported:\n"
-        '  File "src/entry.py", line 4\n'
+        "src/entry.py:4:\n"
         "    def broken(:\n"
         "               ^\n"
         "SyntaxError: invalid syntax",

@@ -1,16 +1,15 @@
 # Managed by the private-worker template: do not edit, an update replaces it.
-"""The Worker's front doors. Your code is in `api.py` and `internal.py`."""
+"""The Worker's front doors. Your code is in `api.py`, `internal.py` and `events.py`."""
 
 import api
+import events
 import internal
 from guard import bound, edge
-from guard.entrypoint import Entrypoint
-
-__all__ = ["Default", "Internal"]
+from guard.events import WithEvents, export
 
 
-class Default(Entrypoint):
-    """Public HTTP. Every request goes through the guard first."""
+class Default(WithEvents, events=events):
+    """Public HTTP, where every request goes through the guard first, and Cloudflare's events."""
 
     async def fetch(self, request):
         return await edge.serve(request, self.env, self.ctx, api.handle)
@@ -21,3 +20,7 @@ class Internal(bound.WithMethods, methods=internal.METHODS):
 
     async def fetch(self, request):
         return await bound.serve(request, self.env, self.ctx, api.handle)
+
+
+# Nothing else in here can be reached from outside.
+__all__ = ["Default", "Internal", *export(events, globals())]

@@ -27,6 +27,12 @@ def variable(env: Any, name: str) -> object:
     return value.to_py() if isinstance(value, JsProxy) else value
 
 
+def class_of(value: Any) -> str:
+    """The class of one of the runtime's own objects, "" for what is none. No caller can forge it."""
+    tag: str = Object.prototype.toString.call(value) if isinstance(value, JsProxy) else ""
+    return tag.removeprefix("[object ").removesuffix("]")
+
+
 def header(request: Any, name: str) -> str | None:
     """A request header, or None. Read from the raw request: `request.headers` copies them all."""
     value = request.js_object.headers.get(name)

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     CALLER_KIND = "caller_kind"
     UNNAMED_CALLER = "unnamed_caller"
     NOT_ALLOWED = "not_allowed"
+    NOT_AN_EVENT = "not_an_event"
     UNEXPECTED = "unexpected"
 
 

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     IDENTITY_UNCLEAR = "identity_unclear"
     CALLER_KIND = "caller_kind"
     NOT_ALLOWED = "not_allowed"
+    NOT_AN_EVENT = "not_an_event"
     UNEXPECTED = "unexpected"
 
 

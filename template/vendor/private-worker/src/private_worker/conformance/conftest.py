@@ -14,7 +14,7 @@ pytest.register_assert_rewrite(f"{__package__}.lib")
 
 from .lib import Caller, Load, shape  # noqa: E402
 
-PROBE = Path(__file__).parent / "probe"  # stands in for src/api.py and src/internal.py
+PROBE = Path(__file__).parent / "probe"  # stands in for the owner's files in src/
 
 
 def wanted(shape: Shape) -> dict[str, bool]:
@@ -64,6 +64,7 @@ def probe_source(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -
     junk = shutil.ignore_patterns("__pycache__")
     shutil.copytree(source / "guard", folder / "guard", ignore=junk)
     shutil.copy(source / "entry.py", folder)
+    shutil.copy(PROBE / "events.py", folder)
     for name, there in wanted(shape()).items():
         if there and name.startswith("probe/"):
             shutil.copy(PROBE.parent / name, folder)

@@ -34,9 +34,10 @@ class Look(WorkerEntrypoint):
 OF_PROXIES = {"callKwargs", "constructor", "copy", "destroy", "get", "then", "toJs", "toString"}
 
 METHODS = ("whoami", "add", "give", "fail", "cancel", "leave", "complain")  # of the probe
-# `fetch` takes requests and asks the guard. `__class__` has to stay; what it makes cannot cross.
+# `fetch` takes requests and asks the guard, `scheduled` and `queue` refuse what is no event of the
+# runtime's own. `__class__` has to stay; what it makes cannot cross.
 DOORS = {
-    "Default": {"__class__", "fetch"},
+    "Default": {"__class__", "fetch", "scheduled", "queue"},
     "Internal": {
         "__class__",
         *(("fetch",) if shape().bound_fetch else ()),
@@ -68,7 +69,7 @@ def look(
 
 @pytest.mark.parametrize("door", DOORS)
 def test_reachable(door: str, look: Worker) -> None:
-    """`fetch` and the methods, and not one name more."""
+    """`fetch`, the events and the methods, and not one name more."""
     names = set(look.call("names", door, entrypoint="Look")) | OF_PROXIES | {"fetch"}
     assert {"env", "ctx", "__init__", "__setattr__", "mro"} <= names
     found = {name for name in names if reaches(look, door, name)}

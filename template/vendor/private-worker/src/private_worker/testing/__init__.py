@@ -14,6 +14,12 @@ A test takes two fixtures and needs no import. `worker` is the project's Worker,
     worker.fetch_all([…])       many requests at once
     worker.listen()             a real HTTP address, for clients that need one
     worker.load(env=…, …)       loads it again, with other settings, bindings or private services
+    worker.scheduled("0 3 * * *")           runs the cron handler of src/events.py
+    worker.queue("name", [body, …])         runs the queue handler; what becomes of each message
+    worker.durable_object("ROOM", "lobby")  an object to call: .call(method, …), .alarm()
+    worker.workflow("FLOW")                 .start(params), .send_event(run, type, payload)
+    worker.run(function)        calls async def function(env) in the Worker, to fill a store
+    worker.sent                 what the Worker sent to queues
     worker.advance(seconds)     moves its clocks
     worker.logs, .outbound      what it printed, and the requests that it sent
 
@@ -27,7 +33,17 @@ PERSON, MACHINE and the settings in tests (TEST_VARS) are in `private_worker.tes
 exceptions such as RpcError in `private_worker.testing.runtime`. `private_worker.testing.edge.Edge`
 is Access as its clients see it: logins, cookies and service tokens in front of the Worker.
 
+`env` holds what wrangler.jsonc says: vars, KV, D1 with its migrations, R2, queue producers, rate
+limits and Analytics Engine as wrangler has them on this computer, empty for each test, Durable
+Objects and Workflows of src/events.py, and the secrets in .dev.vars. For what only Cloudflare has,
+such as AI, Vectorize or another Worker, a test names a class of its own:
+
+    worker.load(fakes={"AI": FakeAI})
+
+A test that fails shows the Worker's log, with tracebacks of your own code.
+
 There is no network: outside `access` a Worker reaches only the `routes` that `load` is given.
 One Worker runs at a time in each pytest process. `needs.py` finds Node, Pyodide and the Worker's
-packages; `host.mjs` and `inside.py` run in Node.
+packages; the files in JavaScript and `inside.py` run in Node. What they do not model is said at
+the top of host.mjs and objects.mjs.
 """

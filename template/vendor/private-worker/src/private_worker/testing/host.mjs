@@ -1,6 +1,6 @@
 //
 // Runs a Worker's real Python code in Pyodide, the way workerd does, for the tests.
-// runtime.py starts this file once per test run. One JSON object per line on stdin is a
+// process.py starts this file once per test run. One JSON object per line on stdin is a
 // request {"id", "op", ...}; one JSON object per line on stdout is its answer {"id", "ok"} or
 // {"id", "error"}. Many requests can be in flight at once. Nothing else may write to stdout.
 //
@@ -9,7 +9,6 @@
 // Not modelled: CPU and memory limits, the clock that stands still between I/O, caches,
 // HTMLRewriter, WebSocketPair, and decompression of fetched bodies.
 
-import { AsyncLocalStorage } from "node:async_hooks";
 import nodeCrypto from "node:crypto";
 import fs from "node:fs";
 import http from "node:http";
@@ -20,120 +19,36 @@ import readline from "node:readline";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { pathToFileURL } from "node:url";
-import util from "node:util";
 import v8 from "node:v8";
+
+import { LocalBindings } from "./bindings.mjs";
+import {
+  contexts,
+  current,
+  currentId,
+  die,
+  enter,
+  ExecutionContext,
+  IMPORTING,
+  isPython,
+  knowPython,
+  log,
+  logs,
+  realThen,
+  renew,
+  Stopped,
+  storage,
+  text,
+} from "./context.mjs";
+import { crossing, Objects } from "./objects.mjs";
+import { fromWire, NULL_BODY, toWire } from "./wire.mjs";
 
 const METADATA = "/session/metadata"; // where workerd puts the Worker's own files
 const PACKAGES = `${METADATA}/python_modules`; // and its dependencies
 const BESIDE = "/session/beside"; // where the test's other Workers are, each in a folder of its own
-const NULL_BODY = new Set([101, 103, 204, 205, 304]);
 const BODY_METHODS = ["arrayBuffer", "blob", "bytes", "clone", "formData", "json", "text"];
 
-// ---------------------------------------------------------------- one event, one context
-
-const storage = new AsyncLocalStorage();
-const IMPORTING = { importing: true }; // the store while the Worker's modules are imported
-const contexts = new Map(); // id -> Context of every event that is running
-let lastId = 0;
-
-const current = () => storage.getStore();
-const currentId = () => current()?.id ?? 0;
-
-/** What one event (a request or an RPC call) owns; workerd calls it IoContext. */
-class Context {
-  id = ++lastId;
-  timers = new Set();
-  sockets = new Set();
-  waiting = [];
-  end() {
-    // As in workerd, what still runs when an event is over simply never continues.
-    for (const timer of this.timers) clearTimeout(timer);
-    for (const socket of this.sockets) socket.destroy();
-    contexts.delete(this.id);
-    this.ended = true;
-  }
-}
-
-/** The `ctx` a Worker gets. `access` is undefined unless Cloudflare Access let the caller in. */
-class ExecutionContext {
-  access = undefined;
-  props = {};
-  #context;
-  constructor(context) {
-    this.#context = context;
-  }
-  get [Symbol.toStringTag]() {
-    return "ExecutionContext";
-  }
-  waitUntil(promise) {
-    // A Python coroutine arrives as a proxy that dies with the call, so it is copied.
-    const own = typeof promise?.copy === "function" ? promise.copy() : promise;
-    const done = (async () => {
-      try {
-        await own;
-      } catch (error) {
-        log(`Uncaught (in waitUntil) ${text(error)}`);
-      } finally {
-        own?.destroy?.();
-      }
-    })();
-    this.#context.waiting.push(done);
-  }
-  passThroughOnException() {}
-}
-
-class Stopped extends Error {
-  constructor(kind, message) {
-    super(message);
-    this.kind = kind;
-  }
-}
-
-let dead = null; // why the isolate is gone; only `load` brings a new one
-
-function die(reason) {
-  dead = reason;
-  log(`Python worker fatal error: ${reason}`);
-  for (const context of contexts.values()) context.fail(new Stopped("died", reason));
-}
-
-/** Runs `work(context)` as an event of its own; `key` is the protocol id, to cancel it by. */
-function enter(key, work) {
-  if (dead) return Promise.reject(new Stopped("died", dead));
-  const context = new Context();
-  context.key = key;
-  contexts.set(context.id, context);
-  return new Promise((resolve, reject) => {
-    context.fail = (error) => {
-      context.end();
-      reject(error);
-    };
-    context.leave = async (error) => {
-      reject(error);
-      // As in workerd, all of the event goes on until waitUntil is done, for at most 30 seconds.
-      const limit = setTimeout(() => context.end(), 30_000);
-      for (let i = 0; i < context.waiting.length; i++) await context.waiting[i];
-      clearTimeout(limit);
-      context.end();
-    };
-    // Not Promise.race: that would call the guarded `then` from the caller's context.
-    const outcome = storage.run(context, async () => {
-      try {
-        return await work(context);
-      } finally {
-        // Waiting here makes logs and outbound requests of background work complete.
-        for (let i = 0; i < context.waiting.length; i++) await context.waiting[i];
-      }
-    });
-    realThen.call(
-      outcome,
-      (value) => (context.end(), resolve(value)),
-      (error) => (context.end(), reject(error)),
-    );
-  });
-}
-
-// ---------------------------------------------------------------- clock and logs
+// ---------------------------------------------------------------- clock
 
 const realNow = Date.now.bind(Date);
 const realPerformanceNow = performance.now.bind(performance);
@@ -148,22 +63,11 @@ globalThis.Date = new Proxy(RealDate, {
     Reflect.construct(target, args.length ? args : [RealDate.now()], newTarget),
 });
 
-let logs = [];
-let outbound = [];
-
-function log(...values) {
-  const shown = values.map((value) => (isPython(value) ? String(value) : value));
-  logs.push(...util.format(...shown).split("\n"));
-}
 for (const level of ["debug", "error", "info", "log", "trace", "warn"]) console[level] = log;
-
-const text = (error) => String(error?.name === "PythonError" ? error.message : error?.stack ?? error);
 
 // ---------------------------------------------------------------- guards
 
 let pyodide;
-let PyProxy = class {}; // Pyodide's, once it is there
-const isPython = (value) => value instanceof PyProxy;
 
 function refuseAtImport(what) {
   if (current()?.importing) {
@@ -204,7 +108,6 @@ function hung(id, why) {
   return new Error(message);
 }
 
-const realThen = Promise.prototype.then;
 const promiseOwners = new WeakMap(); // only promises that are still pending
 v8.promiseHooks.createHook({
   init(promise) {
@@ -327,6 +230,7 @@ function freezeHeaders(object) {
 
 // ---------------------------------------------------------------- outbound HTTP
 
+let outbound = []; // the requests that the Worker sent since `load`
 let routes = {}; // origin -> origin of a local server
 
 function routed(url) {
@@ -426,92 +330,21 @@ function exchange(url, target, method, request, body) {
 
 globalThis.fetch = async (input, init) => send(new Request(input, init), routed);
 
-// ---------------------------------------------------------------- values that cross a border
-
-function cloneError(value) {
-  const type = isPython(value) ? "PyProxy" : typeof value;
-  const message = `Could not serialize object of type "${type}". This type does not support serialization.`;
-  return new DOMException(message, "DataCloneError");
-}
-
-/** A value as JSON; what JSON lacks becomes {"$kit": type, ...}. Throws DataCloneError. */
-async function toWire(value) {
-  if (value === undefined) return { $kit: "undefined" };
-  if (value === null || typeof value === "boolean" || typeof value === "string") return value;
-  if (typeof value === "number") return Number.isFinite(value) ? value : { $kit: "float", value: String(value) };
-  if (typeof value === "bigint") return { $kit: "int", value: String(value) };
-  if (typeof value !== "object") throw cloneError(value);
-  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
-    const bytes = ArrayBuffer.isView(value)
-      ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-      : Buffer.from(value);
-    return { $kit: "bytes", value: bytes.toString("base64") };
-  }
-  if (value instanceof RealDate) return { $kit: "date", value: value.getTime() };
-  if (value instanceof Error) return { $kit: "error", value: value.message };
-  if (value instanceof RealResponse) {
-    return { $kit: "response", status: value.status, headers: [...value.headers], body: await readBody(value) };
-  }
-  if (value instanceof RealRequest) {
-    const { method, url, redirect } = value;
-    const body = value.body ? await readBody(value) : null;
-    return { $kit: "request", method, url, redirect, headers: [...value.headers], body };
-  }
-  const list = (values) => Promise.all(Array.from(values, toWire));
-  if (Array.isArray(value)) return list(value);
-  if (value instanceof Set) return { $kit: "set", value: await list(value) };
-  if (value instanceof Map) return { $kit: "map", value: await list(Array.from(value, (pair) => pair)) };
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype !== null && prototype !== Object.prototype) throw cloneError(value);
-  const pairs = await Promise.all(Object.entries(value).map(async ([k, v]) => [k, await toWire(v)]));
-  return Object.fromEntries(pairs);
-}
-
-function fromWire(wire) {
-  if (Array.isArray(wire)) return wire.map(fromWire);
-  if (wire === null || typeof wire !== "object") return wire;
-  const bytes = () => (wire.body === null ? null : new Uint8Array(Buffer.from(wire.body, "base64")));
-  switch (wire.$kit) {
-    case undefined:
-      return Object.fromEntries(Object.entries(wire).map(([k, v]) => [k, fromWire(v)]));
-    case "undefined":
-      return undefined;
-    case "float":
-      return Number(wire.value);
-    case "int":
-      return BigInt(wire.value);
-    case "bytes":
-      return new Uint8Array(Buffer.from(wire.value, "base64"));
-    case "date":
-      return new Date(wire.value);
-    case "error":
-      return new Error(wire.value);
-    case "set":
-      return new Set(wire.value.map(fromWire));
-    case "map":
-      return new Map(wire.value.map(fromWire));
-    case "response":
-      return new Response(NULL_BODY.has(wire.status) ? null : bytes(), wire);
-    case "request":
-      return new Request(wire.url, { ...wire, body: bytes() });
-  }
-  throw new Error(`unknown type ${wire.$kit}`);
-}
-
-async function readBody(object) {
-  return Buffer.from(await object.arrayBuffer()).toString("base64");
-}
-
 // ---------------------------------------------------------------- the Worker
 
 let inside; // functions of inside.py
 const workers = new Map(); // name -> {env, module}; "" is the project's own, `module` is JavaScript's
+let local; // LocalBindings
+let objects; // Objects of the project's own Worker
 const jspi = typeof WebAssembly.Suspending === "function";
 
 function invoke(callable, ...args) {
   // "promising" is what lets Python's run_sync wait; Node before 24 cannot.
   return jspi ? callable.callWithOptions({ promising: true }, ...args) : callable(...args);
 }
+
+/** What the runtime calls, with nothing converted, whoever it is that really calls. */
+const HANDLERS = new Set(["scheduled", "queue"]);
 
 /** One event on a new instance of an entrypoint class, as workerd does it. */
 async function dispatch(context, { worker = "", entrypoint, props, access }, method, args) {
@@ -533,7 +366,7 @@ async function dispatch(context, { worker = "", entrypoint, props, access }, met
   const instance = await invoke(inside.entrypoint(worker, entrypoint), execution, env);
   try {
     if (typeof instance[method] !== "function") throw new TypeError(`Method ${method} does not exist`);
-    if (method === "scheduled") return await invoke(inside.handle, instance, method, ...args);
+    if (HANDLERS.has(method)) return await invoke(inside.handle, instance, method, ...args, undefined, undefined);
     return await invoke(inside.answer, method === "fetch", instance, method, ...args);
   } finally {
     instance.destroy();
@@ -566,9 +399,7 @@ function selfBinding(entrypoint, props) {
         return toWire(await dispatch(context, target, method, values));
       });
     } catch (error) {
-      // The caller gets a copy: of a Python exception the name, the type and the traceback.
-      const { name, type } = error;
-      throw Object.assign(new Error(error.message), { name }, type ? { type } : {});
+      throw crossing(error);
     }
     return fromWire(wire);
   };
@@ -588,14 +419,33 @@ function remoteBinding(origin) {
   return binding;
 }
 
-function bindings(env) {
+/** What the Worker gets for its `env`. `stores` are the local bindings of this test. */
+function bindings(env, stores) {
   const binding = (value) => {
     if (value?.$entrypoint) return selfBinding(value.$entrypoint, value.props);
     if (value?.$fetcher) return remoteBinding(value.$fetcher);
+    if (value?.$local) return stores[value.$local];
+    if (value?.$object) return objects.namespace(value.$object, value.sql);
+    if (value?.$workflow) return objects.workflow(value.$workflow, value.name);
+    if (value?.$fake) return inside.make(value.$fake, value.source);
     return value;
   };
   return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, binding(value)]));
 }
+
+/** How `objects` runs Python. */
+const python = {
+  async make(className, state) {
+    const { env } = workers.get("");
+    Object.assign(current(), { env, execution: state });
+    return invoke(inside.instance, className, state, env);
+  },
+  call(instance, method, args) {
+    if (typeof instance[method] !== "function") throw new TypeError(`Method ${method} does not exist`);
+    return invoke(inside.answer, method === "fetch", instance, method, ...args);
+  },
+  event: (instance, method, args) => invoke(inside.handle, instance, method, ...args),
+};
 
 // ---------------------------------------------------------------- HTTP from outside
 
@@ -665,19 +515,60 @@ async function importScript(main) {
   const options = { bundle: true, format: "esm", target: "es2024", write: false, logLevel: "silent" };
   const [bundle] = buildSync({ entryPoints: [main], ...options }).outputFiles;
   // The number makes it a new module each time, with fresh state.
-  const source = `${bundle.text}\n//${++writes}`;
+  return importText(`${bundle.text}\n//${++writes}`);
+}
+
+function importText(source) {
   return import(`data:text/javascript;base64,${Buffer.from(source).toString("base64")}`);
 }
 
 // ---------------------------------------------------------------- operations
 
-/** What a `scheduled` handler is given. */
+/** What a `scheduled` handler is given. Its tag says that it is the runtime's own, as in workerd. */
 class ScheduledController {
   scheduledTime = Date.now();
   constructor(cron) {
     this.cron = cron;
   }
+  get [Symbol.toStringTag]() {
+    return "ScheduledController";
+  }
   noRetry() {}
+}
+
+/** What a `queue` handler is given. https://developers.cloudflare.com/queues/configuration/javascript-apis/ */
+class QueueController {
+  constructor(queue, bodies) {
+    this.queue = queue;
+    this.messages = bodies.map((body, at) => new Message(`${at}`.padStart(32, "0"), body));
+  }
+  get [Symbol.toStringTag]() {
+    return "QueueController";
+  }
+  ackAll() {
+    for (const message of this.messages) message.ack();
+  }
+  retryAll() {
+    for (const message of this.messages) message.retry();
+  }
+}
+
+class Message {
+  timestamp = new Date();
+  attempts = 1;
+  outcome = "ack"; // unless the handler says otherwise; the first word counts
+  #decided = false;
+  constructor(id, body) {
+    this.id = id;
+    this.body = body;
+  }
+  ack() {
+    this.#decided = true;
+  }
+  retry() {
+    if (!this.#decided) this.outcome = "retry";
+    this.#decided = true;
+  }
 }
 
 let nodeModules;
@@ -686,9 +577,11 @@ const operations = {
   /** Starts Pyodide; `packages` maps a name under python_modules to a file on disk. */
   async start(message) {
     nodeModules = path.dirname(message.pyodide);
+    local = new LocalBindings(nodeModules, message.bindings);
+    const starting = local.renew(); // meanwhile
     const { loadPyodide } = await import(pathToFileURL(path.join(message.pyodide, "pyodide.mjs")));
     pyodide = await loadPyodide({ stdout: log, stderr: log });
-    PyProxy = pyodide.ffi.PyProxy;
+    knowPython(pyodide);
     pyodide.registerJsModule("_cloudflare_compat_flags", {
       python_request_headers_preserve_commas: true,
       python_workflows_implicit_dependencies: true,
@@ -706,7 +599,11 @@ const operations = {
       },
     };
     pyodide.registerJsModule("_pyodide_entrypoint_helper", {
-      doAnImport: (name) => import(name),
+      // The SDK has JavaScript of its own, which a deploy takes along.
+      doAnImport: (name) => {
+        const file = message.packages[name.replace(/^python_modules\//, "")];
+        return file ? importText(fs.readFileSync(file, "utf8")) : import(name);
+      },
       cloudflareWorkersModule: workersModule,
       cloudflareSocketsModule: {},
       workerEntrypoint: WorkerEntrypoint,
@@ -721,17 +618,16 @@ const operations = {
     const source = fs.readFileSync(new URL("inside.py", import.meta.url), "utf8");
     pyodide.runPython(source, { globals, filename: "kit/inside.py" });
     inside = Object.fromEntries(
-      ["answer", "entrypoint", "handle", "import_worker", "prepare"].map((name) => [name, globals.get(name)]),
+      ["answer", "entrypoint", "handle", "import_worker", "instance", "make", "prepare", "run"].map((name) => [name, globals.get(name)]),
     );
     inside.prepare(METADATA, PACKAGES);
+    await starting;
     return { python: pyodide.runPython("import sys; sys.version.split()[0]"), jspi };
   },
 
   /** A new isolate: the Worker's own modules are imported again, vendored packages stay. */
   async load(message) {
-    for (const context of contexts.values()) context.fail(new Stopped("cancelled", "the Worker was reloaded"));
-    dead = null;
-    logs = [];
+    renew();
     outbound = [];
     offset = 0;
     routes = Object.fromEntries(Object.entries(message.routes).map(([from, to]) => [new URL(from).origin, to]));
@@ -740,10 +636,13 @@ const operations = {
     workers.clear();
     // The project's own comes last, so that its modules are the ones that stay importable.
     const loaded = [...message.beside, { name: "", env: message.env, main: message.main }];
-    for (const { name, env } of loaded) workers.set(name, { env: bindings(env) });
+    const { DatabaseSync } = await import("node:sqlite").catch(() => ({}));
+    objects = new Objects(python, DatabaseSync);
+    const stores = await local.renew();
+    for (const { name, env } of loaded) workers.set(name, { env: bindings(env, stores) });
     const home = (name) => (name ? path.posix.join(BESIDE, name) : METADATA);
-    const python = loaded.filter(({ main }) => main.endsWith(".py"));
-    copySources(python.map(({ name, main }) => [home(name), path.dirname(main)]));
+    const written = loaded.filter(({ main }) => main.endsWith(".py"));
+    copySources(written.map(({ name, main }) => [home(name), path.dirname(main)]));
     for (const { name, main } of loaded) {
       await storage.run(IMPORTING, async () => {
         if (!main.endsWith(".py")) workers.get(name).module = await importScript(main);
@@ -793,6 +692,44 @@ const operations = {
       await dispatch(context, target, "scheduled", [new ScheduledController(message.cron)]);
     });
   },
+
+  /** A batch of messages from a queue; what becomes of each. */
+  queue(message) {
+    const target = { worker: message.worker, entrypoint: "Default" };
+    return enter(message.id, async (context) => {
+      const batch = new QueueController(message.queue, message.bodies.map(fromWire));
+      await dispatch(context, target, "queue", [batch]);
+      return batch.messages.map(({ outcome }) => outcome);
+    });
+  },
+
+  /** A function of the test's own, in the Worker's Python and with its `env`. */
+  run(message) {
+    return enter(message.id, async (context) => {
+      context.env = workers.get("").env;
+      context.execution = new ExecutionContext(context);
+      return toWire(await invoke(inside.run, message.name, message.source, ...message.args.map(fromWire)));
+    });
+  },
+
+  async object(message) {
+    const namespace = workers.get("").env[message.binding];
+    const { method, args } = message;
+    const stub = namespace.getByName(message.name);
+    if (method === "alarm") return namespace.alarm(stub.id);
+    return toWire(await stub[method](...args.map(fromWire)));
+  },
+
+  async workflow(message) {
+    const binding = workers.get("").env[message.binding];
+    const { instance: id, params, event } = message;
+    const instance = id ? await binding.get(id) : await binding.create({ params: fromWire(params) });
+    if (event) await instance.sendEvent(fromWire(event));
+    await instance.settled();
+    return { id: instance.id, steps: instance.steps, ...(await toWire(await instance.status())) };
+  },
+
+  sent: () => local.sent,
 
   /** The client goes away: workerd stops the event where it is, unless waitUntil holds it. */
   cancel(message) {
@@ -844,4 +781,4 @@ for (const event of ["uncaughtException", "unhandledRejection"]) {
 readline
   .createInterface({ input: process.stdin })
   .on("line", (line) => handle(JSON.parse(line)))
-  .on("close", () => process.exit(0));
+  .on("close", () => local?.dispose().finally(() => process.exit(0)) ?? process.exit(0));

@@ -77,10 +77,42 @@ def entrypoint(worker: str, name: str) -> type[Any]:
     """The entrypoint class `name` of a Worker's main module; TypeError if there is none."""
     from workers import WorkerEntrypoint
 
-    found = getattr(_mains.get(worker), name, None)
-    if not (isclass(found) and issubclass(found, WorkerEntrypoint)) or name.startswith("_"):
+    return _exported(worker, name, WorkerEntrypoint)
+
+
+def instance(name: str, state: Any, env: Any) -> Any:
+    """A new instance of a Durable Object or Workflow of the project's own Worker."""
+    from workers import DurableObject, WorkflowEntrypoint
+
+    return _exported("", name, DurableObject, WorkflowEntrypoint)(state, env)
+
+
+def _exported(worker: str, name: str, *kinds: type[Any]) -> type[Any]:
+    main = _mains.get(worker)
+    found = getattr(main, name, None)
+    listed = name in getattr(main, "__all__", [name])  # workerd exports nothing else
+    if not (listed and isclass(found) and issubclass(found, kinds)) or name.startswith("_"):
         raise TypeError(f"There is no '{name}' class defined in the Python Worker's main module")
     return found
+
+
+def make(name: str, source: str) -> Any:
+    """What a test puts in the place of a binding: an instance of its class `name`."""
+    return _defined(name, source)()
+
+
+async def run(name: str, source: str, *args: Any) -> Any:
+    """Call a test's own function with the Worker's `env` and return its value."""
+    from workers import env, python_from_rpc, python_to_rpc
+
+    result = _defined(name, source)(env, *map(python_from_rpc, args))
+    return python_to_rpc(await result if isawaitable(result) else result)
+
+
+def _defined(name: str, source: str) -> Any:
+    names: dict[str, Any] = {"__name__": "the_test"}
+    exec(compile(source, "the test", "exec"), names)
+    return names[name]
 
 
 async def answer(relaxed: bool, instance: Any, name: str, *args: Any) -> Any:
@@ -99,11 +131,10 @@ async def answer(relaxed: bool, instance: Any, name: str, *args: Any) -> Any:
     return python_to_rpc(result)
 
 
-async def handle(instance: Any, name: str, event: Any) -> None:
-    """Call a handler other than fetch as workerd does: nothing converted, env and ctx empty."""
-    result = relaxed_call(getattr(instance, name), event, None, None)
-    if isawaitable(result):
-        await result
+async def handle(instance: Any, name: str, *args: Any) -> Any:
+    """Call a handler other than fetch as workerd does: nothing is converted."""
+    result = relaxed_call(getattr(instance, name), *args)
+    return await result if isawaitable(result) else result
 
 
 class _Bound(Coroutine[Any, Any, Any]):

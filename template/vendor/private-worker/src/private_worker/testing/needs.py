@@ -18,6 +18,8 @@ from packaging.requirements import Requirement
 from private_worker.config import Config
 from private_worker.project import WRANGLER, Problem
 
+from .bindings import env_of, stores
+
 # The Pyodide of workerd from compatibility date 2026-09-08 on. Another one is another Python.
 PYODIDE = "314.0.6"
 PYTHON = "3.14"
@@ -30,7 +32,8 @@ class Project:
     """The Worker of a rendered project, as wrangler.jsonc describes it. Raises Problem.
 
     source: the folder with the main module, a test may change it. module: the main module's name.
-    vars: the settings as they are deployed.
+    vars: the settings as they are deployed. env: all that the Worker finds in its `env` in tests.
+    stores: the local bindings among it, for the host.
     """
 
     def __init__(self, root: Path) -> None:
@@ -44,6 +47,8 @@ class Project:
         self.source: Path = main.parent
         self.module: str = main.stem
         self.vars: dict[str, Any] = config.block(None).vars
+        self.env = env_of(config)
+        self.stores = stores(config)
 
     def dependencies(self) -> list[Requirement]:
         """The packages the Worker itself imports; the SDK always is one of them."""

@@ -15,7 +15,8 @@ from private_worker.project import Problem
 
 from .access import TEST_VARS, Access, Issuer
 from .needs import Project
-from .runtime import NeverLoaded, Runtime, Worker
+from .report import of_logs
+from .runtime import NeverLoaded, Runtime, Worker, WorkerError
 
 REASON = "private-worker: why the run ends"  # in what pytest-xdist brings from its processes
 
@@ -55,7 +56,8 @@ def access(kit_issuer: Issuer) -> Iterator[Access]:
 @pytest.fixture
 def worker(kit_runtime: Runtime, access: Access) -> Worker:
     """This project's Worker, freshly loaded, with settings that let the test's callers in."""
-    env = {name: TEST_VARS.get(name, value) for name, value in kit_runtime.project.vars.items()}
+    project = kit_runtime.project
+    env = project.env | {name: TEST_VARS[name] for name in project.vars.keys() & TEST_VARS}
     return Worker(kit_runtime, env, {access.team_domain: access.url})
 
 
@@ -68,6 +70,23 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
         _end(item.config, str(error))
     except NeverLoaded as error:
         _end(item.config, error.report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows what its Worker has printed, exceptions included."""
+    report = yield
+    for worker in getattr(item, "funcargs", {}).values() if report.failed else ():
+        if isinstance(worker, Worker):
+            try:
+                said = of_logs(worker.logs, worker.env)
+            except (WorkerError, TimeoutError):  # it is gone, or in an endless loop
+                continue
+            if said.strip():
+                report.sections.append(("the Worker's log", said))
+    return report
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,328 +1,47 @@
-"""Runs the Worker: one Node process per test session, `Worker` is what a test holds of it."""
+"""The Worker as a test holds it."""
 
 import base64
 import json as jsonlib
-import os
 import re
-import signal
-import subprocess
-import tempfile
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from private_worker.project import Problem
+from .bindings import fake, source_of
+from .objects import DurableObject, Workflow, WorkflowRun
+from .process import (
+    ANSWER_TIMEOUT,
+    Cancelled,
+    NeverLoaded,
+    RpcError,
+    Runtime,
+    WorkerDied,
+    WorkerError,
+)
+from .wire import Headers, Response, from_wire, to_wire
 
-from .needs import Project, find_node, find_pyodide
+__all__ = [
+    "Cancelled",
+    "DurableObject",
+    "Headers",
+    "NeverLoaded",
+    "OtherWorker",
+    "Pending",
+    "Response",
+    "RpcError",
+    "Runtime",
+    "Worker",
+    "WorkerDied",
+    "WorkerError",
+    "Workflow",
+    "WorkflowRun",
+]
 
-START_TIMEOUT = 120.0  # seconds; 2 to 3 on a quiet machine, more on a busy one
-ANSWER_TIMEOUT = 30.0  # seconds
 ORIGIN = "https://worker.example.com"  # of the requests a test sends by path
 
 Pairs = Mapping[str, str] | list[tuple[str, str]]
-
-
-class WorkerError(Exception):
-    """An exception that left the Worker.
-
-    `name` is the JavaScript name ("PythonError" for a Python exception), `type` the Python class
-    or None, `message` the text: of a Python exception the whole traceback.
-    """
-
-    def __init__(self, name: str, type: str | None, message: str) -> None:
-        super().__init__(f"{name}: {message}" if type is None else message)
-        self.name = name
-        self.type = type
-        self.message = message
-
-
-class NeverLoaded(WorkerError):
-    """The Worker could not be imported, nor ever before in this session.
-
-    `report` is for a person: of the traceback only what lies in `source`, the Worker's folder.
-    """
-
-    def __init__(self, error: WorkerError | TimeoutError, source: Path) -> None:
-        if isinstance(error, WorkerError):
-            super().__init__(error.name, error.type, error.message)
-        else:
-            super().__init__("TimeoutError", None, f"it takes more than {ANSWER_TIMEOUT:g} s")
-        text = _own_frames(self.message, source.name)
-        # What Pyodide advises for a package that it knows is not for a Worker.
-        text, _, advice = text.partition("\nThe module '")
-        if known := re.search(r'is included .*micropip\.install\("([^"]+)"', advice, re.DOTALL):
-            text += f"\nThat is a package: `uv add {known[1]}` makes it part of the Worker"
-        self.report = f"the Worker cannot be imported:\n{text}"
-
-
-class RpcError(WorkerError):
-    """An exception as it reaches the caller of an RPC method."""
-
-
-class WorkerDied(WorkerError):
-    """The isolate is gone: clients get an empty answer until `Worker.load` brings a new one."""
-
-
-class Cancelled(WorkerError):
-    """The request was cancelled, or the Worker was loaded again while it ran."""
-
-
-class Headers(Mapping[str, str]):
-    """Response headers; case does not matter. Repeated ones are joined, `get_all` keeps them."""
-
-    def __init__(self, pairs: list[tuple[str, str]]) -> None:
-        self.pairs = [(name.lower(), value) for name, value in pairs]
-
-    def get_all(self, name: str) -> list[str]:
-        """Every value, in order; for Set-Cookie."""
-        return [value for key, value in self.pairs if key == name.lower()]
-
-    def __getitem__(self, name: str) -> str:
-        if values := self.get_all(name):
-            return ", ".join(values)
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict(self.pairs))
-
-    def __len__(self) -> int:
-        return len(dict(self.pairs))
-
-    def __repr__(self) -> str:
-        return f"Headers({self.pairs})"
-
-
-class Response:
-    """What an HTTP client gets. `error` is the exception behind a bare 500, else None."""
-
-    def __init__(
-        self,
-        status: int,
-        headers: list[tuple[str, str]],
-        body: bytes,
-        error: WorkerError | None = None,
-    ) -> None:
-        self.status = status
-        self.headers = Headers(headers)
-        self.body = body
-        self.error = error
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
-
-    def json(self) -> Any:
-        return jsonlib.loads(self.body)
-
-    def __repr__(self) -> str:
-        return f"<Response {self.status} {self.body[:200]!r}>"
-
-
-def to_wire(value: Any) -> Any:
-    """A Python value as JSON for the host; bytes, sets, dates and big integers are marked."""
-    if isinstance(value, bool | str) or value is None:
-        return value
-    if isinstance(value, int):
-        return value if abs(value) < 2**53 else {"$kit": "int", "value": str(value)}
-    if isinstance(value, float):
-        finite = value - value == 0
-        names = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}
-        return value if finite else {"$kit": "float", "value": names[str(value)]}
-    if isinstance(value, bytes | bytearray | memoryview):
-        return {"$kit": "bytes", "value": base64.b64encode(value).decode()}
-    if isinstance(value, datetime):
-        return {"$kit": "date", "value": value.timestamp() * 1000}
-    if isinstance(value, set | frozenset):
-        return {"$kit": "set", "value": [to_wire(item) for item in value]}
-    if isinstance(value, list):
-        return [to_wire(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): to_wire(item) for key, item in value.items()}
-    raise TypeError(f"{type(value).__name__} cannot be sent over RPC")
-
-
-def from_wire(wire: Any) -> Any:
-    """The other way round; undefined becomes None."""
-    if isinstance(wire, list):
-        return [from_wire(item) for item in wire]
-    if not isinstance(wire, dict):
-        return wire
-    match wire.get("$kit"):
-        case None:
-            return {key: from_wire(value) for key, value in wire.items()}
-        case "undefined":
-            return None
-        case "bytes":
-            return base64.b64decode(wire["value"])
-        case "int":
-            return int(wire["value"])
-        case "float":
-            return float(wire["value"].replace("Infinity", "inf"))
-        case "date":
-            return datetime.fromtimestamp(wire["value"] / 1000, UTC)
-        case "set":
-            return {from_wire(item) for item in wire["value"]}
-        case "map":
-            return {from_wire(key): from_wire(value) for key, value in wire["value"]}
-        case "error":
-            return Exception(wire["value"])
-        case "response":
-            return Response(wire["status"], wire["headers"], base64.b64decode(wire["body"]))
-    raise TypeError(f"a {wire['$kit']} cannot be received")
-
-
-class Runtime:
-    """The Node process. `start` starts it, `stop` ends it and everything it started."""
-
-    def __init__(self, project: Project, cache: Path) -> None:
-        self.project = project
-        self.cache = cache
-        self.process: subprocess.Popen[bytes] | None = None
-        self._waiting: dict[int, Future[Any]] = {}
-        self._lock = threading.Lock()
-        self._last = 0
-        self._loaded = False  # whether it ever could be
-
-    def start(self) -> None:
-        """Start Node and Pyodide; raises Problem if something is missing."""
-        packages = self.project.packages(self.cache)
-        pyodide = find_pyodide(self.project.root)
-        host = Path(__file__).with_name("host.mjs")
-        self._errors = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(
-            [*find_node(), str(host)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,  # a group of its own, see stop()
-        )
-        self._reader = threading.Thread(target=self._read, args=[self.process], daemon=True)
-        self._reader.start()
-        files = {name: str(file) for name, file in packages.items()}
-        started = self.send("start", pyodide=str(pyodide), packages=files)
-        try:
-            started.result(START_TIMEOUT)
-        except TimeoutError:
-            self.stop()
-            raise Problem(f"Pyodide did not start within {START_TIMEOUT:.0f} s") from None
-        except WorkerError as error:
-            self.stop()
-            lines = error.message.strip().splitlines()
-            reason = next((line for line in lines if "Error" in line), lines[-1])
-            raise Problem(f"Pyodide did not start: {reason.strip()}") from None
-
-    def send(self, op: str, **fields: Any) -> "Future[Any]":
-        """Send one request; the future's result is its answer or raises a WorkerError."""
-        future: Future[Any] = Future()
-        with self._lock:
-            self._last += 1
-            future.id = self._last  # type: ignore[attr-defined]
-            self._waiting[self._last] = future
-            line = jsonlib.dumps({"id": self._last, "op": op, **fields})
-            try:
-                assert self.process and self.process.stdin
-                self.process.stdin.write(line.encode() + b"\n")
-                self.process.stdin.flush()
-            except OSError:  # Node is gone
-                self._fail(self._last, self._death())
-        return future
-
-    def load(self, **fields: Any) -> None:
-        """Load the Worker; starts Node if it does not run (any more).
-
-        Raises WorkerError if the import fails, and NeverLoaded if every import before it did.
-        """
-        if self.process is None or self.process.poll() is not None:
-            self.stop()
-            self.start()
-        fields["main"] = str(self.project.source / f"{self.project.module}.py")
-        try:
-            try:
-                self.send("load", **fields).result(ANSWER_TIMEOUT)
-            except TimeoutError:  # the last test left an endless loop: Node hears nothing any more
-                self.stop()
-                self.start()
-                self.send("load", **fields).result(ANSWER_TIMEOUT)
-        except (WorkerError, TimeoutError) as error:
-            if self._loaded:
-                raise
-            raise NeverLoaded(error, self.project.source) from None
-        self._loaded = True
-
-    def stop(self) -> None:
-        """End the process group: a `node` on PATH may be a script with the real one below it."""
-        if self.process is None:
-            return
-        process, self.process = self.process, None
-        if process.stdin:
-            try:
-                process.stdin.close()  # the host exits at the end of its input
-            except OSError:
-                pass
-        try:
-            process.wait(2)
-        except subprocess.TimeoutExpired:
-            pass
-        if hasattr(os, "killpg"):
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except OSError:
-                pass  # all of the group has exited
-        else:
-            process.kill()
-        process.wait()
-        self._reader.join()
-        self._errors.close()
-
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout
-        with process.stdout as lines:
-            for line in lines:
-                message = jsonlib.loads(line)
-                if error := message.get("error"):
-                    self._fail(message["id"], _worker_error(error))
-                elif future := self._waiting.pop(message["id"], None):
-                    future.set_result(message["ok"])
-        process.wait()
-        death = self._death()
-        for waiting in list(self._waiting):
-            self._fail(waiting, death)
-
-    def _fail(self, waiting: int, error: Exception) -> None:
-        if future := self._waiting.pop(waiting, None):
-            future.set_exception(error)
-
-    def _death(self) -> WorkerDied:
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip()[-2000:]
-        return WorkerDied("Died", None, said or "the Node process has ended")
-
-
-def _own_frames(traceback: str, folder: str) -> str:
-    """A traceback from inside Pyodide without what is not the Worker's, with paths from here."""
-    kept, keep = [], True
-    for line in traceback.strip().splitlines():
-        if frame := re.match(r'  File "(.+?)", line ', line):
-            path = frame[1].removeprefix("/session/metadata/")
-            keep = path != frame[1] and not path.startswith("python_modules/")
-            line = line.replace(frame[1], f"{folder}/{path}", 1)
-        elif not line.startswith("    "):
-            keep = not line.startswith("Traceback ")
-        if keep:
-            kept.append(line)
-    return "\n".join(kept)
-
-
-def _worker_error(error: dict[str, Any]) -> Exception:
-    name, type_, message = error["name"], error["type"], error["message"]
-    if error["kind"] == "usage":
-        return ValueError(message)
-    classes = {"died": WorkerDied, "cancelled": Cancelled}
-    return classes.get(error["kind"], WorkerError)(name, type_, message)
 
 
 class Pending:
@@ -384,14 +103,19 @@ class Worker:
         self,
         *,
         env: dict[str, Any] | None = None,
+        fakes: Mapping[str, type] | None = None,
         routes: dict[str, str] | None = None,
         beside: Mapping[str, OtherWorker] | None = None,
     ) -> None:
-        """Import the Worker again, with another `env` or other `routes` if given.
+        """Import the Worker again, with another `env` or other `routes` if given. Stores are empty.
 
-        env: name -> str or any JSON value; `{"$entrypoint": "Internal", "props": {…}}` is a
-        service binding to this Worker itself, `{"$fetcher": "http://127.0.0.1:8000"}` a binding
-        that sends real HTTP requests to that origin, such as a VPC service.
+        env: name -> str or any JSON value; `{**worker.env, "NAME": "value"}` adds one.
+        `{"$entrypoint": "Internal", "props": {…}}` is a service binding to this Worker itself,
+        `{"$fetcher": "http://127.0.0.1:8000"}` a binding that sends real HTTP requests to that
+        origin, such as a VPC service.
+        fakes: classes of the test's own by the name of a binding, for what only Cloudflare has. The
+        Worker finds an instance there. Its source runs in the Worker's Python, where nothing of the
+        test around it exists: it imports what it needs inside.
         routes: origin the Worker asks for -> origin of the local server that answers. Any other
         origin is an error: tests have no network.
         beside: other Workers by name, for `scheduled` and `fetch` with `worker=`. They share the
@@ -399,6 +123,8 @@ class Worker:
         Clock, logs and outbound requests start anew. Raises WorkerError if the import fails.
         """
         self.env = self.env if env is None else env
+        if fakes:
+            self.env = {**self.env, **{name: fake(cls) for name, cls in fakes.items()}}
         self.routes = self.routes if routes is None else routes
         others = [
             {"name": name, "main": str(other.main), "env": other.env}
@@ -413,14 +139,24 @@ class Worker:
         method: str = "GET",
         headers: Pairs | None = None,
         body: bytes | str | None = None,
+        json: Any = None,
         access: dict[str, Any] | None = None,
         entrypoint: str = "Default",
         props: dict[str, Any] | None = None,
         worker: str = "",
     ) -> Pending:
         """Send an HTTP request and do not wait. Arguments as for `fetch`."""
+        __tracebackhide__ = True
         url = ORIGIN + path_or_url if path_or_url.startswith("/") else path_or_url
+        if not re.match("https?://", url):
+            raise ValueError(f'"{url}" is neither a path nor a URL: write "/{url}"')
         pairs = list(headers.items()) if isinstance(headers, Mapping) else headers or []
+        if json is not None:
+            body = jsonlib.dumps(json)
+            pairs = [*pairs, ("Content-Type", "application/json")]
+        if not isinstance(body, str | bytes | None):
+            kind = type(body).__name__
+            raise TypeError(f"body is text or bytes, not {kind}; json={kind}(…) sends JSON")
         raw = body.encode() if isinstance(body, str) else body
         names = {name.lower() for name, _ in pairs}
         if raw is not None and not names & {"content-length", "transfer-encoding"}:
@@ -441,7 +177,8 @@ class Worker:
     def fetch(
         self, path_or_url: str = "/", *, timeout: float = ANSWER_TIMEOUT, **request: Any
     ) -> Response:
-        """Send an HTTP request: method, headers (dict or pairs), body, access, entrypoint, props.
+        """Send an HTTP request: method, headers (dict or pairs), body (text or bytes) or json,
+        access, entrypoint, props.
 
         worker: the name of one beside this project's, see `load`.
 
@@ -449,6 +186,7 @@ class Worker:
         it becomes `ctx.access`. None: Access did not authenticate the request.
         A Worker that raises answers a bare 500 and `Response.error` holds the exception.
         """
+        __tracebackhide__ = True
         return self.start(path_or_url, **request).result(timeout)
 
     def fetch_all(
@@ -479,15 +217,11 @@ class Worker:
         As in workerd every callable attribute answers, `_private` and `__init__` too. Raises
         RpcError with what the caller would see: the type and the whole traceback.
         """
-        future = self._runtime.send(
-            "call",
-            method=method,
-            args=[to_wire(arg) for arg in args],
-            entrypoint=entrypoint,
-            props=props,
-        )
+        __tracebackhide__ = True
+        wires = [to_wire(arg) for arg in args]
+        fields = {"method": method, "args": wires, "entrypoint": entrypoint, "props": props}
         try:
-            return from_wire(future.result(timeout))
+            return from_wire(self._runtime.ask("call", fields, timeout))
         except (WorkerDied, Cancelled):
             raise
         except WorkerError as error:
@@ -497,20 +231,65 @@ class Worker:
         self, cron: str = "* * * * *", *, worker: str = "", timeout: float = ANSWER_TIMEOUT
     ) -> None:
         """Run the `scheduled` handler as a Cron Trigger does. WorkerError for what it raises."""
-        self._runtime.send("scheduled", cron=cron, worker=worker).result(timeout)
+        __tracebackhide__ = True
+        self._runtime.ask("scheduled", {"cron": cron, "worker": worker}, timeout)
+
+    def queue(
+        self, name: str, bodies: list[Any], *, worker: str = "", timeout: float = ANSWER_TIMEOUT
+    ) -> list[str]:
+        """Run the `queue` handler with a batch of messages from the queue `name`.
+
+        Returns for each message "ack" or "retry". WorkerError for what the handler raises: then
+        Cloudflare delivers all of the batch again, but for the messages that were acknowledged.
+        """
+        __tracebackhide__ = True
+        wires = [to_wire(body) for body in bodies]
+        fields = {"queue": name, "bodies": wires, "worker": worker}
+        outcomes: list[str] = self._runtime.ask("queue", fields, timeout)
+        return outcomes
+
+    @property
+    def sent(self) -> list[tuple[str, Any]]:
+        """What the Worker sent to queues since `load`: name of the binding, body of the message."""
+        sent = self._runtime.ask("sent", {})
+        return [(each["binding"], from_wire(each["body"])) for each in sent]
+
+    def run(self, function: Callable[..., object], *args: Any) -> Any:
+        """Call `function(env, *args)` in the Worker's Python, to fill a store or look into it.
+
+        As with `fakes` its source is sent there. Arguments and result are plain data.
+        """
+        __tracebackhide__ = True
+        wires = [to_wire(arg) for arg in args]
+        fields = {"name": function.__name__, "source": source_of(function), "args": wires}
+        return from_wire(self._runtime.ask("run", fields))
+
+    def durable_object(self, binding: str, name: str) -> "DurableObject":
+        """The Durable Object called `name`, by its binding in wrangler.jsonc."""
+        return DurableObject(self._runtime, self._own(binding, "$object"), name)
+
+    def workflow(self, binding: str) -> "Workflow":
+        """A Workflow by its binding in wrangler.jsonc."""
+        return Workflow(self._runtime, self._own(binding, "$workflow"))
+
+    def _own(self, binding: str, kind: str) -> str:
+        if kind in self.env.get(binding, {}):
+            return binding
+        key = {"$object": "durable_objects", "$workflow": "workflows"}[kind]
+        raise LookupError(f'wrangler.jsonc has no binding "{binding}" in "{key}" to a class here')
 
     def advance(self, seconds: float) -> None:
         """Move the Worker's clocks forward (time.time, Date.now, time.monotonic) until `load`."""
-        self._runtime.send("advance", milliseconds=seconds * 1000).result(ANSWER_TIMEOUT)
+        self._runtime.ask("advance", {"milliseconds": seconds * 1000})
 
     @property
     def logs(self) -> list[str]:
         """Lines printed since `load`, from print, logging and console, with tracebacks."""
-        lines: list[str] = self._runtime.send("logs").result(ANSWER_TIMEOUT)
+        lines: list[str] = self._runtime.ask("logs", {})
         return lines
 
     @property
     def outbound(self) -> list[dict[str, Any]]:
         """HTTP requests the Worker sent since `load`: method, url, headers (pairs)."""
-        sent: list[dict[str, Any]] = self._runtime.send("outbound").result(ANSWER_TIMEOUT)
+        sent: list[dict[str, Any]] = self._runtime.ask("outbound", {})
         return sent
