@@ -9,12 +9,12 @@ import pty
 import re
 import select
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import hub
+import quicker
 from commands import after_the_copy, words
 from conftest import FOLDER, ROOT, git, release, snapshot
 from documents import blocks, headings, shell_blocks
@@ -38,11 +38,7 @@ def published(tmp_path: Path, default_gitconfig: object) -> Path:
 @pytest.fixture
 def environ(environment: None, published: Path, tmp_path: Path) -> dict[str, str]:
     """As on a reader's computer. `uvx copier` is the Copier that is installed here."""
-    uvx = tmp_path / "tools" / "uvx"
-    uvx.parent.mkdir()
-    uvx.write_text(f'#!/bin/sh\nshift\nexec "{sys.executable}" -m copier "$@"\n')
-    uvx.chmod(0o755)
-    path = os.pathsep.join([str(uvx.parent), os.environ["PATH"]])
+    path = quicker.uvx(tmp_path / "tools")
     return hub.environment(published.parents[1], PATH=path, NO_COLOR="1")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pytest_copier.plugin import CopierFixture, CopierProject
 
-from conftest import FOLDER
+from conftest import FOLDER, install
 
 pytestmark = pytest.mark.slow
 
@@ -45,19 +45,22 @@ def ready(
 
     def ready(**answers: Any) -> CopierProject:
         project = copier.copy(tmp_path / FOLDER, profile="production", **answers)
-        (project.path / "node_modules").symlink_to(node_modules, target_is_directory=True)
+        install(project.path, node_modules)
         project.run("uv sync --quiet")
         return project
 
     return ready
 
 
-def passes(project: CopierProject, test: str, tool: str = "hypothesis", group: str = "dev") -> None:
-    """Run the test with a package that is ours: a project does not have it."""
-    shutil.copy(INSIDE / test, project.path / "tests")
+def passes(
+    project: CopierProject, *tests: str, tool: str = "hypothesis", group: str = "dev"
+) -> None:
+    """Run the tests with a package that is ours: a project does not have it."""
+    for test in tests:
+        shutil.copy(INSIDE / test, project.path / "tests")
     package = f"{tool}=={metadata.version(tool)}"
-    run = f"uv run --group {group} --with {package} pytest -q tests/{test}"
-    assert " passed" in project.run(run)
+    files = " ".join(f"tests/{test}" for test in tests)
+    assert " passed" in project.run(f"uv run --group {group} --with {package} pytest -q {files}")
 
 
 @pytest.mark.parametrize("framework", ["plain", "fastapi"])
@@ -69,8 +72,7 @@ def test_in_project(framework: str, ready: Ready) -> None:
     assert source.count(line) == 1
     wider = source.replace(line, f'{line} methods=("GET", "HEAD", "POST"),')
     api.write_text(wider, encoding="utf-8")
-    passes(project, "test_forwarder.py")
-    passes(project, "test_local_settings.py")
+    passes(project, "test_forwarder.py", "test_local_settings.py")
 
 
 @pytest.mark.parametrize(
@@ -88,4 +90,4 @@ def test_local_access(ready: Ready) -> None:
     """A real browser, `npm run local`, the Worker in Pyodide."""
     if shutil.which("chromium") is None:
         pytest.fail("chromium is missing: apt-get install chromium", pytrace=False)
-    passes(ready(), "test_local_chain.py", "playwright", "commands")
+    passes(ready(), "test_local_chain.py", tool="playwright", group="commands")

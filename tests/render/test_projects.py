@@ -10,68 +10,44 @@ import pytest
 from pytest_copier.plugin import CopierFixture, CopierProject
 
 import shapes
-from conftest import FOLDER
+from conftest import FOLDER, Render, install
+from private_worker.conformance.conftest import wanted
+from private_worker.project import read
 
-pytestmark = pytest.mark.slow
-
-GUARDED = (
-    "personal",
-    "internal-rpc",
-    "internal-fetch",
-    "internal-both-fastapi",
-    "machines-on-a-route",
-    "everybody-fastapi",
-)
 HOSTILE = {
     "project_name": """It's "{{ x }}" */ // \\ 🔐""",
     "description": """${{ secrets.X }} {% raw %} 'single' "double" \\ #日本語""",
+    "worker_name": "true",
 }
-
-
-def ready(copier: CopierFixture, folder: Path, node_modules: Path, **answers: Any) -> CopierProject:
-    """A project after `npm install` and `uv sync`."""
-    project = copier.copy(folder / FOLDER, **answers)
-    (project.path / "node_modules").symlink_to(node_modules, target_is_directory=True)
-    project.run("uv sync --quiet")
-    return project
-
-
-@pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize("name", shapes.of_interest())
-def test_own_tests_pass(
-    name: str, copier: CopierFixture, node_modules: Path, tmp_path: Path
-) -> None:
-    """`uv run pytest` in a fresh render, and its lint, as the README says."""
-    answers = shapes.answers(shapes.of_interest()[name])
-    project = ready(copier, tmp_path, node_modules, **answers)
-    output = project.run("uv run pytest -q")
-    assert " passed" in output and "failed" not in output and "error" not in output.split("\n")[-2]
-    project.run("uv run ruff check")
-    project.run("uv run ruff format --check")
-
-
-@pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize("profile", ["production", "internal"])
-def test_own_tests_pass_with_hostile_names(
-    profile: str, copier: CopierFixture, node_modules: Path, tmp_path: Path
-) -> None:
-    answers = {**HOSTILE, "profile": profile, "worker_name": "true", "upstreams": "class, import"}
-    project = ready(copier, tmp_path, node_modules, **answers)
-    assert " passed" in project.run("uv run pytest -q")
-    project.run("uv run ruff check")
-    project.run("uv run ruff format --check")
-
-
-@pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize("name", GUARDED)
-def test_the_guard_keeps_its_rules(
-    name: str, copier: CopierFixture, node_modules: Path, tmp_path: Path
-) -> None:
-    """`npm run test:guard`, for shapes that together run every file of it."""
-    answers = shapes.answers(shapes.of_interest()[name])
-    project = ready(copier, tmp_path, node_modules, **answers)
-    command = json.loads((project / "package.json").read_text())["scripts"]["test:guard"]
-    assert " passed" in project.run(f"{command} -q")
+INTEREST = shapes.of_interest()
+# What the guard's tests ask of a project. Together these have each fact both ways, once among the
+# projects with an address and once among those without.
+GUARDED: dict[str, shapes.Shape] = {
+    "machines-on-a-route": {**INTEREST["machines-on-a-route"], "filled": False},
+    "people-and-workers-fastapi": shapes.make(
+        profile="custom",
+        ci="none",
+        callers=(shapes.HUMAN, shapes.BINDING),
+        exposure="workers_dev",
+        binding_style="both",
+        framework="fastapi",
+        upstreams=1,
+        filled=True,
+    ),
+    "internal-rpc": {**INTEREST["internal-rpc"], "filled": False},
+    "internal-fetch": INTEREST["internal-fetch"],
+    "internal-both-fastapi": INTEREST["internal-both-fastapi"],
+}
+# Of each profile one project is as it was rendered, without the values of an account, and one with
+# an address and one without have hostile names.
+PROJECTS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "production": {"profile": "production", "upstreams": "class, import", **HOSTILE},
+    **{name: shapes.answers(shape) for name, shape in GUARDED.items()},
+}
+PROJECTS["internal-rpc"] |= HOSTILE
+# Those that no owner has filled in.
+AS_RENDERED = ("defaults", "production", "machines-on-a-route", "internal-rpc")
 
 
 # Runs in the rendered project: with the vars as they are rendered, nobody gets in.
@@ -116,24 +92,92 @@ def test_rpc(worker, kit_runtime, props):
 """
 
 
+def ready(copier: CopierFixture, folder: Path, node_modules: Path, **answers: Any) -> CopierProject:
+    """A project after `npm install` and `uv sync`."""
+    project = copier.copy(folder / FOLDER, **answers)
+    install(project.path, node_modules)
+    project.run("uv sync --quiet")
+    return project
+
+
+def lint(project: CopierProject) -> None:
+    project.run("uv run ruff check")
+    project.run("uv run ruff format --check")
+
+
+def own_tests(project: CopierProject) -> None:
+    """`uv run pytest`, as the README says."""
+    output = project.run("uv run pytest -q")
+    assert " passed" in output and "failed" not in output and "error" not in output.split("\n")[-2]
+
+
+def guards_tests(project: CopierProject) -> None:
+    """`npm run test:guard`."""
+    command = json.loads((project.path / "package.json").read_text())["scripts"]["test:guard"]
+    assert " passed" in project.run(f"{command} -q")
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize("profile", ["defaults", *shapes.PARAMETERS["profile"]])
-def test_as_rendered_it_refuses_everybody(
-    profile: str, copier: CopierFixture, node_modules: Path, tmp_path: Path
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_project(name: str, copier: CopierFixture, node_modules: Path, tmp_path: Path) -> None:
+    """Its own tests pass, with names of every kind; the guard keeps its rules; and as it is
+    rendered it refuses everybody: never 200, no key fetched."""
+    project = ready(copier, tmp_path, node_modules, **PROJECTS[name])
+    lint(project)
+    if name in AS_RENDERED:
+        if name == "internal-rpc":
+            expected, source = (403, {"error": "forbidden"}), PUBLIC + BOUND
+        else:
+            expected, source = (500, {"error": "not_configured"}), PUBLIC + TOKENS
+        test = project.path / "tests" / "test_as_rendered.py"
+        test.write_text(f"EXPECTED = {expected!r}\n{source}", encoding="utf-8")
+    own_tests(project)
+    if name in GUARDED:
+        guards_tests(project)
+
+
+@pytest.mark.release
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("name", [name for name in INTEREST if name not in PROJECTS])
+def test_another_project(
+    name: str, copier: CopierFixture, node_modules: Path, tmp_path: Path
 ) -> None:
-    """The answers with --defaults, and with each profile. Never 200, no key fetched."""
-    answers = {} if profile == "defaults" else {"profile": profile}
-    project = ready(copier, tmp_path, node_modules, **answers)
-    if profile == "internal":
-        expected, source = (403, {"error": "forbidden"}), PUBLIC + BOUND
-    else:
-        expected, source = (500, {"error": "not_configured"}), PUBLIC + TOKENS
-    test = project.path / "tests" / "test_as_rendered.py"
-    test.write_text(f"EXPECTED = {expected!r}\n{source}", encoding="utf-8")
-    output = project.run("uv run pytest -q tests/test_as_rendered.py")
-    assert " passed" in output
+    """The other shapes, with the guard's tests: before a release."""
+    project = ready(copier, tmp_path, node_modules, **shapes.answers(INTEREST[name]))
+    lint(project)
+    own_tests(project)
+    guards_tests(project)
 
 
+def facts(shape: shapes.Shape) -> dict[str, bool]:
+    """What a test of the guard's or one that a project comes with is rendered, collected or run by.
+    See `Shape` in project.py; whether there is an address is the key of the groups below."""
+    style = shape["binding_style"]
+    return {
+        "humans": shapes.HUMAN in shape["callers"],
+        "machines": shapes.MACHINE in shape["callers"],
+        "rpc": style in ("rpc", "both"),
+        "bound_fetch": style in ("fetch", "both"),
+        "fastapi": shape["framework"] == "fastapi",
+        "upstreams": bool(shape["upstreams"]),
+    }
+
+
+def test_these_projects_run_every_test_of_the_guard(rendered: Render) -> None:
+    """Each file of it in some project, and each fact that it asks for both ways."""
+    found = [wanted(read(rendered(**shapes.answers(shape))).shape) for shape in GUARDED.values()]
+    assert all(any(each[name] for each in found) for name in found[0])
+    for address in (True, False):
+
+        def both_ways(of: list[shapes.Shape], address: bool = address) -> set[tuple[str, bool]]:
+            group = [shape for shape in of if (shape["exposure"] != "none") == address]
+            return {fact for shape in group for fact in facts(shape).items()}
+
+        assert both_ways(list(GUARDED.values())) == both_ways(shapes.every_shape())
+
+
+@pytest.mark.slow
 def test_node_packages_are_the_pinned_ones(
     node_modules: Path, copier: CopierFixture, tmp_path: Path
 ) -> None:

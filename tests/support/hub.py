@@ -4,20 +4,13 @@ git's own `insteadOf` does it, through the environment, so that addresses are ty
 compared exactly as for the real host.
 """
 
-import contextlib
-import io
 import os
 import re
-import runpy
-import subprocess
-import sys
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from unittest import mock
 
-import plumbum
-
+import commands
+from commands import Done
 from conftest import git
 
 HOST = "https://github.com/"
@@ -64,33 +57,11 @@ def commit(project: Path) -> None:
     git(project, "commit", "--message", "x")
 
 
-def copier(
-    *arguments: str | Path, env: Mapping[str, str], code: int = 0
-) -> "subprocess.CompletedProcess[str]":
-    """Copier's command line; `code` is the exit code that is expected.
-
-    In this process, where Copier is imported already: that saves most of the time of a small copy.
-    plumbum, which starts git for it, has read the environment at its import.
-    """
-    given = ["copier", *map(str, arguments)]
-    output, error = io.StringIO(), io.StringIO()
-    with (
-        mock.patch.dict(os.environ, env, clear=True),
-        mock.patch.object(sys, "argv", given),
-        plumbum.local.env(**env),
-        contextlib.redirect_stdout(output),
-        contextlib.redirect_stderr(error),
-    ):
-        try:
-            runpy.run_module("copier", run_name="__main__")
-            exited: object = 0
-        except SystemExit as end:
-            exited = end.code or 0
-        except Exception:  # what a person would see as a traceback
-            error.write(traceback.format_exc())
-            exited = 1
-    assert exited == code, error.getvalue()[-3000:]
-    return subprocess.CompletedProcess(given, code, output.getvalue(), error.getvalue())
+def copier(*arguments: str | Path, env: Mapping[str, str], code: int = 0) -> Done:
+    """Copier's command line; `code` is the exit code that is expected."""
+    done = commands.copier(*map(str, arguments), env=env)
+    assert done.returncode == code, done.stderr[-3000:]
+    return done
 
 
 def answer(project: Path, name: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import copier, documented
+from commands import copier, copier_alone, documented
 from conftest import FOLDER, ROOT, git, release, snapshot
 from moves import move
 from questions import CONFIG
@@ -205,7 +205,7 @@ def test_both_names_exist(worker: Path) -> None:
     (worker / NEW).write_text("# somebody else's\n")
     git(worker, "add", "--all")
     git(worker, "commit", "--message", "both")
-    done = copier("update", "--defaults", "--trust", folder=worker)
+    done = copier_alone("update", "--defaults", "--trust", folder=worker)
     assert done.returncode != 0
     assert f"Both {OLD} and {NEW} exist." in done.stderr
     assert status(worker) == ""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ import compatible
 import exclusions
 import migrations
 import questionnaire
+import quicker
 import rendered
 import replay
 import shapes
@@ -432,19 +434,6 @@ SLOW: dict[str, tuple[Change, Rule, str]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Copier's folders
-@pytest.mark.parametrize(
-    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
-)
-def test_what_breaks_updates_is_refused(old: Template, tmp_path: Path, name: str) -> None:
-    change, rule, expected = {**QUICK, **SLOW}[name]
-    archives.working_tree(ROOT, tmp_path)
-    change(tmp_path)
-    lines = [str(problem) for problem in rule(old, Template(tmp_path))]
-    assert [line for line in lines if expected in line], lines
-    assert all("\n" not in line and line.count(". ") >= 1 for line in lines)
-
-
 # Mistakes of each group of rules: the first group that finds something is the last one.
 GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "as it is written": (
@@ -458,6 +447,37 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "rendered": (("a file that cannot be rendered",),),
 }
+# The last group beside what is allowed.
+REFUSED = (
+    "a managed file is gone",
+    "a name that Windows refuses",
+    "who gets in is another default",
+    "_exclude takes a seed file away",
+)
+TOGETHER = {name for group in GROUPS.values() for part in group for name in part} | {*REFUSED}
+
+
+def marked(name: str) -> Any:
+    """The slow ones that are tried together with others below are tried alone before a release."""
+    if name in QUICK:
+        return name
+    mark = pytest.mark.release if name in TOGETHER else pytest.mark.slow
+    return pytest.param(name, marks=mark)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Copier's folders
+@pytest.mark.parametrize("name", [marked(name) for name in [*QUICK, *SLOW]])
+def test_what_breaks_updates_is_refused(old: Template, tmp_path: Path, name: str) -> None:
+    change, rule, expected = {**QUICK, **SLOW}[name]
+    archives.working_tree(ROOT, tmp_path)
+    change(tmp_path)
+    lines = [str(problem) for problem in rule(old, Template(tmp_path))]
+    assert [line for line in lines if expected in line], lines
+    assert_each_says_what_to_do(lines)
+
+
+def assert_each_says_what_to_do(lines: list[str]) -> None:
+    assert all("\n" not in line and line.count(". ") >= 1 for line in lines)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -472,6 +492,7 @@ def test_every_rule_is_asked(old: Template, tmp_path: Path, group: str) -> None:
     lines = [str(problem) for problem in everything(old, Template(tmp_path))]
     for _, _, expected in cases:
         assert [line for line in lines if expected in line], (expected, lines)
+    assert_each_says_what_to_do(lines)
 
 
 @pytest.mark.slow
@@ -508,15 +529,14 @@ def test_what_is_allowed(old: Template, tmp_path: Path) -> None:
         - `src/bridge.py`, `callers/curl.sh` and `callers/python/` are gone; delete
           `docs/SECURITY.md`. `src/guard/token.py` is yours now.
     """
-    refused = ["a managed file is gone", "a name that Windows refuses"]
-    refused += ["who gets in is another default", "_exclude takes a seed file away"]
-    cases = [SLOW[name] for name in refused]
+    cases = [SLOW[name] for name in REFUSED]
     for change, _, _ in cases:
         change(tmp_path)
     problems = compatible.problems({"v1.0.0": old}, Template(tmp_path), notes, "v2.0.0")
     lines = [str(problem) for problem in problems]
     for _, _, expected in cases:
         assert [line for line in lines if line.startswith(expected)], (expected, lines)
+    assert_each_says_what_to_do(lines)
     where = {"src/guard/log.py", "wrangler.jsonc", "src/api.py"}
     where |= {"docs/aux.md", "template/docs/aux.md"}
     assert {problem.where for problem in problems} == where, lines
@@ -604,10 +624,10 @@ def test_the_newest_release_is_the_last(tmp_path: Path) -> None:
 # --- The command ----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def repository(tmp_path: Path, default_gitconfig: object) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, default_gitconfig: object) -> Path:
     """A clone without tags, without archives and with nothing in its changelog."""
-    folder = snapshot(tmp_path / "private-worker", "x")
+    folder = snapshot(tmp_path_factory.mktemp("made") / "private-worker", "x")
     git(folder, "tag", "--delete", "x")
     (folder / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n", encoding="utf-8")
     for archive in archives.released(folder / "releases").values():
@@ -615,8 +635,15 @@ def repository(tmp_path: Path, default_gitconfig: object) -> Path:
     return folder
 
 
+@pytest.fixture
+def repository(made: Path, tmp_path: Path) -> Path:
+    """A copy of it to work in."""
+    folder: Path = shutil.copytree(made, tmp_path / "private-worker")
+    return folder
+
+
 def tool(repository: Path, *arguments: str) -> tuple[int, list[str], list[str]]:
-    command = [sys.executable, "tools/release.py", *arguments]
+    command = [sys.executable, quicker.__file__, "tools/release.py", *arguments]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
     return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
 

@@ -8,13 +8,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import quicker
 from commands import Done, copier, quoted, section, shell, words
-from conftest import FOLDER, ROOT, git
+from conftest import FOLDER, git
 from next_version import NEWS
 from updates import ANSWERS, assert_no_conflict, commit, copy, files_of
 
@@ -23,30 +23,12 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name == "nt", reason="the page's commands are for a POSIX shell"),
 ]
-# Copier's command line. It renders three times for an update, and compiles each text once here.
-UVX = f"""#!{sys.executable}
-import runpy
-import sys
-
-import jinja2
-
-sys.path.insert(0, {str(ROOT / "model")!r})
-import compiled
-
-jinja2.Environment.compile = compiled.once()
-sys.argv.pop(0)
-runpy.run_module("copier", run_name="__main__")
-"""
 
 
 @pytest.fixture(autouse=True)
 def uvx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`uvx copier` without network."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    (tools / "uvx").write_text(UVX)
-    (tools / "uvx").chmod(0o755)
-    monkeypatch.setenv("PATH", os.pathsep.join([str(tools), os.environ["PATH"]]))
+    monkeypatch.setenv("PATH", quicker.uvx(tmp_path / "tools"))
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +164,7 @@ def test_a_project_that_exists(versions: Path, tmp_path: Path) -> None:
         assert (folder / name).read_text() == f"my own {name}\n"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Copier's folders
 def test_a_project_that_exists_without_a_terminal(versions: Path, tmp_path: Path) -> None:
     """Copier does not guess: it stops, in the middle, and git has what was there."""
     folder = tmp_path / FOLDER

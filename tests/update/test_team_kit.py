@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 import hub
+import quicker
 from conftest import FOLDER, ROOT, Render, git, snapshot
 from files import read_jsonc, texts
 from questions import ASKED
@@ -62,9 +63,9 @@ def test_every_block_and_file_is_used() -> None:
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`uvx copier` and `uv run` with what is installed here, but for the template's own tests."""
     folder = tmp_path_factory.mktemp("tools")
-    python = f'exec "{sys.executable}"'
-    script(folder / "uvx", f'shift\n{python} -m copier "$@"\n')
-    script(folder / "uv", f'test "$2" = pytest || {{ shift; {python} "$@"; }}\n')
+    quicker.uvx(folder)
+    run = f'exec "{sys.executable}"'
+    script(folder / "uv", f'test "$2" = pytest || {{ shift; {run} "$@"; }}\n')
     return folder
 
 
