@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from workers import asgi
 
-from guard import BadRequest, Identity, log, reply
+from guard import BadRequest, ContentTooLarge, Identity, log
 from guard.body import MAX_BODY, checked
 
 # Status to the code in the body, such as 404 to "not_found".
@@ -26,14 +26,16 @@ NAMES = {status.value: status.phrase.lower().replace(" ", "_") for status in HTT
 async def run(
     app: Any, request: Any, identity: Identity, env: Any, max_body: int = MAX_BODY
 ) -> Any:
-    """The application's answer. A body of more than `max_body` bytes or bad JSON gets a 400."""
-    try:
-        raw = await checked(request, max_body)
-    except BadRequest:
-        return reply({"error": "bad_request"}, 400)
+    """The application's answer. Raises BadRequest and ContentTooLarge, before it is asked.
+
+    max_body: bytes that a body may have.
+    """
+    raw = await checked(request, max_body)
 
     async def with_identity(scope: Any, receive: Any, send: Any) -> None:
         scope["identity"] = identity
+        if scope["method"] == "HEAD":  # the runtime leaves the body out
+            scope["method"] = "GET"
         try:
             await app(scope, receive, send)
         except asyncio.CancelledError as error:  # the SDK would wait for an answer for ever
@@ -56,8 +58,12 @@ async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
     return JSONResponse({"error": name}, error.status_code, error.headers)
 
 
-async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": "bad_request"}, 400)
+
+
+async def _too_large(request: Request, error: ContentTooLarge) -> JSONResponse:
+    return JSONResponse({"error": "content_too_large"}, 413)
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:
@@ -68,5 +74,7 @@ async def _failed(request: Request, error: Exception) -> JSONResponse:
 ERRORS: dict[Any, Any] = {
     HTTPException: _http_error,
     RequestValidationError: _invalid,
+    BadRequest: _invalid,
+    ContentTooLarge: _too_large,
     Exception: _failed,
 }

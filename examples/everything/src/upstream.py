@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 from workers import Response
 
 from guard import Identity, log, reply
+from guard.body import from_another_site
 
 CALLER = "Private-Worker-Caller"  # the one header that tells the upstream who is calling
 
@@ -155,7 +156,7 @@ class Upstream:
         if raw.method not in self.methods:
             return reply({"error": "method_not_allowed"}, 405, {"Allow": ", ".join(self.methods)})
         reads = raw.method in ("GET", "HEAD")
-        if not reads and _from_another_site(raw):
+        if not reads and from_another_site(raw):
             return reply({"error": "forbidden"}, 403)
         sent = {name: value for name, value in raw.headers}
         body = None if reads else raw.body or None
@@ -180,7 +181,7 @@ class Upstream:
         except UpstreamUnreachable as error:
             log.upstream(self.binding, str(error))
             return reply({"error": "upstream_unreachable"}, 502)
-        if 300 <= response.status < 400 and response.status != 304 or response.status >= 500:
+        if response.status < 200 or 300 <= response.status < 400 and response.status != 304 or response.status >= 500:
             # Their headers and bodies describe machines that the caller has no business with.
             log.upstream(self.binding, f"status {response.status}")
             return reply({"error": "upstream_failed"}, 502)
@@ -209,20 +210,6 @@ class Upstream:
 _UNSAFE = re.compile(r"[\\?#%\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2044\u2060\u2215\u2216\ufeff]")
 # Something besides dots and blanks, which some file systems drop, and no drive of Windows.
 _NAME = re.compile(r"(?![A-Za-z]:).*[^.\s]")
-
-
-def _from_another_site(raw: Any) -> bool:
-    """Whether a page of another site sends this, which a browser does with somebody's cookie.
-
-    Browsers say where a request comes from, and pages cannot change what they say
-    (https://www.w3.org/TR/fetch-metadata/). Programs send neither header.
-    """
-    site = raw.headers.get("Sec-Fetch-Site")
-    if isinstance(site, str):
-        return site not in ("same-origin", "none")
-    origin = raw.headers.get("Origin")
-    url = urlsplit(raw.url)
-    return isinstance(origin, str) and origin != f"{url.scheme}://{url.netloc}"
 
 
 def _is_own_login(authorization: str) -> bool:

@@ -9,6 +9,7 @@ from workers import Response
 
 from . import log, platform
 from .identity import Identity
+from .refusal import BadRequest, ContentTooLarge
 
 # The API's entry: request, identity, env to a response.
 Handler = Callable[[Any, Identity, Any], Awaitable[Any]]
@@ -43,11 +44,15 @@ def keys_unavailable(retry_after: int) -> Reply:
 
 
 async def from_api(handle: Handler, request: Any, env: Any, who: Identity) -> Any:
-    """The API's own answer, not to be cached unless it says otherwise, or a fixed 500."""
+    """The API's own answer, not to be cached unless it says otherwise, or a fixed error."""
     try:
         response = await handle(request, who, env)
         if isinstance(response, Reply) or platform.has_header(response, "Cache-Control"):
             return response
         return platform.with_header(response, "Cache-Control", PRIVATE)
+    except ContentTooLarge:
+        return reply({"error": "content_too_large"}, 413)
+    except BadRequest:
+        return reply({"error": "bad_request"}, 400)
     except BaseException:  # asyncio.CancelledError and SystemExit are no Exception
         return reply({"error": "internal_error", "reference": log.failure()}, 500)

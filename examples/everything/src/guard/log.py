@@ -7,6 +7,7 @@ ray id is Cloudflare's own name for the request, which its dashboard finds it by
 
 import json
 import re
+import sys
 import traceback
 from typing import Any
 
@@ -42,6 +43,10 @@ def unexpected(error: BaseException, request: Any) -> None:
 
 def failure() -> str:
     """Write down the exception being handled. Returns the reference that the caller may see."""
+    error = sys.exception()
+    if platform.is_lost_connection(error):  # as whenever a client hangs up: no news, one line
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return _error(f"the connection was lost, in {place.name}, line {place.lineno}")
     return _error(traceback.format_exc())
 
 

@@ -33,6 +33,11 @@ def class_of(value: Any) -> str:
     return tag.removeprefix("[object ").removesuffix("]")
 
 
+def is_lost_connection(error: object) -> bool:
+    """Whether the other side went away while one of the Worker's reads or writes went on."""
+    return isinstance(error, JsException) and str(error.message) == "Network connection lost."
+
+
 def header(request: Any, name: str) -> str | None:
     """A request header, or None. Read from the raw request: `request.headers` copies them all."""
     value = request.js_object.headers.get(name)
@@ -52,6 +57,15 @@ async def read(stream: Any, limit: int) -> bytes | None:
         body += chunk.value.to_bytes()
     await reader.cancel()
     return None
+
+
+async def form(data: bytes, media_type: str) -> Any:
+    """The runtime's FormData of a body that was read, or None when it is none."""
+    try:
+        headers = Object.fromEntries(to_js([["Content-Type", media_type]]))
+        return await Response.new(to_js(data), headers=headers).formData()
+    except JsException:
+        return None
 
 
 async def finish(ctx: Any, work: Coroutine[Any, Any, None]) -> None:

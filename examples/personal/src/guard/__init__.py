@@ -6,15 +6,18 @@ Read on in the request's order: `edge`, `gate`, then the rules in `settings`, `t
 """
 
 from .answers import reply
-from .body import read_json
+from .body import read_body, read_form, read_json
 from .identity import Human, Identity, Machine
-from .refusal import BadRequest
+from .refusal import BadRequest, ContentTooLarge
 
 __all__ = [
     "BadRequest",
+    "ContentTooLarge",
     "Human",
     "Identity",
     "Machine",
+    "read_body",
+    "read_form",
     "read_json",
     "reply",
 ]

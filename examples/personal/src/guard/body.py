@@ -2,15 +2,18 @@
 """Request bodies of callers who are let in: capped, and parsed without danger (see strictjson)."""
 
 from typing import Any
+from urllib.parse import urlsplit
+
+from workers import FormData
 
 from . import platform, strictjson
-from .refusal import BadRequest
+from .refusal import BadRequest, ContentTooLarge
 
 MAX_BODY = 1024 * 1024  # bytes
 
 
 async def read_json(request: Any, limit: int = MAX_BODY) -> object:
-    """The request's JSON body of at most `limit` bytes. Raises BadRequest.
+    """The request's JSON body of at most `limit` bytes. Raises BadRequest and ContentTooLarge.
 
     Use this instead of `await request.json()`, which a body of a few thousand brackets can turn
     into the end of the isolate. Only `application/json` is taken: a page of another site can send
@@ -19,6 +22,40 @@ async def read_json(request: Any, limit: int = MAX_BODY) -> object:
     if _media_type(request) != "application/json":
         raise BadRequest("the content type is not application/json")
     return _parsed(await _read(request, limit))
+
+
+async def read_body(request: Any, limit: int = MAX_BODY) -> bytes:
+    """A body of any type, of at most `limit` bytes. Raises BadRequest and ContentTooLarge.
+
+    Taken only from a program or this Worker's own pages: unlike JSON, a page of another site could
+    send it with somebody's cookie.
+    """
+    if from_another_site(request.js_object):
+        raise BadRequest("a page of another site sends it")
+    return await _read(request, limit)
+
+
+async def read_form(request: Any, limit: int = MAX_BODY) -> FormData:
+    """A form with its files, as `read_body` takes it; `form["name"]` is text or a File."""
+    data = await read_body(request, limit)
+    form = await platform.form(data, platform.header(request, "Content-Type") or "")
+    if form is None:
+        raise BadRequest("the body is no form")
+    return FormData(form)
+
+
+def from_another_site(raw: Any) -> bool:
+    """Whether a page of another site sends this, which a browser does with somebody's cookie.
+
+    Browsers say where a request comes from, and pages cannot change what they say
+    (https://www.w3.org/TR/fetch-metadata/). Programs send neither header.
+    """
+    site = raw.headers.get("Sec-Fetch-Site")
+    if isinstance(site, str):
+        return site not in ("same-origin", "none")
+    origin = raw.headers.get("Origin")
+    url = urlsplit(raw.url)
+    return isinstance(origin, str) and origin != f"{url.scheme}://{url.netloc}"
 
 
 def _parsed(data: bytes) -> object:
@@ -31,7 +68,7 @@ def _parsed(data: bytes) -> object:
 async def _read(request: Any, limit: int) -> bytes:
     data = await platform.read(request.js_object.body, limit)
     if data is None:
-        raise BadRequest("the body is too long")
+        raise ContentTooLarge(f"the body has more than {limit} bytes")
     return data
 
 

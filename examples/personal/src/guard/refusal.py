@@ -57,4 +57,8 @@ class KeysUnavailable(Exception):
 
 
 class BadRequest(ValueError):
-    """What a caller who was let in sent cannot be used. The message is for the log."""
+    """What a caller who was let in sent cannot be used (400). The message is for the log."""
+
+
+class ContentTooLarge(BadRequest):
+    """The body has more bytes than it may have (413)."""

@@ -1,9 +1,13 @@
 """Between the guard and the API: bodies are safe to parse, mistakes in the API stay inside."""
 
 import json
+import socket
 import threading
+import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -28,9 +32,12 @@ def post(
 
 
 def failed(response: Any) -> Any:
-    """The API did not get a body: the probe lets BadRequest through, so the answer is a 500."""
-    answer = response.json()
-    return response.status == 500 and answer.pop("reference") and answer == ERROR
+    """The API did not get a body."""
+    return (response.status, response.json()) == (400, {"error": "bad_request"})
+
+
+def too_large(response: Any) -> Any:
+    return (response.status, response.json()) == (413, {"error": "content_too_large"})
 
 
 def test_json(worker: Worker, inside: dict[str, Any]) -> None:
@@ -82,9 +89,9 @@ def test_nested_too_deeply(body: Any, worker: Worker, inside: dict[str, Any]) ->
 
 def test_longest_body(worker: Worker, inside: dict[str, Any]) -> None:
     assert post(worker, inside, "{}".ljust(LIMIT), "/short").status == 200
-    assert failed(post(worker, inside, "{}".ljust(LIMIT + 1), "/short"))
+    assert too_large(post(worker, inside, "{}".ljust(LIMIT + 1), "/short"))
     assert post(worker, inside, "{}".ljust(1024 * 1024)).status == 200
-    assert failed(post(worker, inside, "{}".ljust(1024 * 1024 + 1)))
+    assert too_large(post(worker, inside, "{}".ljust(1024 * 1024 + 1)))
 
 
 @pytest.mark.parametrize(
@@ -106,6 +113,80 @@ def test_deep_bodies_do_not_end_the_isolate(fresh: Worker, inside: dict[str, Any
         assert post(fresh, inside, "[]").status == 200
 
 
+@pytest.mark.parametrize("kind", ["", "text/plain", "image/png", "application/json"])
+def test_body_of_any_type(kind: Any, worker: Worker, inside: dict[str, Any]) -> None:
+    assert post(worker, inside, b"\xff" * LIMIT, "/body", kind).json() == {"length": LIMIT}
+    assert post(worker, inside, b"", "/body", kind).json() == {"length": 0}
+    assert too_large(post(worker, inside, b"\xff" * (LIMIT + 1), "/body", kind))
+
+
+FORM = (
+    '--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nAda\r\n'
+    '--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n{}\r\n--x--\r\n'
+)
+MULTIPART = "multipart/form-data; boundary=x"
+
+
+def test_form(worker: Worker, inside: dict[str, Any]) -> None:
+    answer = post(worker, inside, FORM.format("hello"), "/form", MULTIPART)
+    assert answer.json() == {"name": "Ada", "file": "hello"}
+    answer = post(worker, inside, "name=Ada+L", "/form", "application/x-www-form-urlencoded")
+    assert answer.json() == {"name": "Ada L", "file": None}
+    assert too_large(post(worker, inside, FORM.format("x" * LIMIT), "/form", MULTIPART))
+
+
+@pytest.mark.parametrize(
+    "body, kind", [("--y", MULTIPART), ("name=Ada", "text/plain"), ("{}", "application/json")]
+)
+def test_no_form(body: Any, kind: Any, worker: Worker, inside: dict[str, Any]) -> None:
+    assert failed(post(worker, inside, body, "/form", kind))
+
+
+@pytest.mark.parametrize("path", ["/body", "/form"])
+@pytest.mark.parametrize(
+    "headers, taken",
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Origin": "https://worker.example.com"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "null"}, False),
+    ],
+    ids=str,
+)
+def test_pages_of_other_sites_send_nothing(
+    headers: Any, taken: bool, path: Any, worker: Worker, inside: dict[str, Any]
+) -> None:
+    """A browser would send the person's cookie along."""
+    whole = {**inside, "headers": {**inside.get("headers", {}), **headers}}
+    answer = post(worker, whole, "name=Ada", path, "application/x-www-form-urlencoded")
+    assert answer.status == 200 if taken else failed(answer)
+
+
+@only(shape().edge)
+@pytest.mark.parametrize("path", ["/body", "/json", "/read"])
+def test_client_that_hangs_up(path: Any, fresh: Worker, inside: dict[str, Any]) -> None:
+    """In the middle of its body. That is no mistake of anybody's, and worth one line."""
+    url = urlsplit(fresh.listen())
+    lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Length: 1000"]
+    lines += ["Content-Type: application/json"]
+    lines += [f"{name}: {value}" for name, value in inside["headers"].items()]
+    with socket.create_connection((url.hostname, url.port)) as client:
+        client.sendall("\r\n".join([*lines, "", "{"]).encode())
+        wait_for(lambda: any('"allow"' in line for line in fresh.logs))
+    wait_for(lambda: len(fresh.logs) > 1)
+    assert [json.loads(line)["event"] for line in fresh.logs] == ["guard", "error"]
+    assert "Traceback" not in fresh.logs[-1] and "the connection was lost" in fresh.logs[-1]
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not true() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
 @only(shape().fastapi)
 def test_body_for_the_framework(worker: Worker, inside: dict[str, Any]) -> None:
     """Looked at before FastAPI parses it, and handed on as it was."""
@@ -115,7 +196,8 @@ def test_body_for_the_framework(worker: Worker, inside: dict[str, Any]) -> None:
     deep = "[" * 40
     for content_type in ("application/json", "application/x+json", "text/plain", "", "TEXT/JSON"):
         assert failed(post(worker, inside, deep, "/checked", content_type))
-    assert failed(post(worker, inside, "x" * (LIMIT + 1), "/checked", "application/octet-stream"))
+    large = post(worker, inside, "x" * (LIMIT + 1), "/checked", "application/octet-stream")
+    assert too_large(large)
     assert post(worker, inside, "{}\n{}", "/checked", "application/x-ndjson").status == 200
     for body in (b"[NaN]", b'{"a":1,"a":2}', rb'["\ud800"]', b"{"):
         assert failed(post(worker, inside, body, "/checked"))

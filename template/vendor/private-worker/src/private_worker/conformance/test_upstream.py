@@ -222,7 +222,7 @@ def test_redirects_and_errors_are_not_passed_on(
 ) -> None:
     """Cloudflare's own error pages, such as 1101, come with these."""
     service.headers = {"Location": "http://the-inside.example/", "Retry-After": "7"}
-    statuses = (300, 301, 302, 303, 305, 307, 308, 500, 501, 502, 503, 504, 520, 530)
+    statuses = (101, 300, 301, 302, 303, 305, 307, 308, 500, 501, 502, 503, 504, 520, 530)
     for service.status in statuses:
         failed(ask(worker, inside), 502, "upstream_failed")
     assert len(service.requests) == len(statuses)

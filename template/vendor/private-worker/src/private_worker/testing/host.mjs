@@ -16,7 +16,7 @@ import https from "node:https";
 import { createRequire } from "node:module";
 import path from "node:path";
 import readline from "node:readline";
-import { Readable } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { pathToFileURL } from "node:url";
 import v8 from "node:v8";
@@ -299,7 +299,14 @@ function exchange(url, target, method, request, body) {
       // workerd's words, whatever the reason. An ended event never hears of it.
       if (!context?.ended) reject(new Error("Network connection lost."));
     });
+    // No Response of Node's can have a status below 200.
+    const switched = (value) => resolve(Object.defineProperty(new Response(null), "status", { value }));
+    message.on("upgrade", (incoming, socket) => {
+      socket.destroy();
+      switched(incoming.statusCode);
+    });
     message.on("response", (incoming) => {
+      if (incoming.statusCode < 200) return switched(incoming.statusCode);
       const received = new Headers();
       for (let i = 0; i < incoming.rawHeaders.length; i += 2) {
         received.append(incoming.rawHeaders[i], incoming.rawHeaders[i + 1]);
@@ -451,10 +458,17 @@ const python = {
 
 const servers = new Set(); // what `listen` opened; `load` closes them
 
+/** A client's body. When it hangs up, the Worker reads workerd's words. */
+function received(incoming) {
+  const body = new PassThrough();
+  incoming.on("error", () => body.destroy(new Error("Network connection lost.")));
+  return incoming.pipe(body);
+}
+
 /** One request to such a server. The event lasts until the answer is sent or the client is gone. */
 async function receive(origin, target, incoming, outgoing) {
   const { "content-length": length, "transfer-encoding": coding } = incoming.headers;
-  const body = Number(length) > 0 || coding ? Readable.toWeb(incoming) : null;
+  const body = Number(length) > 0 || coding ? Readable.toWeb(received(incoming)) : null;
   const headers = [];
   for (let i = 0; i < incoming.rawHeaders.length; i += 2) headers.push(incoming.rawHeaders.slice(i, i + 2));
   try {

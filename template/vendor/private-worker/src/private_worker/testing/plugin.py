@@ -18,6 +18,7 @@ from .needs import Project
 from .report import of_logs
 from .runtime import NeverLoaded, Runtime, Worker, WorkerError
 
+LINES = 100  # of the Worker's log that a failed test shows
 REASON = "private-worker: why the run ends"  # in what pytest-xdist brings from its processes
 
 
@@ -81,7 +82,7 @@ def pytest_runtest_makereport(
     for worker in getattr(item, "funcargs", {}).values() if report.failed else ():
         if isinstance(worker, Worker):
             try:
-                said = of_logs(worker.logs, worker.env)
+                said = of_logs(worker.logs[-LINES:], worker.env)
             except (WorkerError, TimeoutError):  # it is gone, or in an endless loop
                 continue
             if said.strip():

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from .bindings import lines_for
 
-# Where files are in the runtime and what they are called here: those of packages are not shown, then
-# come the project's own, then those of the Workers that a test runs beside it.
+# Where files are in the runtime and what they are called here: those of packages are not shown,
+# then come the project's own, then those of the Workers that a test runs beside it.
 PLACES = {"/session/metadata/python_modules/": "", "/session/metadata/": "src/"}
 PLACES |= {"/session/beside/": "beside/"}
 

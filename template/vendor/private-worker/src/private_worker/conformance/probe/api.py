@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from workers import Response, fetch
 
-from guard import body, read_json, reply
+from guard import body, read_body, read_form, read_json, reply
 
 # Only the files that the project's shape needs stand next to this one.
 if find_spec("at_the_edge"):
@@ -30,6 +30,14 @@ async def handle(request, identity, env):
             return reply({"body": await read_json(request)})
         case "/short":
             return reply({"body": await read_json(request, 1000)})
+        case "/body":
+            return reply({"length": len(await read_body(request, 1000))})
+        case "/form":
+            form = await read_form(request, 1000)
+            text = (await form["file"].bytes()).decode() if "file" in form else None
+            return reply({"name": form.get("name"), "file": text})
+        case "/read":  # as an API may do it, which has its own reasons
+            return Response(await request.text())
         case "/checked":  # with FastAPI
             checked = await body.checked(request, 1000)
             return Response(await checked.text())
