@@ -26,15 +26,14 @@ def test_the_commands_name_themselves(folder: Path) -> None:
         assert command in done.stdout
 
 
-@pytest.mark.usefixtures("node")
 def test_check_finds_an_open_address_and_an_edited_guard(folder: Path) -> None:
-    done = run(folder, "check", "--allow", "tool")
+    done = run(folder, "check")
     assert (done.returncode, done.stdout) == (0, "Nothing is wrong.\n"), done.stdout
     config, guard = folder / "wrangler.jsonc", folder / "src" / "guard" / "token.py"
     opened = config.read_text("utf-8").replace('"workers_dev": false', '"workers_dev": true')
     config.write_text(opened, encoding="utf-8")
     guard.write_text(guard.read_text("utf-8") + "\n# mine\n", encoding="utf-8")
-    done = run(folder, "check", "--allow", "tool")
+    done = run(folder, "check")
     assert done.returncode == 1
     assert "wrong-exposure" in done.stdout and "src/guard/token.py  edited-file" in done.stdout
 

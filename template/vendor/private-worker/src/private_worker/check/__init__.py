@@ -16,38 +16,34 @@ from .finding import WHY, Finding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
-    parser.add_argument(
-        "--allow",
-        metavar="RULE",
-        action="append",
-        default=[],
-        choices=WHY,
-        help="leave out a rule by the name that is shown after the file; can be repeated",
-    )
+    add, said = parser.add_argument, "leave out a rule, such as placeholder (repeatable)"
+    add("--json", action="store_true", help="print JSON and nothing else")
+    add("--allow", metavar="RULE", action="append", default=[], choices=WHY, help=said)
 
 
 def run(options: argparse.Namespace) -> int:
     """0 when nothing was found, 1 otherwise. Raises Problem when there is nothing to read."""
     project: Project = options.project
     config = Config(project.root / WRANGLER)
+    edited, keep = list(managed.findings(project)), managed.kept(project.root)
+    kept = [finding.file for finding in edited if finding.file in keep]
     found = [
         *Addresses(config, project).findings(),
         *Configuration(config, project).findings(),
-        *managed.findings(project),
+        *(finding for finding in edited if finding.file not in keep),
         *repository.findings(project.root),
     ]
     wrong = [finding for finding in found if finding.rule not in options.allow]
     if options.json:
         listed = [{**finding._asdict(), "why": WHY[finding.rule]} for finding in wrong]
-        print(json.dumps({"ok": not wrong, "findings": listed}))
+        print(json.dumps({"ok": not wrong, "findings": listed, "kept": kept}))
     else:
-        print_findings(wrong, allowed=len(found) - len(wrong))
+        print_findings(wrong, kept, allowed=len(found) - len(wrong))
     return 1 if wrong else 0
 
 
-def print_findings(findings: list[Finding], allowed: int) -> None:
-    """One block for each finding, then a line that sums up."""
+def print_findings(findings: list[Finding], kept: list[str], allowed: int) -> None:
+    """One block for each finding, the files that are kept as edited, and a line that sums up."""
     console = Console(highlight=False, soft_wrap=True)  # a command can be copied whole
     for rule, file, line, wrong, fix in findings:
         where = f"{file}:{line}" if line else file
@@ -55,5 +51,7 @@ def print_findings(findings: list[Finding], allowed: int) -> None:
         for label, text in (("wrong", wrong), ("why", WHY[rule]), ("fix", fix)):
             console.print(Text(f"  {label:7}{plain(text, 1000)}"))
         console.print()
-    count = "Nothing is wrong" if not findings else f"Wrong: {len(findings)}"
-    console.print(Text(count + (f", left out by --allow: {allowed}" if allowed else "") + "."))
+    if kept:
+        console.print(Text(plain(f"Kept as edited: {', '.join(kept)}", 1000)))
+    count = f"Problems found: {len(findings)}" if findings else "Nothing is wrong"
+    console.print(Text(f"{count} ({allowed} left out by --allow)." if allowed else f"{count}."))

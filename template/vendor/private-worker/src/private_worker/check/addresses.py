@@ -49,10 +49,10 @@ class Addresses(Rules):
         value, path = settings.get(key), (*path, key)
         fix = f'"{key}": {json.dumps(key == "enabled" or bool(needed))},'
         if not isinstance(value, bool):
-            yield self.at(path, "implicit-exposure", "does not say true or false", fix)
+            yield self.at(path, "implicit-exposure", "is not set to true or false", fix)
         elif needed is not None and value is not needed:
             rule = "open-preview" if "preview" in key else "wrong-exposure"
-            wrong = f"is {json.dumps(value)}, for exposure {self.exposure}"
+            wrong = f"is {json.dumps(value)}, which does not fit exposure {self.exposure}"
             yield self.at(path, rule, wrong, fix)
 
     def routes(self, block: Block) -> Findings:
@@ -62,7 +62,7 @@ class Addresses(Rules):
         if not isinstance(value, list):
             yield self.at(path, "implicit-exposure", "is not a list", fix)
         elif bool(value) is not self.on_hostname:
-            wrong = f"has {len(value)} items, for exposure {self.exposure}"
+            wrong = f"must {'not ' * self.on_hostname}be empty for exposure {self.exposure}"
             yield self.at(path, "wrong-exposure", wrong, fix)
         elif self.on_hostname:
             for route in routes_of({"routes": value}):
@@ -71,7 +71,7 @@ class Addresses(Rules):
     def route(self, path: Way, route: Route) -> Findings:
         """One item of the list."""
         if not self.is_right(route):
-            wrong = f"is {shown(route.value, 70)}, for exposure {self.exposure}"
+            wrong = f"is {shown(route.value, 70)}, which does not fit exposure {self.exposure}"
             yield self.at(path, "route-form", wrong, f"Write it as: {self.example}")
         elif self.custom_domain:
             yield from self.switch(path, route.fields, "enabled", None)
@@ -109,7 +109,7 @@ class Addresses(Rules):
             for route in routes_of(block.settings):
                 owner = owners.setdefault(normal(route.pattern), block.name)
                 if route.pattern and owner != block.name:
-                    wrong = f"is {shown(route.pattern, 70)}, as in {owner}"
+                    wrong = f"is {shown(route.pattern, 70)}, which {owner} has as well"
                     path = (*block.path, *route.way)
                     fix = "Give it a hostname of its own."
                     yield self.at(path, "shared-hostname", wrong, fix)

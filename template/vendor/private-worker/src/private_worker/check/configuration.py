@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
-from datetime import date, timedelta
 from typing import Any
 
 from .. import guard_rules
@@ -39,7 +38,7 @@ UNWANTED = {
 WANTED = {
     "name": '"...", and another one in each environment',
     "main": '"src/entry.py"',
-    "compatibility_date": 'any date from "2026-09-08", the first with Python 3.14, to today',
+    "compatibility_date": '"2026-09-08" or a later date: the first with Python 3.14',
     "compatibility_flags": '["python_workers"], and none that takes Python away',
 }
 PYTHON_TAKEN_AWAY = re.compile(r"python_workers_20250116|(no|disable)_(enable_)?python_.*")
@@ -82,7 +81,7 @@ class Configuration(Rules):
         """Every placeholder, wherever it stands."""
         for match in re.finditer(STRING, self.config.plain):
             if PLACEHOLDER in match[0].upper():
-                line, wrong = self.config.line_at(match.start()), f"{match[0]} still stands here"
+                line, wrong = self.config.line_at(match.start()), f"{match[0]} is not filled in"
                 fix = "Put in the real one; see docs/SETUP.md."
                 yield Finding("placeholder", self.config.path.name, line, wrong, fix)
 
@@ -107,7 +106,9 @@ class Configuration(Rules):
                     value = value or "-".join([str(self.config.data.get("name")), *own[1:]])
                 for same in set(re.findall(pattern, json.dumps(value).lower())):
                     if owners.setdefault(same, own) != own:
-                        wrong = f"has {same}, as has {'.'.join(owners[same]) or 'the top level'}"
+                        wrong = (
+                            f"has {same}, and so has {'.'.join(owners[same]) or 'the top level'}"
+                        )
                         fix = f"Write one here that is only for {block.name}."
                         yield self.at((*block.path, *path), rule, wrong, fix)
 
@@ -118,7 +119,8 @@ class Configuration(Rules):
             if not is_right(key, value) and (key in block.settings or not block.path):
                 fix = f'"{key}": {wanted}'
                 rule = "worker-name" if key == "name" else key.replace("_", "-")
-                yield self.at(path, rule, f"is {shown(value, 70)}", fix)
+                wrong = "is missing" if value is None else f"is {shown(value, 70)}"
+                yield self.at(path, rule, wrong, fix)
         for key, fix in UNWANTED.items():
             if block.settings.get(key):
                 yield self.at((*block.path, key), key.replace("_", "-"), "must not be set", fix)
@@ -188,7 +190,7 @@ class Configuration(Rules):
                 form = json.dumps({"binding": binding.get("binding"), "service_id": number})
                 path: Way = (*block.path, "services", index)
                 fix = f'Write: "vpc_services": [{form}],'
-                yield self.at(path, "vpc-in-services", "is a private service, no Worker", fix)
+                yield self.at(path, "vpc-in-services", "is a private service, not a Worker", fix)
 
 
 def is_right(key: str, value: Any) -> bool:
@@ -201,9 +203,8 @@ def is_right(key: str, value: Any) -> bool:
         return isinstance(value, str) and value != ""
     if key == "main":
         return str(value).removeprefix("./") == "src/entry.py"
-    tomorrow = date.today() + timedelta(days=1)  # it may be tomorrow already at Cloudflare
     form = re.fullmatch(r"\d{4}-\d\d-\d\d", str(value), re.ASCII)
-    return bool(form) and "2026-09-08" <= value <= str(tomorrow)
+    return bool(form) and value >= "2026-09-08"  # Cloudflare refuses one in the future
 
 
 def names(key: str, value: Any) -> list[str]:

@@ -38,8 +38,6 @@ WHY = {
     "local-file": "It is for secrets on your own machine.",
     "merge-marker": "A merge or an update was not finished here.",
     "reject-file": "Copier could not apply a part of an update and left it there.",
-    "requirements-txt": "pywrangler stops when it sees this file.",
-    "tool": "Tests and deploys need it.",
 }
 
 

@@ -23,35 +23,29 @@ IN_EVERY_PROJECT = ("vendor/", "src/entry.py", "tests/test_doors.py", ".gitignor
 
 
 def findings(project: Project) -> Findings:
-    """Managed files that are edited, apart from those that are kept so on purpose."""
-    same_everywhere: dict[str, str] = {}
+    """Managed files that are edited, with those that are kept so on purpose."""
     try:
         lines = re.findall(r"(?m)^([0-9a-f]{64})  ([^\r\n]+)", read(project.root / MANIFEST))
-        same_everywhere = {name: digest for digest, name in lines}
-    except Problem:  # an empty list says the same
-        pass
+    except Problem:
+        lines = []
+    same_everywhere = {name: digest for digest, name in lines}
     for name, listed in ((MANIFEST, same_everywhere), (FILE, project.files)):
         if not listed:
             fix = f"R{RENDER_AGAIN[1:]}"
             yield Finding("edited-file", name, 0, "It lists no managed files", fix)
-    keep, listed = kept(project.root), {**same_everywhere, **project.files}
-    for name, digest in sorted(listed.items()):
+    listed, complete = {**same_everywhere, **project.files}, same_everywhere and project.files
+    for name in sorted(listed.keys() | (strangers(project.root) if complete else set())):
+        keep = f"write keep = [{json.dumps(name)}] under [tool.private-worker] in pyproject.toml."
         found = digest_of(project.root, name)
-        there = found or name.startswith(IN_EVERY_PROJECT)
-        if there and found != digest and name not in keep:
-            wrong = "It differs from the template" if found else "It is missing"
-            fix = f'To keep it so, write keep = ["{name}"] under [tool.private-worker] in '
-            fix += "pyproject.toml. To have it back, type: uvx copier recopy --quiet "
+        if name not in listed:
+            fix = f"Remove it, or {keep}"
+            yield Finding("edited-file", name, 0, "The template has no such file", fix)
+        elif found != listed[name] and (found or name.startswith(IN_EVERY_PROJECT)):
+            fix = f"To keep it so, {keep} To have it back, type: uvx copier recopy --quiet "
             fix += "--vcs-ref=:current: --skip-answered --overwrite "
             fix += f"-x '**' -x {shlex.quote('!' + name)}"
+            wrong = "It has been changed" if found else "It is missing"
             yield Finding("edited-file", name, 0, wrong, fix)
-
-    there_too = strangers(project.root) if same_everywhere and project.files else set()
-    for name in sorted(there_too - listed.keys() - {MANIFEST} - keep):
-        fix = f"Remove it, or write keep = [{json.dumps(name)}] under [tool.private-worker] in "
-        yield Finding(
-            "edited-file", name, 0, "The template has no such file", fix + "pyproject.toml."
-        )
 
 
 def strangers(root: Path) -> set[str]:
@@ -61,14 +55,14 @@ def strangers(root: Path) -> set[str]:
     found = [path for folder in ALONE for path in (root / folder).rglob("*") if not path.is_dir()]
     names = [path.relative_to(root) for path in found]
     made = {"__pycache__", ".DS_Store"}
-    return {name.as_posix() for name in names if not made & set(name.parts)}
+    return {name.as_posix() for name in names if not made & set(name.parts)} - {MANIFEST}
 
 
 def kept(root: Path) -> set[str]:
-    """The files that the owner has edited on purpose, from pyproject.toml."""
+    """The files that the owner has edited on purpose, from pyproject.toml. The lists are none."""
     try:
         listed = tomllib.loads(read(root / "pyproject.toml"))["tool"]["private-worker"]["keep"]
-        return {str(PurePosixPath(name)) for name in listed}
+        return {str(PurePosixPath(name)) for name in listed} - {MANIFEST, FILE}
     except (Problem, ValueError, KeyError, TypeError, RecursionError):  # then every edit is named
         return set()
 

