@@ -55,7 +55,6 @@ class Backend:
                     "/204": (204, [], b""),
                     "/304": (304, [("ETag", '"x"')], b""),
                     "/packed": (200, [("Content-Encoding", "gzip")], b"not really gzip"),
-                    "/999": (999, [], b""),
                     "/both": (200, [("Transfer-Encoding", "chunked")], b"2\r\nok\r\n0\r\n\r\n"),
                     "/hop": (200, [("Connection", "X-Hop"), ("X-Hop", "1"), ("X-End", "1")], b""),
                 }

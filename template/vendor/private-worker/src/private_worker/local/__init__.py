@@ -28,10 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     said = f"the local server behind it ({WORKER})"
     parser.add_argument("--worker", type=origin, metavar="URL", default=WORKER, help=said)
     parser.add_argument("--env", metavar="NAME", help="an environment of wrangler.jsonc")
-    # Organisations made since 2026-10-05 are strict, and it cannot be turned off there.
-    said = "how service tokens are taken: strict, as in new accounts (the default)"
-    yes_or_no = argparse.BooleanOptionalAction
-    parser.add_argument("--strict", action=yes_or_no, default=True, help=said)
 
 
 def port(text: str) -> int:
@@ -55,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     if int(options.worker.rpartition(":")[2]) == options.port:
         raise Problem(f"--worker {options.worker} is the address of this command itself")
     settings = settings_of(config, options.env, options.port)
-    access = Local(settings, config.worker_name(options.env), project.shape, options.strict)
+    access = Local(settings, config.worker_name(options.env), project.shape)
     # Nothing is added to an answer, nothing of a proxy is believed, no log but our own.
     server = uvicorn.Config(
         Front(access, options.worker, options.port),
@@ -89,8 +85,7 @@ def _start(access: Local, url: str, worker: str) -> str:
         people = [*map(plain, access.emails[:8]), "or any other e-mail address"]
         lines.append("  People     " + "\n             ".join(people))
     if access.machines:
-        how = "strict, as in new accounts" if access.strict else "exchanged for a cookie"
-        lines += ["", f"Programs ({how}): any Client ID with this secret, such as", ""]
+        lines += ["", "Programs: any Client ID with this secret, such as", ""]
         lines += [f"  export URL={url}", f"  export CF_ACCESS_CLIENT_ID={access.client_id}"]
         lines += [f"  export CF_ACCESS_CLIENT_SECRET={access.secret}"]
     return "\n".join([*lines, "", "Ctrl-C stops it. Each request is a line:", ""])

@@ -29,15 +29,15 @@ HEADERS = {
 class Local(Application):
     """The application in front of the Worker.
 
-    settings: the guard's, whose issuer is this computer. name: the Worker's. strict: whether
-    service tokens are taken strictly, see `Application.decide`.
+    settings: the guard's, whose issuer is this computer. name: the Worker's.
     """
 
-    def __init__(self, settings: Settings, name: str, shape: Shape, strict: bool) -> None:
+    def __init__(self, settings: Settings, name: str, shape: Shape) -> None:
         team = Team(SigningKey())
         team.team_domain, team.aud = settings.issuer, min(settings.audiences)
         super().__init__(team)
-        self.name, self.strict = name, strict
+        self.name = name
+        self.strict = True  # as every organisation made since 2026-10-05
         self.people, self.machines = shape.humans, shape.machines
         self.answer_401 = not shape.humans  # as provision sets it up
         self.login_at = ""  # this server, by whichever of its names it was called

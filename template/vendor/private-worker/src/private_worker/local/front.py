@@ -2,7 +2,6 @@
 
 import re
 import secrets
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -11,12 +10,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ..standin.admission import EMAIL, Admitted, end_to_end
+from ..standin.admission import Admitted, end_to_end
 from ..standin.team import CERTS
 from ..text import plain
 from .access import HEADERS, LOGIN, Local, login_page
 
-IDENTITY, LOGOUT = "/cdn-cgi/access/get-identity", "/cdn-cgi/access/logout"
+LOGOUT = "/cdn-cgi/access/logout"
 # A request with one of these came through a proxy or a tunnel, so from another computer.
 PROXIED = {"cf-connecting-ip", "cf-ray", "forwarded", "via", "x-forwarded-for", "x-forwarded-host"}
 PROXIED |= {"x-forwarded-proto", "x-real-ip"}
@@ -51,7 +50,7 @@ class Front:
 
     async def _answer(self, request: Request, send: Send) -> None:
         scope = request.scope
-        headers = _decoded(scope["headers"])
+        headers = request.headers.items()
         response = self._refused(request)
         if response is None and _is_own(scope["path"]):
             response = await self._own(request, headers)
@@ -83,29 +82,21 @@ class Front:
 
     async def _own(self, request: Request, headers: Any) -> Response:
         """Below /cdn-cgi/. Nothing of it is handed on: the Worker's dev server has pages there."""
-        path, method = request.scope["path"], request.method
-        is_login = f"{path}/".startswith(f"{LOGIN}/")
-        if method == "POST" and _from_another_site(request):
-            return _text(403, "The form is not from this server.")
-        form = await _form(request) if method == "POST" else {}
-        if form is None:
-            return _text(413, "The form is too long.")
-        if is_login and not self.access.people:
-            return _text(403, "This Worker is for programs only.")
-        if is_login and method == "POST":
-            return self._log_in(form)
-        if method in ("GET", "HEAD"):  # the server leaves the body out for HEAD
-            if is_login:
+        path, asked = request.scope["path"], request.method in ("GET", "HEAD")
+        if f"{path}/".startswith(f"{LOGIN}/"):
+            if not self.access.people:
+                return _text(403, "This Worker is for programs only.")
+            if request.method == "POST":
+                return await self._log_in(request)
+            if asked:
                 return self._ask_who(request.query_params.get("redirect_url", "/"))
-            if path == CERTS:
-                return JSONResponse({"keys": self.access.team.keys})
-            if path == IDENTITY:
-                return self._identity(headers)
-            if path == LOGOUT:
-                self.access.log_out(headers)
-                response = _text(200, "Logged out: your session at this computer is over.")
-                response.headers["set-cookie"] = self.access.cookie("") + "; Max-Age=0"
-                return response
+        if asked and path == CERTS:
+            return JSONResponse({"keys": self.access.team.keys})
+        if asked and path == LOGOUT:
+            self.access.log_out(headers)
+            response = _text(200, "Logged out: your session at this computer is over.")
+            response.headers["set-cookie"] = self.access.cookie("") + "; Max-Age=0"
+            return response
         return _text(404, "There is nothing at this address.")
 
     def _ask_who(self, target: str, wrong: str = "") -> Response:
@@ -113,28 +104,23 @@ class Front:
             wrong = wrong or "The address to go to is not on this server."
         return login_page(self.access, self.form, _safe(target), wrong)
 
-    def _log_in(self, form: dict[str, str]) -> Response:
+    async def _log_in(self, request: Request) -> Response:
+        if _from_another_site(request):
+            return _text(403, "The form is not from this server.")
+        length = int(request.headers.get("content-length", 0))
+        if length > LARGEST or "transfer-encoding" in request.headers:
+            return _text(413, "The form is too long.")
+        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
         target, email = _safe(form.get("redirect_url", "/")), form.get("email", "").strip()
         if form.get("form") != self.form:
             wrong = "That form was too old, or not from this server. Try again."
             return self._ask_who(target, wrong)
         if not ADDRESS.fullmatch(email) or not email.isprintable():
-            wrong = f"This is no e-mail address: {plain(email) or 'nothing'}"
+            wrong = f"This is not an e-mail address: {plain(email) or 'nothing'}"
             return self._ask_who(target, wrong)
         _say(f"{email} has logged in")
         cookie = self.access.cookie(self.access.log_in(email))
         return Response(None, 303, {"location": target, "set-cookie": cookie})
-
-    def _identity(self, headers: Any) -> Response:
-        """The fields that are the same for every login method; not documented: the refusal."""
-        # https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/
-        session = self.access.session(headers)
-        if session is None or EMAIL not in session.added:
-            return JSONResponse({"err": "no session"}, 401, HEADERS)
-        claims = self.access.team.claims_person(session.who)
-        person = {"email": session.who, "user_uuid": claims["sub"], "iat": claims["iat"]}
-        person |= {"idp": {"id": "local", "type": "local"}, "geo": {"country": claims["country"]}}
-        return JSONResponse(person, 200, HEADERS)
 
     async def _hand_on(self, request: Request, headers: Any, admitted: Any, send: Send) -> None:
         """Bodies stream both ways. The client's Host goes along, so that a redirect that the Worker
@@ -146,15 +132,12 @@ class Front:
         outgoing = httpx.Request(
             request.method,
             self.worker,
-            headers=_encoded(handed),
+            headers=httpx.Headers(handed, encoding="latin-1"),
             content=request.stream() if has_body else None,
             extensions={"target": _target(request.scope), "timeout": self.client.timeout.as_dict()},
         )
         try:
             answer = await self.client.send(outgoing, stream=True, follow_redirects=False)
-            if answer.status_code > 599:
-                await answer.aclose()
-                raise httpx.RemoteProtocolError(f"there is no status {answer.status_code}")
         except httpx.TransportError as error:
             text = f"The server at {self.worker} broke off: {plain(error)}"
             if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
@@ -166,9 +149,9 @@ class Front:
         _line(request, admitted.who, answer.status_code)
         try:
             response = StreamingResponse(answer.aiter_raw(), answer.status_code)
-            raw = _decoded(answer.headers.raw)
-            cookies = [("set-cookie", admitted.cookie)] if admitted.cookie else []
-            response.raw_headers = _encoded([*end_to_end(raw), *cookies])
+            answer.headers.encoding = "latin-1"  # every byte stays what it is
+            kept = end_to_end(answer.headers.multi_items())
+            response.raw_headers = httpx.Headers(kept, encoding="latin-1").raw
             await response(request.scope, request.receive, send)
         except httpx.TransportError as error:  # in the middle: the client's connection is cut
             _say(f"The server at {self.worker} broke off: {plain(error)}")
@@ -199,24 +182,6 @@ def _from_another_site(request: Request) -> bool:
     site = request.headers.get("sec-fetch-site", "none")
     own = f"http://{request.headers['host']}".lower()
     return site not in ("same-origin", "none") or origin not in (None, own)
-
-
-def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers]
-
-
-def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-
-
-async def _form(request: Request) -> dict[str, str] | None:
-    """A form's fields, or None when it is too long."""
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > LARGEST:
-            return None
-    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
 def _text(status: int, text: str) -> Response:
