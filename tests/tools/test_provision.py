@@ -134,9 +134,9 @@ def well(done: Done, *parts: str) -> None:
 
 
 def stopped(done: Done, *parts: str) -> None:
-    """It did not finish: exit 1, says what was done and how to go on, and no traceback."""
+    """It did not finish: exit 1, says how to go on, and no traceback."""
     assert done.returncode == 1, done.stderr + done.stdout
-    for part in (*parts, "done so far: ", "To go on, run it again."):
+    for part in (*parts, "To go on, run it again."):
         assert part in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
 
@@ -331,7 +331,10 @@ def test_a_token_whose_secret_was_never_seen_is_told_of(make: Make) -> None:
     setup = make()
     without = b'{"success": true, "result": {"id": "x", "client_id": "y.access"}}'
     setup.api.fail("POST", "/access/service_tokens$", 200, body=without)
-    stopped(setup.apply(), 'service token "my-api" came without its secret', "create login method")
+    first = setup.apply()
+    stopped(first, 'service token "my-api" came without its secret')
+    assert "done: create login method" in first.stdout
+    assert "done: create service token" in first.stdout
     setup.api.fail("POST", "/access/service_tokens$", 0, carried_out=True, drop=True)
     stopped(setup.apply(), "whether it was done is not known")
     done = setup.apply()
@@ -339,14 +342,14 @@ def test_a_token_whose_secret_was_never_seen_is_told_of(make: Make) -> None:
     assert len(setup.account.service_tokens) == 1 and setup.handed_over == []
 
 
-def _interrupt(setup: Setup, path: str) -> tuple[int, str]:
-    """Ctrl-C while the POST to `path` waits for its answer: exit status and standard error."""
+def _interrupt(setup: Setup, path: str) -> tuple[int, str, str]:
+    """Ctrl-C while the POST to `path` waits for its answer: exit status and what was said."""
     setup.api.requests.clear()
     running = subprocess.Popen(
         [*COMMAND, "provision", "--apply", "--secret-to", setup.secret_to],
         cwd=setup.folder,
         env=environment(**setup.env),
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=mind_ctrl_c,
@@ -357,19 +360,19 @@ def _interrupt(setup: Setup, path: str) -> tuple[int, str]:
         time.sleep(0.05)
     time.sleep(0.2)
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=60)
-    return running.returncode, errors
+    return running.wait(60), *running.communicate()
 
 
 def test_ctrl_c(make: Make) -> None:
     """A token that is being created is handed over first; what was done is listed."""
     setup = make()
-    for path, done in (("/service_tokens", "create service token"), ("/policies", "nothing")):
+    for path in ("/service_tokens", "/policies"):
         setup.api.fail("POST", f"{path}$", 0, delay=1.5, late=True)
-        status, errors = _interrupt(setup, path)
+        status, said, errors = _interrupt(setup, path)
         assert status == 130 and "Traceback" not in errors
         assert "private-worker: stopped" in errors and "To go on, run it again." in errors
-        assert done in errors
+        assert ("done: create service token" in said) is (path == "/service_tokens")
+        assert "done: create policy" not in said
     [secret] = setup.api.secrets
     assert [row[0] for row in setup.handed_over] == [secret]
     well(setup.apply())
@@ -382,7 +385,10 @@ def test_rate_limits(make: Make) -> None:
     wait = {"Retry-After": "1"}
     setup.api.fail("GET", "/access/apps$", 429, headers=wait)
     setup.api.fail("POST", "/access/service_tokens$", 429, headers={"Retry-After": "77"})
-    stopped(setup.apply(), "HTTP 429", "rate limit, wait 77 s", "create login method")
+    first = setup.apply()
+    stopped(first, "HTTP 429", "rate limit, wait 77 s")
+    assert "done: create login method" in first.stdout
+    assert "done: create service token" not in first.stdout
     assert [write.path.split("/")[-1] for write in setup.api.writes][1:] == ["service_tokens"]
     well(setup.apply())
     assert len(setup.account.service_tokens) == len(setup.handed_over) == 1

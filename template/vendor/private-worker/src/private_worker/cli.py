@@ -10,7 +10,6 @@ import sys
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from types import ModuleType
 from typing import NoReturn
 
 from .project import Problem, find_root, read
@@ -19,7 +18,7 @@ from .text import plain
 # Each is a sub-package with `add_arguments(parser)` and `run(options)`, which returns the exit
 # status; `options.project` is the Project. Loaded only to run: `check` needs no Cloudflare SDK.
 COMMANDS = {
-    "check": "look for mistakes in the settings, the repository and on this machine (offline)",
+    "check": "look for mistakes in the settings and in the repository (offline)",
     "provision": "set up Cloudflare Access: shows a plan; --apply carries it out",
     "probe": "try every way in from outside and report what is open",
     "local": "play Cloudflare Access on this computer, in front of npm run dev",
@@ -57,23 +56,19 @@ def run(words: list[str]) -> int:
     """Run one command and return its exit status. Raises Problem."""
     parser = Parser(prog="private-worker", description="Look after this Worker.")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
-    modules = {}
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
         if name in words[:1]:
-            modules[name] = load(name)
-            modules[name].add_arguments(command)
+            try:
+                module = import_module(f".{name}", __package__)
+            except ModuleNotFoundError as error:
+                said = f"{error.name} is not installed; start it with: npm run {name}"
+                raise Problem(said) from None
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
     options = parser.parse_args(words)
     options.project = read(find_root(Path.cwd()))
     if options.command in EDGE_ONLY and not options.project.shape.edge:
         said = "this Worker was made without a public address, so Access has nothing to protect"
         raise Problem(f"there is no {options.command} here: {said}")
-    status: int = modules[options.command].run(options)
-    return status
-
-
-def load(name: str) -> ModuleType:
-    try:
-        return import_module(f".{name}", __package__)
-    except ModuleNotFoundError as error:
-        raise Problem(f"{error.name} is not installed; start it with: npm run {name}") from None
+    return int(options.run(options))

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import sys
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.request import getproxies
 
@@ -41,6 +42,8 @@ PROBLEMS = {
     "guard": "Access is not in front, only the guard held:",
     "open": "OPEN:",
 }
+
+
 Requests = dict[str, dict[str, str]]  # the headers of each request
 
 
@@ -71,8 +74,11 @@ def run(options: argparse.Namespace) -> int:
     """Returns 0 when all that was tried is closed. Raises Problem."""
     project: Project = options.project
     config = Config(project.root / WRANGLER)
-    settings, token = _settings(project, config, options.env), _service_token(project)
-    client, ways = _client(), find(options, config)
+    settings: Settings | None = None  # the guard's, once they are set
+    if project.shape.edge:
+        with suppress(guard_rules.NotConfigured):
+            settings = guard_rules.settings(project.root, config.block(options.env).vars)
+    token, client, ways = _service_token(project), _client(), find(options, config)
     requests = _prepare(settings, project.shape.humans, token)
 
     async def tried() -> list[Result]:
@@ -93,15 +99,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         _print(results, problems, ways.not_tried)
     return 1 if problems else 0
-
-
-def _settings(project: Project, config: Config, environment: str | None) -> Settings | None:
-    """The guard's, or None while they are not set. Raises Problem."""
-    variables, edge = config.block(environment).vars, project.shape.edge
-    try:
-        return guard_rules.settings(project.root, variables) if edge else None
-    except guard_rules.NotConfigured:
-        return None
 
 
 def _service_token(project: Project) -> dict[str, str]:

@@ -44,25 +44,18 @@ def run(options: argparse.Namespace) -> int:
     else:
         plan.by_hand.append(f"Deploy, so that the new settings count: {plan.deploy}")
         plan.by_hand.append(f"Then look from outside whether all is closed: {plan.probe}")
-        if not options.apply:
+        if options.apply:
+            print("\nCarrying it out:", flush=True)
+            try:
+                _steps(Walk(api, account, options, apply=True))
+            except (Problem, KeyboardInterrupt) as error:
+                for line in (str(error) or "stopped", "To go on, run it again."):
+                    print(f"private-worker: {line}", file=sys.stderr)
+                return 1 if isinstance(error, Problem) else 130
+        else:
             print("\nNothing was changed. To carry this out, add --apply.")
-        elif status := _carry_out(Walk(api, account, options, apply=True)):
-            return status
     if plan.by_hand:
         print("\nLeft to do by hand:", *plan.by_hand, sep="\n- ")
-    return 0
-
-
-def _carry_out(real: Walk) -> int:
-    print("\nCarrying it out:", flush=True)
-    try:
-        _steps(real)
-    except (Problem, KeyboardInterrupt) as error:
-        done = "; ".join(real.done) or "nothing"
-        done = f"done so far: {done}. To go on, run it again."
-        for line in (str(error) or "stopped", done):
-            print(f"private-worker: {line}", file=sys.stderr)
-        return 1 if isinstance(error, Problem) else 130
     return 0
 
 

@@ -113,7 +113,11 @@ def _find(walk: Walk, destinations: list[Row]) -> Row | None:
     """The application that covers one of the destinations, else the one that is ours by name."""
     listed = walk.listed("access/apps")
     wanted = set(map(_key, destinations))
-    covering = [row for row in listed if wanted & set(map(_key, _covered(row)))]
+    covering = []
+    for row in listed:
+        domain = {"type": "public", "uri": row.get("domain")}  # all that an older one has
+        if wanted & set(map(_key, [*list_of(row, "destinations"), domain])):
+            covering.append(row)
     named = [row for row in listed if row.get("name") == walk.name()]
     found = only(covering or named, "applications")
     there = found["id"] if found else "not there yet"
@@ -142,12 +146,6 @@ def _fields(walk: Walk, found: Row, destinations: list[Row], login: str | None) 
     if login:
         wanted |= {"allowed_idps": [login], "auto_redirect_to_identity": True}
     return wanted
-
-
-def _covered(application: Row) -> list[Row]:
-    """What an application is on. An older one has its hostname as `domain` only."""
-    older = {"type": "public", "uri": application.get("domain")}
-    return [*list_of(application, "destinations"), older]
 
 
 def _key(destination: Row) -> str:

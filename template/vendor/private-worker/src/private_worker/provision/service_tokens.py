@@ -63,9 +63,7 @@ def command(text: str) -> list[str]:
 def _new_token(walk: Walk, name: str) -> Row:
     """Creates a token. Ctrl-C waits until its secret has been handed over."""
     if walk.options.apply and not walk.options.secret_to and not sys.stdout.isatty():
-        raise Problem(
-            f"there is no terminal to show the secret of {shown(name)}: add --secret-to COMMAND"
-        )
+        raise Problem(f"no terminal to show the secret of {shown(name)}: add --secret-to COMMAND")
     body = {"name": name, "duration": "8760h"}  # a year
     hand_over = partial(_hand_over, walk.options.secret_to, name)
     pressed: list[int] = []
@@ -98,9 +96,7 @@ def _hand_over(words: list[str] | None, name: str, token: Row) -> None:
         if kept:
             _show(client_id, secret)
         where = "is shown above" if kept else f"is lost, rotate it: {CREDENTIALS}"
-        raise Problem(
-            f"--secret-to: {said}; service token {shown(name)} exists, its secret {where}"
-        )
+        raise Problem(f"--secret-to: {said}; token {shown(name)} exists, its secret {where}")
 
 
 def _show(client_id: str, secret: str) -> None:

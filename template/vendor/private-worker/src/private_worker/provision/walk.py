@@ -31,16 +31,13 @@ class Walk:
         self.block = self.config.block(options.env)
         self.worker = self.config.worker_name(options.env)
         self.lines: list[str] = []  # the plan
-        self.done: list[str] = []  # what was carried out
         self.by_hand: list[str] = []  # what is left
 
         environment = f" --env {shlex.quote(options.env)}" if options.env else ""
-        self.deploy = f"uv run pywrangler deploy{environment}" if options.env else "npm run deploy"
-        subdomain = (
-            " --subdomain '<your-subdomain>'" if self.shape.exposure == "workers_dev" else ""
-        )
-        self.probe = "npm run probe" + " --" * bool(environment + subdomain)
-        self.probe += environment + subdomain
+        self.deploy = f"uv run pywrangler deploy{environment}" if environment else "npm run deploy"
+        if self.shape.exposure == "workers_dev":
+            environment += " --subdomain '<your-subdomain>'"
+        self.probe = "npm run probe" + (f" --{environment}" if environment else "")
 
     def path(self, kind: str, key: str = "") -> str:
         return f"/accounts/{self.account}/{kind}" + (f"/{quote(key, safe='')}" if key else "")
@@ -55,8 +52,7 @@ class Walk:
     def note(self, mark: str, what: str, details: Sequence[str] = ()) -> None:
         self.lines.append("\n    ".join([f"{mark} {what}", *details]))
         if self.apply and mark != KEEP:
-            self.done.append(f"{mark[2:]} {what}")
-            print(f"done: {self.done[-1]}", flush=True)
+            print(f"done: {mark[2:]} {what}", flush=True)
 
     def create(self, kind: str, what: str, body: Row, at_once: Any = lambda made: None) -> Row:
         """POST, then `at_once` before anything else. The plan gets an object of placeholders."""
