@@ -226,11 +226,21 @@ def quick(rows: list[Any], here: Callable[[int], bool]) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    quick([(name, text) for name in SHAPES for text in HOSTILE], lambda n: n in (0, 22)),
-    ids=repr,
-)
+# Whatever the text is, it would be seen where it goes: each text with some shape, and each shape
+# with more than one text. Between them the shapes have every conditional question.
+MEANINGLESS = [
+    (name, text)
+    for number, name in enumerate(SHAPES)
+    for text in HOSTILE[2 * number : 2 * number + 2] + ([HOSTILE[0]] if number == 3 else [])
+]
+
+
+def test_every_text_is_tried() -> None:
+    assert {text for _, text in MEANINGLESS} == set(HOSTILE)
+    assert all([name for name, _ in MEANINGLESS].count(shape) > 1 for shape in SHAPES)
+
+
+@pytest.mark.parametrize(("name", "text"), quick(MEANINGLESS, lambda n: n in (0, 4)), ids=repr)
 def test_settings_for_meaningless_questions_have_no_effect(
     copy: Copy, name: str, text: str
 ) -> None:
@@ -241,8 +251,7 @@ def test_settings_for_meaningless_questions_have_no_effect(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", HOSTILE)
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize(("name", "text"), MEANINGLESS, ids=repr)
 def test_stored_answers_to_meaningless_questions_have_no_effect(
     copy: Copy, name: str, text: str
 ) -> None:
@@ -332,14 +341,20 @@ def test_another_word_is_refused(copy: Copy, question: str, word: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("question", YES_OR_NO)
-def test_words_mean_what_they_say(copy: Copy, question: str) -> None:
-    shape = sensible(question)
-    for words, meant in ((YES, True), (NO, False)):
-        expected = copy.plain({**shape, question: meant})
-        for word in words:
-            assert copy(shape, data={question: word}) == expected, word
-            assert copy(shape, defaults={question: word}) == expected, word
+@pytest.mark.parametrize(("words", "meant"), [(YES, True), (NO, False)], ids=["yes", "no"])
+def test_words_mean_what_they_say(copy: Copy, words: list[Any], meant: bool) -> None:
+    """For all questions at once, each with another word of the same meaning, until each word was
+    given to each. By --data and in the settings in turn."""
+    shape = {"profile": "personal"}
+    assert all(makes_sense(question, **answered(shape)) for question in YES_OR_NO)
+    expected = copy.plain({**shape, **dict.fromkeys(YES_OR_NO, meant)})
+    for turn in range(len(words)):
+        given = {
+            question: words[(turn + number) % len(words)]
+            for number, question in enumerate(YES_OR_NO)
+        }
+        found = copy(shape, data=given) if turn % 2 else copy(shape, defaults=given)
+        assert found == expected, given
 
 
 # --- By the command line ------------------------------------------------------------------------
