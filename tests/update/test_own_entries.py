@@ -101,13 +101,13 @@ OWN_JSON = {
 STYLE = ("line-length = 100\n", "line-length = 79\n")
 # A var has no fence below it: projects that were made before there was one have the first
 # setting there, filled in by hand, and a new line beside it would be a conflict in each of them.
-OPENING = '"vars": {\n'
+OPENING = re.compile(r'^( +)"vars": {\n', re.MULTILINE)
 OWN_VAR = '"GREETING": "hello",\n'
 
 
-def with_own_entries(name: str, text: str, own_vars: int = -1) -> str:
+def with_own_entries(name: str, text: str, own_vars: int = 3) -> str:
     """The file as an owner would have it: an entry in every place that it has, and a var in so many
-    of the blocks of vars, -1 for all."""
+    of the blocks of vars: top level, previews, staging."""
     for above, own, below in FENCES.get(name, ()):
         assert text.count(f"{above}\n") == text.count(f"{above}\n{below}") <= 1, above
         text = text.replace(f"{above}\n", f"{above}\n{own}")
@@ -118,8 +118,8 @@ def with_own_entries(name: str, text: str, own_vars: int = -1) -> str:
     if name == "pyproject.toml":
         assert STYLE[0] in text
         text = text.replace(*STYLE)
-    if name == "wrangler.jsonc":
-        text = text.replace(OPENING, OPENING + OWN_VAR, own_vars)
+    if name == "wrangler.jsonc" and own_vars:
+        text = OPENING.sub(rf"\g<0>\1  {OWN_VAR}", text, own_vars)
     return text
 
 
@@ -133,7 +133,7 @@ def assert_own_entries(name: str, text: str, places: set[str], own_vars: int) ->
     for above, own, below in FENCES.get(name, ()):
         assert (f"\n{above}\n{own}{below}" in text) == (above in places), above
     if name == "wrangler.jsonc":
-        assert text.count(OPENING + OWN_VAR) == own_vars
+        assert len(re.findall(rf'"vars": {{\n +{OWN_VAR}', text)) == own_vars
         config = json5.loads(text)
         assert config.get("vars", {}).get("GREETING") == ("hello" if own_vars else None)
     if name == "package.json":
@@ -151,7 +151,7 @@ def assert_own_entries(name: str, text: str, places: set[str], own_vars: int) ->
 
 def first_var(text: str) -> str:
     """The line below the opening of the top level's vars."""
-    return text.split(OPENING, 1)[1].split("\n", 1)[0]
+    return OPENING.split(text)[2].split("\n", 1)[0]
 
 
 def test_every_shape_has_the_places(project: Path) -> None:
