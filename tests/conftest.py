@@ -125,8 +125,20 @@ def set_default_gitconfig() -> dict[str, str]:
     return {"init.templateDir": "", "gc.auto": "0", "maintenance.auto": "false"}
 
 
+@pytest.fixture(scope="session")
+def for_all_processes(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that pytest-xdist's processes share."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "for_all"
+    shared.mkdir(exist_ok=True)
+    return shared
+
+
 @pytest.fixture(scope="session", autouse=True)
-def faster_copier(sessionpatch: pytest.MonkeyPatch) -> None:
+def quicker_copier(for_all_processes: Path, sessionpatch: pytest.MonkeyPatch) -> None:
+    compiled = for_all_processes / "compiled"
+    compiled.mkdir(exist_ok=True)
+    sessionpatch.setenv(quicker.KEPT, str(compiled))
     quicker.make(sessionpatch.setattr)
 
 
@@ -163,14 +175,13 @@ def render(template: Path) -> Render:
 
 
 @pytest.fixture(scope="session")
-def rendered(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Render:
+def rendered(tmp_path_factory: pytest.TempPathFactory, for_all_processes: Path) -> Render:
     """Render each set of answers once, for all tests and processes. Do not change the result.
 
     From a folder without git, which takes half the time; so no version is in the answers file.
     """
     source = archives.working_tree(ROOT, tmp_path_factory.mktemp("template"))
-    base = tmp_path_factory.getbasetemp()
-    shared = (base if worker_id == "master" else base.parent) / "rendered"
+    shared = for_all_processes / "rendered"
     shared.mkdir(exist_ok=True)
 
     def rendered(**answers: Any) -> Path:

@@ -25,18 +25,18 @@ import shapes
 from conftest import ROOT, Render, npm_packages
 from files import read_jsonc
 
-pytestmark = pytest.mark.slow
-
 TEMPLATE = ROOT / "template" / "callers"
 WORKERS = ("worker-python", "worker-typescript")
 SHAPES = {name: shape for name, shape in shapes.of_interest().items() if shape["binding_style"]}
+STYLES = ("internal-rpc", "internal-fetch", "everybody")  # one of each; the others for a release
 RPC = {name: shape for name, shape in SHAPES.items() if shape["binding_style"] != "fetch"}
 QUIET = {"CI": "1", "WRANGLER_SEND_METRICS": "false", "NO_COLOR": "1", "FORCE_COLOR": "0"}
 
 
+@pytest.mark.slow
 def test_shapes() -> None:
     """So that the tests below mean something."""
-    assert {shape["binding_style"] for shape in SHAPES.values()} == {"rpc", "fetch", "both"}
+    assert {SHAPES[name]["binding_style"] for name in STYLES} == {"rpc", "fetch", "both"}
     assert {shape["filled"] for shape in SHAPES.values()} == {True, False}
 
 
@@ -108,6 +108,7 @@ def test_types_notice(
     assert "error TS" in tsc(node, folder, typescript)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RPC)
 def test_types_follow_the_methods(name: str, rendered: Render) -> None:
     """Nothing makes the types from METHODS, so in a fresh project they have to agree."""
@@ -150,9 +151,14 @@ def wrangler(node: Path, node_modules: Path, *arguments: str) -> list[str]:
     return [str(node), str(node_modules / "wrangler" / "bin" / "wrangler.js"), *arguments]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("worker", WORKERS)
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in STYLES else pytest.mark.release)
+        for name in SHAPES
+    ],
+)
 def test_dry_run(
     name: str,
     worker: str,
@@ -197,6 +203,7 @@ def test_dry_run(
     assert config["name"] not in shapes.CALLING_WORKERS  # the real one would be replaced
 
 
+@pytest.mark.slow
 def test_versions_are_the_projects(rendered: Render) -> None:
     """Also the compatibility date, which chooses the Python that runs the caller."""
     project = rendered(**shapes.answers(SHAPES["everybody"]))

@@ -12,8 +12,6 @@ from conftest import FOLDER, Render
 from shapes import BINDING, HUMAN, MACHINE
 from through_the_guard import failed, run, with_packages
 
-pytestmark = pytest.mark.slow
-
 CUSTOM = {"profile": "custom", "ci": "none", "framework": "plain"}
 EVERYBODY = shapes.make(
     **CUSTOM,
@@ -42,6 +40,7 @@ ROWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_callers(name: str, rendered: Render, node_modules: Path, tmp_path: Path) -> None:
     shape, files = ROWS[name]
@@ -87,7 +86,17 @@ MISTAKES: dict[str, dict[str, Mistake]] = {
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+# Tried with the slow tests; the others before a release.
+FIRST = ("a refusal is taken for an answer", "the binding leads elsewhere")
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in FIRST else pytest.mark.release)
+        for name in MISTAKES
+    ],
+)
 def test_a_mistake_in_a_caller_is_noticed(
     mistake: str, rendered: Render, node_modules: Path, tmp_path: Path
 ) -> None:

@@ -19,8 +19,6 @@ from conftest import Render
 from files import read_jsonc
 from test_config import expected_services, expected_vars
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def sdk(tmp_path_factory: pytest.TempPathFactory, rendered: Render) -> Path:
@@ -34,9 +32,17 @@ def sdk(tmp_path_factory: pytest.TempPathFactory, rendered: Render) -> Path:
     return folder
 
 
+# Between them they have every kind of address and framework, every binding, and a second Worker. The
+# others follow before a release.
+TOGETHER = ("internal-rpc", "machines-on-a-route", "everybody", "everybody-fastapi")
 # Each shape, and for those with staging its second Worker.
 WORKERS = [
-    (name, environment)
+    pytest.param(
+        name,
+        environment,
+        marks=pytest.mark.slow if name in TOGETHER else pytest.mark.release,
+        id=f"{name}-{environment}",
+    )
     for name, shape in shapes.of_interest().items()
     for environment in ("", "staging")[: 1 + shape["staging"]]
 ]
@@ -95,6 +101,15 @@ def listed(output: str) -> set[str]:
 def expected_bindings(shape: shapes.Shape) -> set[str]:
     services: list[dict[str, Any]] = expected_services(shape)
     return set(expected_vars(shape)) | {service["binding"] for service in services}
+
+
+def test_those_that_are_tried_have_everything() -> None:
+    every, tried = shapes.of_interest().values(), [shapes.of_interest()[name] for name in TOGETHER]
+    for question in ("exposure", "framework", "upstreams", "staging"):
+        assert {shape[question] for shape in tried} == {shape[question] for shape in every}
+    assert set().union(*map(expected_bindings, tried)) == set().union(
+        *map(expected_bindings, every)
+    )
 
 
 def test_expected_bindings_differ() -> None:
