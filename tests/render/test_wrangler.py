@@ -32,8 +32,8 @@ def sdk(tmp_path_factory: pytest.TempPathFactory, rendered: Render) -> Path:
     return folder
 
 
-# Between them they have every kind of address and framework, every binding, and a second Worker. The
-# others follow before a release.
+# Between them they have every kind of address and framework, every binding, and a second Worker.
+# The others follow before a release.
 TOGETHER = ("internal-rpc", "machines-on-a-route", "everybody", "everybody-fastapi")
 # Each shape, and for those with staging its second Worker.
 WORKERS = [
