@@ -122,7 +122,7 @@ def seen(stand: Stand, client: httpx.Client) -> Any:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_dev_vars_as_wrangler_reads_it(stand: Stand, folder: Path) -> None:
-    script = "import json, sys; from private_worker.local.settings import dev_vars\n"
+    script = "import json, sys; from private_worker.dev_vars import dev_vars\n"
     script += "print(json.dumps(dev_vars(sys.stdin.read())))"
     text = (folder / ".dev.vars").read_text(encoding="utf-8")
     done = subprocess.run(

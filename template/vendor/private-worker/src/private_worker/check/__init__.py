@@ -11,6 +11,7 @@ from ..project import WRANGLER, Project
 from ..text import plain
 from . import managed, repository
 from .addresses import Addresses
+from .code import Code
 from .configuration import Configuration
 from .finding import WHY, Finding
 
@@ -30,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     found = [
         *Addresses(config, project).findings(),
         *Configuration(config, project).findings(),
+        *Code(config, project).findings(),
         *(finding for finding in edited if finding.file not in keep),
         *repository.findings(project.root),
     ]

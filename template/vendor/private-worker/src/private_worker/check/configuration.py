@@ -31,7 +31,6 @@ UNWANTED = {
     "route": 'Write a list instead: "routes": [...],',
     "keep_vars": "Delete this line.",
     "vpc_networks": 'Bind one service: "vpc_services": [{"binding": "...", "service_id": "..."}],',
-    "assets": "Delete it. Another Worker can serve them.",
 }
 # What must stand there, as it is to be written. These an environment inherits.
 # https://developers.cloudflare.com/workers/configuration/compatibility-flags/
@@ -48,6 +47,20 @@ ITS_OWN: tuple[tuple[str, tuple[str, ...], str | re.Pattern[str]], ...] = (
     ("worker-name", ("name",), r'"(.+)"'),
     ("shared-access", ("vars", "POLICY_AUD"), r"[0-9a-f]{64}"),
     ("shared-service", ("vpc_services",), UUID),
+    *(
+        ("shared-store", (key,), rf'"{name}": "((?!replace_with)[^"]+)"')
+        for key, name in (
+            ("analytics_engine_datasets", "dataset"),
+            ("d1_databases", "database_id"),
+            ("hyperdrive", "id"),
+            ("kv_namespaces", "id"),
+            ("queues", "queue"),
+            ("r2_buckets", "bucket_name"),
+            ("ratelimits", "namespace_id"),
+            ("vectorize", "index_name"),
+            ("workflows", "name"),
+        )
+    ),
 )
 SECRET_NAME = re.compile(
     r"(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?|(API|PRIVATE|ACCESS|SIGNING)_?KEY)(_?V?\d+)?\Z",
@@ -68,6 +81,7 @@ class Configuration(Rules):
         for block in self.config.blocks():
             for look in (self.keys, self.not_inherited, self.guard, self.secrets, self.services):
                 yield from look(block)
+            yield from self.assets(block)
 
     def other_files(self) -> Findings:
         """What wrangler looks for here and in all folders above, before it looks for this file."""
@@ -97,7 +111,7 @@ class Configuration(Rules):
 
     def shared(self) -> Findings:
         """What two environments share. Previews share with their own environment on purpose."""
-        owners: dict[str, tuple[str, ...]] = {}  # name, tag or id -> way to the environment
+        owners: dict[tuple[str, str], tuple[str, ...]] = {}  # rule and id -> way to the environment
         for block in self.config.blocks():
             own = block.path[:2] if block.path[:1] == ("env",) else ()
             for rule, path, pattern in ITS_OWN:
@@ -105,10 +119,9 @@ class Configuration(Rules):
                 if rule == "worker-name" and not block.is_previews:  # left out, wrangler makes one
                     value = value or "-".join([str(self.config.data.get("name")), *own[1:]])
                 for same in set(re.findall(pattern, json.dumps(value).lower())):
-                    if owners.setdefault(same, own) != own:
-                        wrong = (
-                            f"has {same}, and so has {'.'.join(owners[same]) or 'the top level'}"
-                        )
+                    owner = owners.setdefault((f"{rule} {path}", same), own)
+                    if owner != own:
+                        wrong = f"has {same}, and so has {'.'.join(owner) or 'the top level'}"
                         fix = f"Write one here that is only for {block.name}."
                         yield self.at((*block.path, *path), rule, wrong, fix)
 
@@ -134,6 +147,18 @@ class Configuration(Rules):
                     wrong = f"lacks {name}, which the top level has"
                     fix = f"Repeat {name} here, with the value that is right for {block.name}."
                     yield self.at((*block.path, key), "not-inherited", wrong, fix)
+
+    def assets(self, block: Block) -> Findings:
+        """Files that Cloudflare serves itself, unless the Worker, and so the guard, comes first.
+
+        https://developers.cloudflare.com/workers/static-assets/binding/#run_worker_first
+        """
+        given, path = block.settings.get("assets"), (*block.path, "assets")
+        right = isinstance(given, dict) and given.get("run_worker_first") is True
+        if given is not None and not (right and given.get("binding")):
+            fix = 'Write: "assets": { "directory": "...", "binding": "ASSETS", '
+            fix += '"run_worker_first": true }, and serve them in src/api.py.'
+            yield self.at(path, "assets", "does not leave every request to the guard", fix)
 
     def guard(self, block: Block) -> Findings:
         """The vars as the guard itself judges them. Those that are missing are `not_inherited`."""
@@ -208,14 +233,14 @@ def is_right(key: str, value: Any) -> bool:
 
 
 def names(key: str, value: Any) -> list[str]:
-    """The guard's vars or the bindings under a key. The key stands for one without a name."""
+    """The vars, secrets or bindings under a key. The key stands for one without a name."""
     if key == "vars":
-        return [name for name in GUARD_VARS if isinstance(value, dict) and name in value]
+        return list(value) if isinstance(value, dict) else []
     found = value if isinstance(value, list) else [value] if value else []
     if isinstance(value, dict):  # such as {"bindings": [...]} of durable_objects
         lists = [each for each in value.values() if isinstance(each, list)]
         found = [item for each in lists for item in each] or found
     # A container's `name` is no binding, but that of an application at Cloudflare.
     name = "binding" if key == "containers" else "name"
-    given = [item if isinstance(item, dict) else {} for item in found]
-    return [str(item.get("binding", item.get(name, key))) for item in given]
+    named = [item if isinstance(item, dict) else {"binding": item} for item in found]
+    return [str(item.get("binding", item.get(name, key))) for item in named]

@@ -1,20 +1,11 @@
 """The settings that the Worker has under `npm run dev`: .dev.vars over `vars` of wrangler.jsonc."""
 
-import re
-
 from .. import guard_rules
 from ..config import Config
+from ..dev_vars import dev_vars
 from ..guard_rules import NotConfigured, Settings
 from ..project import Problem
 from ..text import read
-
-# As dotenv reads a line, which is what wrangler does: a name, then a value in quotes, over several
-# lines if need be, or the rest up to a #.
-_QUOTED = "|".join(rf"\s*{quote}(?:\\{quote}|[^{quote}])*{quote}" for quote in "'\"`")
-_LINE = re.compile(
-    rf"^[^\S\n]*(?:export\s+)?([\w.-]+)(?:\s*=|:\s+?)({_QUOTED}|[^#\n]+)?\s*(?:#.*)?$",
-    re.MULTILINE | re.ASCII,
-)
 
 
 def settings_of(config: Config, environment: str | None, port: int) -> Settings:
@@ -37,19 +28,3 @@ def settings_of(config: Config, environment: str | None, port: int) -> Settings:
         return guard_rules.settings(root, variables)
     except NotConfigured as error:
         raise Problem(f"{error}; compare {file.name} with .dev.vars.example") from None
-
-
-def dev_vars(text: str) -> dict[str, str]:
-    """Name to value, as wrangler takes them from a .dev.vars file.
-
-    https://developers.cloudflare.com/workers/configuration/secrets/#local-development-with-secrets
-    """
-    found = {}
-    for match in _LINE.finditer(re.sub(r"\r\n?", "\n", text.removeprefix("\ufeff"))):
-        value = (match[2] or "").strip()
-        quote = value[:1]
-        value = re.sub(r"^(['\"`])([\s\S]*)\1$", r"\2", value, flags=re.MULTILINE)
-        if quote == '"':
-            value = value.replace("\\n", "\n").replace("\\r", "\r")
-        found[match[1]] = value
-    return found

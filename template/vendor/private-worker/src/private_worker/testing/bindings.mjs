@@ -1,6 +1,7 @@
 //
 // The project's local bindings, from wrangler's own getPlatformProxy: KV, D1, R2, queue producers,
-// rate limits and Analytics Engine, in real workerd. Nothing is kept on disk, nothing is remote.
+// rate limits, Analytics Engine and static assets, in real workerd. Nothing is kept on disk, nothing
+// is remote.
 //
 // Each test gets fresh ones. Starting workerd takes a second, so one start makes several sets of
 // all stores, which differ in a number at the end of their names.
@@ -11,7 +12,7 @@ import os from "node:os";
 import path from "node:path";
 
 import { storage } from "./context.mjs";
-import { toWire } from "./wire.mjs";
+import { NULL_BODY, toWire } from "./wire.mjs";
 
 const SETS = 16;
 
@@ -71,6 +72,10 @@ export class LocalBindings {
     await this.dispose();
     const config = { name: "tests", compatibility_date: "2026-11-01", queues: { producers: [] } };
     for (const [at, each] of this.#wanted.entries()) {
+      if (each.kind === "assets") {
+        config.assets = { binding: each.name, directory: each.directory };
+        continue;
+      }
       const list = each.kind === "queues" ? config.queues.producers : (config[each.kind] ??= []);
       for (let n = 0; n < SETS; n++) list.push(CONFIGURED[each.kind]({ ...each, at }, n));
     }
@@ -102,6 +107,7 @@ export class LocalBindings {
   }
 
   #wrapped({ kind, name }) {
+    if (kind === "assets") return assetsBinding(this.#proxy.env[name]);
     const [className, methods] = CLASSES[kind];
     const real = this.#proxy.env[`${name}_${this.#set}`];
     const binding = new { [className]: class {} }[className]();
@@ -120,4 +126,16 @@ export class LocalBindings {
     const bodies = method === "sendBatch" ? Array.from(given, ({ body }) => body) : [given];
     for (const body of bodies) this.sent.push({ binding, body: await toWire(body) });
   }
+}
+
+/** Its requests and answers are of another library's classes. */
+function assetsBinding(real) {
+  return new (class Fetcher {
+    async fetch(input, init) {
+      const { url, method, headers } = new Request(input, init);
+      const answer = await storage.exit(() => real.fetch(url, { method, headers: [...headers], redirect: "manual" }));
+      const body = NULL_BODY.has(answer.status) ? null : await answer.arrayBuffer();
+      return new Response(body, { status: answer.status, headers: [...answer.headers] });
+    }
+  })();
 }

@@ -35,6 +35,10 @@ def stores(config: Config) -> list[dict[str, Any]]:
             if kind == "d1_databases":
                 store["migrations"] = _migrations(config.path.parent, item)
             found.append(store)
+    assets = block.settings.get("assets")
+    if isinstance(assets, dict) and "directory" in assets:
+        directory = config.path.parent / str(assets["directory"])
+        found.append({"kind": "assets", "name": assets.get("binding"), "directory": str(directory)})
     return [store for store in found if isinstance(store["name"], str)]
 
 

@@ -1,0 +1,114 @@
+"""What wrangler.jsonc and src/events.py say of each other.
+
+A cron without a handler fails each time, and a handler without a cron never runs. src/events.py is
+read and not run: what it makes by other means than `def`, `class` and `import` is not seen.
+"""
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+from ..config import Block
+from ..project import Problem
+from ..text import read
+from .finding import Finding, Findings, Rules
+
+EVENTS = "src/events.py"
+# What calls a handler: the way to it in wrangler.jsonc, and the handler.
+CALLED = ((("triggers", "crons"), "scheduled"), (("queues", "consumers"), "queue"))
+OBJECTS, WORKFLOWS = ("durable_objects", "bindings"), ("workflows",)
+
+
+class Code(Rules):
+    """The rules for events."""
+
+    def findings(self) -> Findings:
+        """All that one of the two has and the other has not."""
+        try:
+            defined, classes = look(read(self.project.root / EVENTS))
+        except (Problem, SyntaxError):  # the tests say that better
+            return
+        for block in self.config.blocks():
+            yield from self.handlers(block, defined)
+            if classes is not None:
+                yield from self.classes(block, classes)
+        yield from self.unused(defined, classes or set())
+        yield from self.migrations(classes or set())
+
+    def handlers(self, block: Block, defined: set[str]) -> Findings:
+        """Crons and consumers that call nothing."""
+        for way, handler in CALLED:
+            pulled = [item for item in listed(block, way) if "http_pull" in str(item)]
+            if len(listed(block, way)) > len(pulled) and handler not in defined:
+                wrong = f"calls {handler}, which {EVENTS} does not define"
+                fix = f"Write there: async def {handler}(...), or delete it here."
+                yield self.at((*block.path, *way), "no-code", wrong, fix)
+
+    def classes(self, block: Block, there: set[str]) -> Findings:
+        """Bindings to classes that this Worker does not export."""
+        for way, name in own_classes(block):
+            if name not in there:
+                wrong = f"names {name}, which is not in CLASSES of {EVENTS}"
+                fix = f"Write the class there, and: CLASSES = ({name},)"
+                yield self.at((*block.path, *way), "no-code", wrong, fix)
+
+    def unused(self, defined: set[str], there: set[str]) -> Findings:
+        """Handlers and classes that nothing in wrangler.jsonc leads to."""
+        blocks = self.config.blocks()
+        for way, handler in CALLED:
+            if handler in defined and not any(listed(block, way) for block in blocks):
+                fix = f'Add to wrangler.jsonc: "{way[0]}": {{ "{way[1]}": [...] }},'
+                yield Finding("no-configuration", EVENTS, 0, f"Nothing calls {handler}", fix)
+        used = {name for block in blocks for _, name in own_classes(block)}
+        for name in sorted(there - used):
+            fix = 'Name it as a "class_name" in "durable_objects" or "workflows".'
+            yield Finding("no-configuration", EVENTS, 0, f"Nothing binds to {name}", fix)
+
+    def migrations(self, there: set[str]) -> Findings:
+        """Classes of Durable Objects that Cloudflare would not take: they need a migration.
+
+        https://developers.cloudflare.com/durable-objects/reference/durable-objects-migrations/
+        """
+        steps = str(self.config.data.get("migrations")) + str(self.config.data.get("exports"))
+        for way, name in own_classes(self.config.block(None)):
+            if way == OBJECTS and name in there and repr(name) not in steps:
+                fix = f'Add: "migrations": [{{ "tag": "v1", "new_sqlite_classes": ["{name}"] }}],'
+                yield self.at(way, "no-migration", f"names {name}, which no migration makes", fix)
+
+
+def listed(block: Block, way: tuple[str, ...]) -> list[Any]:
+    """What stands in a list of a block; nothing when it is no list."""
+    found: Any = block.settings
+    for key in way:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def own_classes(block: Block) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The classes of this Worker that a block binds to, each with the way to the list."""
+    for way in (OBJECTS, WORKFLOWS):
+        for item in listed(block, way):
+            if isinstance(item, dict) and "script_name" not in item:
+                yield way, str(item.get("class_name"))
+
+
+def look(source: str) -> tuple[set[str], set[str] | None]:
+    """The names that a module defines, and those in its CLASSES, None when they cannot be told.
+
+    Raises SyntaxError.
+    """
+    defined: set[str] = set()
+    classes: set[str] | None = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            defined |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+            defined |= names
+            if "CLASSES" in names:
+                found = getattr(node.value, "elts", [None])
+                plain = {each.id for each in found if isinstance(each, ast.Name)}
+                classes = plain if len(plain) == len(found) else None
+    return defined, classes
