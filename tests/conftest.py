@@ -53,6 +53,13 @@ CACHE = _cached_node_modules()
 NODE_MODULES = Path(os.environ.setdefault("PRIVATE_WORKER_NODE_MODULES", str(CACHE)))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is left for a release would run with the slow tests if it had their mark too."""
+    for item in items:
+        if item.get_closest_marker("slow") and item.get_closest_marker("release"):
+            raise pytest.UsageError(f"{item.nodeid}: mark it slow or release, not both")
+
+
 def git(folder: Path, *arguments: str) -> str:
     """Run git and return what it prints."""
     done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)

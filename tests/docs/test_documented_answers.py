@@ -16,7 +16,7 @@ import yaml
 import hub
 from conftest import FOLDER, ROOT, Render, tracked_files
 from documents import VALUE, Words, commands, shell_blocks
-from questions import ASKED
+from questions import ASKED, answered, complaint, makes_sense, offered
 from updates import assert_no_conflict, commit
 
 # These two have tests of their own; the first one shows a misspelt name.
@@ -83,8 +83,29 @@ STARTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("words", [w for w in COMPLETE if w[0] == "update"], ids=" ".join)
+UPDATES = [words for words in COMPLETE if words[0] == "update"]
+
+
+@pytest.mark.parametrize("words", [w for w in UPDATES if len(answers(w)) == 1], ids=" ".join)
+def test_a_single_answer_is_accepted(words: Words) -> None:
+    """By the question itself. The update is tried before a release."""
+    [(name, value)] = answers(words).items()
+    context = answered(STARTS.get(value, {"profile": "personal"}))
+    assert makes_sense(name, **context)
+    if allowed := offered(name, **context):
+        assert value in allowed
+    else:
+        assert complaint(name, value, **context) == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(w, marks=pytest.mark.slow if len(answers(w)) > 1 else pytest.mark.release)
+        for w in UPDATES
+    ],
+    ids=" ".join,
+)
 def test_each_update_changes_the_answers(words: Words, render: Render, tmp_path: Path) -> None:
     """Without trust, without a conflict."""
     first = next(iter(answers(words).values()))
