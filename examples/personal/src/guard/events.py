@@ -3,7 +3,7 @@
 
 `scheduled` and `queue` on an entrypoint are called by the runtime, and can be called by any Worker
 that binds to it. So the owner's handler runs only for an event that is the runtime's own: what a
-Worker sends over RPC is a copy of plain data, and a copy is never of these classes.
+Worker hands over is copied or wrapped on its way, and neither is ever of these classes.
 https://developers.cloudflare.com/workers/runtime-apis/handlers/
 """
 
