@@ -457,6 +457,54 @@ def test_another_application_in_front(production: Path, world: World) -> None:
         assert other in row["hint"] and "POLICY_AUD" in row["hint"]
 
 
+def test_a_static_asset_that_comes_before_the_guard(production: Path, world: World) -> None:
+    """Cloudflare serves it itself, unless the Worker runs first: Access and the guard are right."""
+    for name in (".hidden", ".well-known/a", "_headers", "_redirects", "ü %41.css", "z/app.css"):
+        path = production / "public" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    elsewhere = [f"{host}.example.net/z/*" for host in ("below", "closed")]
+    assets = {"directory": "./public", "binding": "ASSETS", "run_worker_first": True}
+    routes = [*domains(HOST, "guarded.example.net"), *elsewhere, "none.example.net/other/*"]
+    configure(production, routes=routes, assets=assets)
+    world.hosts = {
+        HOST: lambda seen: login(seen) if seen.path == "/" else Reply(200, b"a {}"),
+        "guarded.example.net": lambda seen: login(seen) if seen.path == "/" else forbidden(seen),
+        "below.example.net": lambda seen: Reply() if "app.css" in seen.path else login(seen),
+        "closed.example.net": login,
+        "none.example.net": login,
+    }
+    status, found, _ = probe(production, world)
+    rows = by_host(found)
+    assert status == 1
+    assert found["open"] == [f"https://{HOST}/", "https://below.example.net/z/"]
+    for host, row in rows.items():
+        tried = [attempt["name"] for attempt in row["attempts"]]
+        assert tried.count("static asset") == (host != "none.example.net")
+    assert which(rows[HOST], "open") == which(rows["below.example.net"], "open") == ["static asset"]
+    assert "run_worker_first" in rows[HOST]["hint"] and "provision" not in rows[HOST]["hint"]
+    assert which(rows["guarded.example.net"], "guard") == ["static asset"]
+    assert rows["closed.example.net"]["verdict"] == rows["none.example.net"]["verdict"] == "access"
+    # It is one that is there, below the address, and nobody proves anything.
+    asked = [seen for seen in world.seen if seen.path not in ("/", "/z/", "/other/")]
+    assert {seen.path for seen in asked} == {"/z/app.css"} and len(asked) == 4
+    assert not any("cookie" in seen.headers or token_of(seen) for seen in asked)
+    assert {seen.scheme for seen in asked} == {"https"}
+    (production / "public" / "z" / "app.css").unlink()  # what its name holds is no more than a name
+    world.seen.clear()
+    probe(production, world)
+    assert [one.path for one in world.at(HOST) if one.path != "/"] == ["/%C3%BC%20%2541.css"]
+
+
+def test_no_static_assets(production: Path, world: World) -> None:
+    """Without a folder of files there is nothing to ask for, and that is no error here."""
+    world.hosts[HOST] = login
+    for assets in ({"directory": "nowhere"}, {"binding": "ASSETS"}, {"directory": 1}, []):
+        configure(production, assets=assets)
+        status, found, _ = probe(production, world)
+        assert status == 0 and which(by_host(found)[HOST], "access") == ATTEMPTS
+
+
 # The service token
 
 

@@ -1,6 +1,6 @@
 """`probe`: try every way in from outside, as somebody who must not get in.
 
-At most eight requests for each address. What reaches the API is OPEN, however it answers. Closed
+At most nine requests for each address. What reaches the API is OPEN, however it answers. Closed
 are only the login of Cloudflare Access and a 401 or 403 of Cloudflare's.
 """
 
@@ -13,6 +13,7 @@ import socket
 import sys
 from contextlib import suppress
 from typing import Any, NamedTuple
+from urllib.parse import quote
 from urllib.request import getproxies
 
 import httpx
@@ -26,14 +27,16 @@ from ..project import WRANGLER, Problem, Project
 from ..standin.team import AUD, MACHINE, PERSON, SigningKey, Team
 from ..text import plain
 from .verdicts import NO_NAME, VERDICTS, Answer, judge
-from .ways import Way, find
+from .ways import Way, assets, find
 
 TIMEOUT = 10  # seconds for a request and all of its answer, however slowly the pieces come
 MOST = 64 * 1024  # bytes of an answer's body
 PROXIED = bool(getproxies().keys() & {"http", "https", "all"})
 SERVICE_TOKEN = "service token"
+ASSET = "static asset"
 PROTECT = "Put Access in front: npm run provision."
 TURN_OFF = "Turn it off in the dashboard (Settings > Domains & Routes), or put Access in front."
+GUARD_FIRST = 'Cloudflare serves it before the guard: deploy with "run_worker_first": true.'
 HTTPS_ONLY = "Turn on Always Use HTTPS for the zone."
 # Why the exit status is 1, the worst last.
 PROBLEMS = {
@@ -80,12 +83,13 @@ def run(options: argparse.Namespace) -> int:
             settings = guard_rules.settings(project.root, config.block(options.env).vars)
     token, client, ways = _service_token(project), _client(), find(options, config)
     requests = _prepare(settings, project.shape.humans, token)
+    files = assets(project.root, config.inherited(options.env))
 
     async def tried() -> list[Result]:
         each, hidden = list(ways.found.values()), not sys.stderr.isatty()
         shown = track(each, "Trying", console=Console(stderr=True), disable=hidden)
         async with client:
-            return [await _try(client, way, requests, settings) for way in shown]
+            return [await _try(client, way, requests, settings, files) for way in shown]
 
     results = asyncio.run(tried())
     problems = _problems(results, bool(token))
@@ -145,20 +149,29 @@ def _prepare(settings: Settings | None, humans: bool, token: dict[str, str]) -> 
         "wrong AUD": {assertion: team.token({**claims, "aud": ["f" * 64]})},
         "e-mail header": {"Cf-Access-Authenticated-User-Email": email},
         "cookie": {"Cookie": f"CF_Authorization={signed}"},
+        ASSET: {},
         SERVICE_TOKEN: token,
         "http": {},
     }
 
 
 async def _try(
-    client: httpx.AsyncClient, way: Way, requests: Requests, settings: Settings | None
+    client: httpx.AsyncClient,
+    way: Way,
+    requests: Requests,
+    settings: Settings | None,
+    files: list[str],
 ) -> Result:
     """Send the requests to one address, one after the other. The worst answer counts."""
     url = httpx.URL(way.url)
+    # Only what lies below: the rest of the hostname may be another Worker's.
+    below = [quote(os.fsencode(file)).encode() for file in files if file.startswith(url.path)]
     attempts: list[dict[str, Any]] = []
     for name, headers in requests.items():
         if attempts and attempts[0]["status"] is None and name != "http":
             continue  # no such name, or no connection: it would be the same again
+        if name == ASSET and not below:
+            continue
         if name == SERVICE_TOKEN:
             ours = way.wanted and url.scheme == "https" and settings is not None
             # Unless Access refused the first request, another could read the secret.
@@ -168,8 +181,9 @@ async def _try(
             if url.scheme == "http" or url.port:
                 continue
             url = url.copy_with(scheme="http")
-        answer = await _ask(client, url, headers)
-        verdict, remark = judge(answer, url, settings)
+        asked = url.copy_with(raw_path=below[0]) if name == ASSET else url
+        answer = await _ask(client, asked, headers)
+        verdict, remark = judge(answer, asked, settings)
         if name == SERVICE_TOKEN:
             verdict, remark = _let_in(answer.status, verdict)
         made = {"name": name, "status": answer.status, "verdict": verdict, "remark": remark}
@@ -178,7 +192,8 @@ async def _try(
     names = ", ".join(made["name"] for made in attempts if made["verdict"] == worst)
     said = [f"{worst}: {names}."] if worst in ("open", "unreachable") else []
     if worst in ("open", "guard"):
-        said += [HTTPS_ONLY if names == "http" else PROTECT if way.wanted else TURN_OFF]
+        fixes = {"http": HTTPS_ONLY, ASSET: GUARD_FIRST}
+        said += [fixes.get(names, PROTECT if way.wanted else TURN_OFF)]
     if worst == "nothing" and way.example:
         worst, said = "unreachable", ["This is one example of a wildcard."]
     elif worst == "nothing" and way.wanted:

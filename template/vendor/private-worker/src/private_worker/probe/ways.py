@@ -6,7 +6,9 @@ What could not be looked at is said, and never taken for closed.
 import argparse
 import os
 import re
-from typing import NamedTuple
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import httpx
@@ -126,6 +128,20 @@ def _from_api(ways: Ways, options: argparse.Namespace, config: Config, name: str
         for row in api.rows(client, f"/zones/{zone.get('id')}/workers/routes"):
             if row.get("script") == name:
                 ways.add(row.get("pattern"), "route")
+
+
+def assets(root: Path, settings: Mapping[str, Any]) -> list[str]:
+    """The paths of the static assets, such as "/app.css", sorted. Hidden files are left out.
+
+    https://developers.cloudflare.com/workers/static-assets/
+    """
+    given = settings.get("assets")
+    if not isinstance(given, dict) or not isinstance(given.get("directory"), str):
+        return []
+    folder = root / given["directory"]
+    files = (file for file in folder.rglob("*") if file.is_file())
+    paths = {f"/{file.relative_to(folder).as_posix()}" for file in files}
+    return sorted(path for path in paths - {"/_headers", "/_redirects"} if "/." not in path)
 
 
 def checked(text: str) -> str:
