@@ -347,8 +347,8 @@ CASES = (
     ),
     Case("no-ai", "workers_dev", drop("ai"), "not-inherited", ("AI",)),
     Case("no-limits", "workers_dev", drop("ratelimits"), "not-inherited", ("ratelimits",)),
-    Case("no-secrets", "workers_dev", drop("secrets"), "not-inherited", ("secrets",)),
-    Case("extra-var", "workers_dev", drop("vars", "LOG_LEVEL"), None),
+    Case("no-secrets", "workers_dev", drop("secrets"), "not-inherited", ("DB_PASSWORD",)),
+    Case("own-var", "workers_dev", drop("vars", "LOG_LEVEL"), "not-inherited", ("LOG_LEVEL",)),
     # Previews.
     Case("previews", "custom_domain", previewing, None),
     Case("blind", "workers_dev", put("preview_urls", value=True), "previews-block"),
@@ -503,7 +503,12 @@ MORE: Config = {
     "ratelimits": [{"name": "LIMITER", "namespace_id": "1"}],
     "secrets": {"required": ["DB_PASSWORD"]},
     "containers": [{"name": "sandbox", "class_name": "Room"}],
+    "migrations": [{"tag": "v1", "new_sqlite_classes": ["Room"]}],
 }
+EVENTS = """async def queue(batch, env): pass
+class Room: pass
+CLASSES = (Room,)
+"""
 OWN = ("workers_dev", "preview_urls", "routes", "vars", "vpc_services", *MORE)
 
 Judged = dict[str, list[Found]]
@@ -516,6 +521,11 @@ def make_own(block: Config, name: str) -> None:
         block["vars"]["POLICY_AUD"] = digest
     for service in block.get("vpc_services", []):
         service["service_id"] = digest[:8] + UUID[8:]
+    for store in [*block.get("kv_namespaces", []), *block.get("ratelimits", [])]:
+        store["id" if "id" in store else "namespace_id"] = digest[:8]
+    for ends in block.get("queues", {}).values():
+        for end in ends:
+            end["queue"] = f"jobs-{digest[:8]}"
 
 
 @pytest.fixture(scope="module")
@@ -527,6 +537,8 @@ def judged(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         config = configuration(folder)
         if shape == "workers_dev":
             config |= deepcopy(MORE)
+            (folder / "src" / "events.py").write_text(EVENTS, encoding="utf-8")
+            git(folder, "commit", "--all", "--quiet", "--message", "events")
             config["vars"]["LOG_LEVEL"] = "debug"
         environments: Config = {}
         for case in CASES:
@@ -744,7 +756,7 @@ PUBLIC: dict[str, tuple[Config, set[str]]] = {
             "durable_objects": MORE["durable_objects"],
             "env": {"staging": {"routes": [DOMAIN], "vars": {}, "durable_objects": None}},
         },
-        {"implicit-exposure", "not-inherited"},
+        {"implicit-exposure", "not-inherited", "no-code"},
     ),
     # AlecDusheck/carrier-explode: a custom domain, and workers.dev beside it.
     "carrier-explode": ({"workers_dev": True}, {"wrong-exposure"}),
@@ -776,7 +788,7 @@ PUBLIC: dict[str, tuple[Config, set[str]]] = {
             "durable_objects": MORE["durable_objects"],
             "env": {"staging": {"route": "staging.example.net/*"}},
         },
-        {"route", "implicit-exposure", "not-inherited"},
+        {"route", "implicit-exposure", "not-inherited", "no-code"},
     ),
     # cloudflare/wrangler-legacy#1773: one API key for all environments, in vars.
     "wrangler-legacy-1773": (
@@ -1185,7 +1197,8 @@ def test_command_line(rendered: Render, tmp_path: Path) -> None:
     refused(done, "--allow", "everything")
     rules = done.stderr.partition("choose from ")[2].partition(")")[0].replace("'", "").split(", ")
     assert len(rules) > 20
-    tests = Path(__file__).read_text(encoding="utf-8")
+    files = ("test_check.py", "test_check_code.py")
+    tests = "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in files)
     for rule in rules:  # no rule without a test
         assert f'"{rule}"' in tests, rule
     refused(run(folder, "check", "--fix"), "--fix")

@@ -80,7 +80,7 @@ def source_of(what: type | Callable[..., object]) -> str:
 def lines_for(name: str) -> str:
     """What to add to wrangler.jsonc, for a binding that is asked for and not there."""
     return (
-        f"env.{name} is no binding of wrangler.jsonc. Add one there, such as "
+        f"env.{name} is no local binding of wrangler.jsonc. Add one there, such as "
         f'"kv_namespaces": [{{ "binding": "{name}" }}] or "d1_databases": '
         f'[{{ "binding": "{name}", "database_name": "{name.lower()}" }}], or give the test a fake: '
         f"worker.load(fakes={{{name!r}: A_CLASS_OF_THE_TEST}})"
