@@ -21,7 +21,7 @@ import pytest
 
 import hub
 import shapes
-from conftest import NODE_MODULES, ROOT, Render, tracked_files
+from conftest import CACHE, NODE_MODULES, ROOT, Render, tracked_files
 from documents import Words, commands, inline, shell_blocks
 from private_worker import cli
 
@@ -190,6 +190,23 @@ def test_bash_takes_every_block(rendered: Render) -> None:
             assert done.returncode == 0, f"{path.name}, {block.heading}: {done.stderr}"
 
 
+def wranglers_help(node: Path, names: Words) -> str:
+    """What it says of a command. Kept beside the npm packages, of which it is a part."""
+    kept = NODE_MODULES.with_name("help") / " ".join(("wrangler", *names))
+    if NODE_MODULES == CACHE and kept.is_file():
+        return kept.read_text(encoding="utf-8")
+    done = subprocess.run(
+        [str(node), str(NODE_MODULES / "wrangler" / "bin" / "wrangler.js"), *names, "--help"],
+        env={**os.environ, "WRANGLER_SEND_METRICS": "false", "NO_COLOR": "1", "CI": "1"},
+        capture_output=True,
+        text=True,
+    )
+    if NODE_MODULES == CACHE and done.returncode == 0:
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(done.stdout, encoding="utf-8")
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_wrangler_knows_its_commands(rendered: Render, node: Path, node_modules: Path) -> None:
     """Asked for an unknown command below a known one, wrangler shows the help of the known one."""
@@ -202,14 +219,8 @@ def test_wrangler_knows_its_commands(rendered: Render, node: Path, node_modules:
         options = {word.partition("=")[0] for word in words if word.startswith("--")}
         paths.setdefault(names, set()).update(options)
     assert len(paths) > 5
-    script = NODE_MODULES / "wrangler" / "bin" / "wrangler.js"
     for names, options in paths.items():
-        text = subprocess.run(
-            [str(node), str(script), *names, "--help"],
-            env={**os.environ, "WRANGLER_SEND_METRICS": "false", "NO_COLOR": "1", "CI": "1"},
-            capture_output=True,
-            text=True,
-        ).stdout
+        text = wranglers_help(node, names)
         usage = re.search(r"^wrangler((?: [a-z][a-z-]*)*)", text, re.MULTILINE)
         known = usage[1].split() if usage else []
         assert known and known == list(names[: len(known)]), names

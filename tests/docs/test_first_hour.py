@@ -21,10 +21,7 @@ from documents import blocks, headings, shell_blocks
 from files import read_jsonc
 from next_version import next_version
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(os.name == "nt", reason="the commands are for a POSIX shell"),
-]
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the commands are for a POSIX shell")
 
 
 @pytest.fixture
@@ -133,6 +130,7 @@ def interview(text: str, folder: Path, environ: dict[str, str]) -> str:
     return plain
 
 
+@pytest.mark.slow
 def test_the_first_hour_of_one_person(
     published: Path, environ: dict[str, str], tmp_path: Path
 ) -> None:
@@ -158,8 +156,18 @@ def test_the_first_hour_of_one_person(
     assert "_commit: v1.2.0" in (project / ".copier-answers.yml").read_text(encoding="utf-8")
 
 
-def test_the_first_hour_of_a_team(published: Path, environ: dict[str, str], tmp_path: Path) -> None:
-    """The tutorial for a team: a copy without questions, and the project's own first steps."""
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(False, marks=pytest.mark.slow, id="tutorial"),
+        pytest.param(True, marks=pytest.mark.release, id="tutorial and first steps"),
+    ],
+)
+def test_the_first_hour_of_a_team(
+    published: Path, environ: dict[str, str], tmp_path: Path, steps: bool
+) -> None:
+    """The tutorial for a team: a copy without questions; and, before a release, the project's own
+    first steps, which in each run are taken by one person above."""
     folder = tmp_path / "work"
     folder.mkdir()
     typed(block(TEAM, "Render the project 2"), folder, environ)
@@ -173,9 +181,11 @@ def test_the_first_hour_of_a_team(published: Path, environ: dict[str, str], tmp_
     check = block(TEAM, "Test and commit it 2")
     [shown] = [b.text for b in blocks(TEAM) if b.language == "text"]
     assert words(shown) in words(typed(check, project, environ, check.strip()))
-    first_steps(project, published, environ)
+    if steps:
+        first_steps(project, published, environ)
 
 
+@pytest.mark.slow
 def test_answers_without_questions(
     published: Path, environ: dict[str, str], tmp_path: Path
 ) -> None:

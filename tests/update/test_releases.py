@@ -272,14 +272,20 @@ def test_a_method_that_is_not_there(worker):
 """
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize(
+    "version",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == RELEASES[-1] else pytest.mark.release)
+        for name in RELEASES
+    ],
+)
 def test_owners_tests_keep_passing(
     history: Path, tmp_path: Path, node_modules: Path, version: str
 ) -> None:
     """Those that came with the release, and others that use its kit, before the update and after
-    it, in the real runtime. One shape, which has almost every file."""
+    it, in the real runtime. One shape, which has almost every file. Of the last release in each
+    run, of the others before a release."""
     project = tmp_path / FOLDER
     copy(history, project, version, shapes.answers(shapes.of_interest()["everybody"]))
     (project / "tests" / "test_mine.py").write_text(TESTS_OF_MINE, encoding="utf-8")
