@@ -1,5 +1,5 @@
 """Every block of a rendered docs/WRITING.md works: the recipes of a shape, put together in one
-project as the document says, pass their tests, and wrangler takes their configuration.
+project as the document says, pass their tests, and `check` and wrangler take their configuration.
 
 A recipe is a heading. Its tests are in writing/, or blocks of the document itself. Its commands:
 test_documented_commands.py.
@@ -47,6 +47,10 @@ RECIPES = {
 # Those that together have every block in each of its forms.
 DISTINCT = ("personal", "hostname-application", "everybody-fastapi", "internal-rpc")
 FIRST_LINE = re.compile(r"(?:#|//|--) ([\w./]+)(, .+)?\n")
+# What `check` may say of them: values to fill in, and what to repeat for staging.
+UNFINISHED = {"placeholder", "not-inherited", "not-a-repository"}
+IMPORT = r"^(?:from|import) .*\n"
+CLASSES = r"^CLASSES = \((.*)\)$"
 BINDINGS = {"KV", "DB", "FILES", "JOBS", "COUNTER", "ORDERS", "LIMIT", "ASSETS"}
 
 
@@ -94,11 +98,15 @@ def insert(file: Path, above: str, lines: str) -> None:
 
 
 def extended(text: str, lines: str) -> str:
-    """A Python file with more in it: the imports come first, the rest to the end."""
-    imports = "".join(re.findall(r"^(?:from|import) .*\n", lines, re.M))
-    rest = re.sub(r"^(?:from|import) .*\n", "", lines, flags=re.M).strip("\n")
+    """A Python file with more in it: the imports come first, the rest to the end, and CLASSES names
+    what it named before as well."""
+    imports = "".join(re.findall(IMPORT, lines, re.M))
+    rest = re.sub(IMPORT, "", lines, flags=re.M).strip("\n")
     docstring = re.match(r'""".*?"""\n', text, re.S)
     head = docstring[0] if docstring else ""
+    if (before := re.search(CLASSES, text, re.M)) and re.search(CLASSES, rest, re.M):
+        text = text.replace(before[0], "")
+        rest = re.sub(CLASSES, lambda now: f"CLASSES = ({before[1]} {now[1]})", rest, flags=re.M)
     return f"{head}\n{imports}{text.removeprefix(head)}\n\n{rest}\n"
 
 
@@ -189,6 +197,7 @@ def test_recipes_work(name: str, rendered: Render, node_modules: Path, tmp_path:
         run(project, "add", "--quiet", package)
     run(project, "run", "ruff", "check", "--fix-only", "src")  # the order of the imports
     run(project, "run", "ruff", "check", "src")
+    assert found_by_check(project) <= UNFINISHED
     deselected = [f"--deselect={test}" for test in without(headings)]
     run(project, "run", "pytest", "--junitxml=results.xml", *files_of_tests(project), *deselected)
     passed = {test for test, well in results(project / "results.xml") if well}
@@ -200,6 +209,18 @@ def run(project: Path, *arguments: str) -> None:
         [uv.find_uv_bin(), *arguments], cwd=project, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-10_000:] + done.stderr
+
+
+def found_by_check(project: Path) -> set[str]:
+    """The rules that `npm run check` names."""
+    done = subprocess.run(
+        [uv.find_uv_bin(), "run", "private-worker", "check"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+    )
+    assert "Problems found" in done.stdout, done.stdout + done.stderr
+    return set(re.findall(r"^\S+  ([a-z-]+)$", done.stdout, re.M))
 
 
 def files_of_tests(project: Path) -> Iterator[str]:

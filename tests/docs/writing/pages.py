@@ -86,6 +86,7 @@ def test_uploads(ask):
     assert send(b"", name=b"other").status == 400
     large = send(b"x" * 11 * 1024 * 1024)
     assert (large.status, large.json()) == (413, {"error": "content_too_large"})
+    assert send(b"", headers={"Sec-Fetch-Site": "cross-site"}).status == 400
     if not SHAPE.fastapi:
         answer = send(b"x" * 2 * 1024 * 1024)
         assert (answer.status, answer.json()["bytes"]) == (200, 2 * 1024 * 1024)
