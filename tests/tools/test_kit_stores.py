@@ -1,5 +1,5 @@
-"""Bindings in tests: real local stores, the Worker's own Durable Objects and Workflows, and fakes for
-the rest. The sample is in kit_stores/."""
+"""Bindings in tests: real local stores, the Worker's own Durable Objects and Workflows, and fakes
+for the rest. The sample is in kit_stores/."""
 
 import shutil
 from collections.abc import Callable
@@ -59,7 +59,7 @@ async def variables(env: Any, name: str) -> Any:
 @pytest.mark.parametrize("time", range(20))  # more often than there are sets of stores
 def test_stores_are_real_and_empty(time: int, worker: Worker) -> None:
     row = {"id": 1, "text": "HELLO", "author": "me; too"}
-    wanted = [None, [], None, "b", row, b"\x00\xff", True, True, False]
+    wanted: list[Any] = [None, [], None, "b", row, b"\x00\xff", True, True, False]
     assert worker.run(use) == wanted
     worker.load()
     assert worker.run(use) == wanted
