@@ -46,6 +46,8 @@ FILES: dict[str, tuple[str, ...]] = {
     "values.py": ("test_settings.py",),
     "edge.py": ("test_answers.py",),
     "bound.py": ("test_bound_rpc.py", "test_bound_fetch.py"),
+    "body.py": ("test_api_border.py",),
+    "events.py": ("test_events.py", "test_reachable.py"),
 }
 # Where only some kinds of callers are let in: what does nothing in a project for everybody.
 OTHER_SHAPES = {

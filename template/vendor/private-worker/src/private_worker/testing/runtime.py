@@ -156,7 +156,7 @@ class Worker:
             pairs = [*pairs, ("Content-Type", "application/json")]
         if not isinstance(body, str | bytes | None):
             kind = type(body).__name__
-            raise TypeError(f"body is text or bytes, not {kind}; json={kind}(…) sends JSON")
+            raise TypeError(f"body is text or bytes, not {kind}: json= sends it as JSON")
         raw = body.encode() if isinstance(body, str) else body
         names = {name.lower() for name, _ in pairs}
         if raw is not None and not names & {"content-length", "transfer-encoding"}:

@@ -1,0 +1,150 @@
+"""A mistake in the owner's code: the test that meets it shows where it is, in a line to click on."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import shapes
+from command_run import project
+from conftest import Render
+
+pytestmark = pytest.mark.slow
+
+API = """from guard import reply
+
+
+async def handle(request, identity, env):
+    if "missing" in request.url:
+        return reply({"n": await env.CACHE.get("n")})
+    return reply({"n": price({})})
+
+
+def price(item):
+    return item["price"]
+"""
+INTERNAL = """from guard import BadRequest
+
+
+async def whoami(caller, env):
+    return [].pop()
+
+
+METHODS = (whoami,)
+"""
+EVENTS = """async def scheduled(event, env):
+    raise ValueError("not tonight")
+
+
+async def queue(batch, env):
+    raise ValueError("not this one")
+"""
+TESTS = """
+def test_request(worker, access):
+    assert worker.fetch("/", headers=access.person()).status == 200
+
+
+def test_binding(worker, access):
+    assert worker.fetch("/missing", headers=access.person()).status == 200
+
+
+def test_method(worker):
+    assert worker.call("whoami", props={"caller": "caller"})["ok"]
+
+
+def test_cron(worker):
+    worker.scheduled()
+
+
+def test_queue(worker):
+    worker.queue("jobs", [1])
+
+
+def test_path(worker):
+    worker.fetch("items")
+
+
+def test_body(worker):
+    worker.fetch("/items", method="POST", body={"a": 1})
+"""
+# What a failure shows of the Worker, whole and in this order.
+SHOWN = {
+    "test_request": "src/api.py:7: in handle\n"
+    '    return reply({"n": price({})})\n'
+    "                       ~~~~~^^^^\n"
+    "src/api.py:11: in price\n"
+    '    return item["price"]\n'
+    "           ~~~~^^^^^^^^^\n"
+    "KeyError: 'price'",
+    "test_binding": "AttributeError: CACHE\nenv.CACHE is no local binding of wrangler.jsonc.",
+    "test_method": "src/internal.py:5: in whoami\n    return [].pop()\n"
+    "           ~~~~~~^^\nIndexError: pop from empty list",
+    "test_cron": "src/events.py:2: in scheduled\n",
+    "test_queue": "src/events.py:6: in queue\n",
+    "test_path": 'ValueError: "items" is neither a path nor a URL: write "/items"',
+    "test_body": "TypeError: body is text or bytes, not dict: json=",
+}
+
+
+@pytest.fixture
+def folder(rendered: Render, node: Path, node_modules: Path, tmp_path: Path) -> Path:
+    answers = shapes.answers(shapes.of_interest()["everybody"])
+    folder = project(rendered, tmp_path, **answers)
+    (folder / "node_modules").symlink_to(node_modules, target_is_directory=True)
+    for test in (folder / "tests").glob("test_*.py"):
+        test.unlink()
+    (folder / "tests" / "test_mine.py").write_text(TESTS, encoding="utf-8")
+    return folder
+
+
+def pytest_in(folder: Path, *options: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "private_worker.testing.plugin", *options],
+        cwd=folder,
+        env={
+            **{name: value for name, value in os.environ.items() if name[:7] != "PYTEST_"},
+            "PYTHONPATH": str(folder / "vendor" / "private-worker" / "src"),
+        },
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout + done.stderr
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        (folder / "src" / f"{name}.py").write_text(text, encoding="utf-8")
+
+
+def test_where_it_is(folder: Path) -> None:
+    write(folder, api=API, internal=INTERNAL, events=EVENTS)
+    output = pytest_in(folder)
+    assert f"{len(SHOWN)} failed" in output, output
+    for name, shown in SHOWN.items():
+        part = output.partition(f" {name} _")[2].partition("\n____")[0]
+        assert shown in part, output
+        assert "python_modules" not in part and "concurrent/futures" not in part
+        assert "guard/" not in part
+
+
+@pytest.mark.parametrize(
+    "source, shown",
+    [
+        ("def handle(:\n", "src/api.py:1:\n    def handle(:\n"),
+        ("x = 1 / 0\n", "src/api.py:1: in <module>\n    x = 1 / 0\n"),
+    ],
+    ids=["syntax", "import"],
+)
+def test_what_cannot_be_imported(source: str, shown: str, folder: Path) -> None:
+    """Once for the whole run."""
+    write(folder, api=source)
+    output = pytest_in(folder)
+    assert output.count(shown) == 1 and "Interrupted" in output, output
+
+
+def test_no_handle(folder: Path) -> None:
+    write(folder, api="")
+    output = pytest_in(folder, "-k", "request")
+    assert "module 'api' has no attribute 'handle'" in output, output
