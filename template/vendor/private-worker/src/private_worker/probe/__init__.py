@@ -13,7 +13,6 @@ import socket
 import sys
 from contextlib import suppress
 from typing import Any, NamedTuple
-from urllib.parse import quote
 from urllib.request import getproxies
 
 import httpx
@@ -27,7 +26,7 @@ from ..project import WRANGLER, Problem, Project
 from ..standin.team import AUD, MACHINE, PERSON, SigningKey, Team
 from ..text import plain
 from .verdicts import NO_NAME, VERDICTS, Answer, judge
-from .ways import Way, assets, find
+from .ways import Way, find
 
 TIMEOUT = 10  # seconds for a request and all of its answer, however slowly the pieces come
 MOST = 64 * 1024  # bytes of an answer's body
@@ -83,13 +82,12 @@ def run(options: argparse.Namespace) -> int:
             settings = guard_rules.settings(project.root, config.block(options.env).vars)
     token, client, ways = _service_token(project), _client(), find(options, config)
     requests = _prepare(settings, project.shape.humans, token)
-    files = assets(project.root, config.inherited(options.env))
 
     async def tried() -> list[Result]:
         each, hidden = list(ways.found.values()), not sys.stderr.isatty()
         shown = track(each, "Trying", console=Console(stderr=True), disable=hidden)
         async with client:
-            return [await _try(client, way, requests, settings, files) for way in shown]
+            return [await _try(client, way, requests, settings) for way in shown]
 
     results = asyncio.run(tried())
     problems = _problems(results, bool(token))
@@ -156,21 +154,15 @@ def _prepare(settings: Settings | None, humans: bool, token: dict[str, str]) -> 
 
 
 async def _try(
-    client: httpx.AsyncClient,
-    way: Way,
-    requests: Requests,
-    settings: Settings | None,
-    files: list[str],
+    client: httpx.AsyncClient, way: Way, requests: Requests, settings: Settings | None
 ) -> Result:
     """Send the requests to one address, one after the other. The worst answer counts."""
     url = httpx.URL(way.url)
-    # Only what lies below: the rest of the hostname may be another Worker's.
-    below = [quote(os.fsencode(file)).encode() for file in files if file.startswith(url.path)]
     attempts: list[dict[str, Any]] = []
     for name, headers in requests.items():
         if attempts and attempts[0]["status"] is None and name != "http":
             continue  # no such name, or no connection: it would be the same again
-        if name == ASSET and not below:
+        if name == ASSET and not way.asset:
             continue
         if name == SERVICE_TOKEN:
             ours = way.wanted and url.scheme == "https" and settings is not None
@@ -181,7 +173,7 @@ async def _try(
             if url.scheme == "http" or url.port:
                 continue
             url = url.copy_with(scheme="http")
-        asked = url.copy_with(raw_path=below[0]) if name == ASSET else url
+        asked = url.copy_with(raw_path=way.asset) if name == ASSET else url
         answer = await _ask(client, asked, headers)
         verdict, remark = judge(answer, asked, settings)
         if name == SERVICE_TOKEN:

@@ -6,7 +6,6 @@ What could not be looked at is said, and never taken for closed.
 import argparse
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -22,12 +21,16 @@ _PREVIEWS = "Previews (wrangler preview): Cloudflare lists none, give --url"
 
 
 class Way(NamedTuple):
-    """An address. `wanted`: wrangler.jsonc names it. `example`: one of many under a wildcard."""
+    """An address. `wanted`: wrangler.jsonc names it. `example`: one of many under a wildcard.
+
+    `asset`: the path of a static asset there, b"" if there is none.
+    """
 
     url: str
     source: str
     wanted: bool
     example: bool = False
+    asset: bytes = b""
 
 
 class Ways:
@@ -87,6 +90,11 @@ def find(options: argparse.Namespace, config: Config) -> Ways:
     if not ways.found and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise Problem("no address to try: give CLOUDFLARE_API_TOKEN, --subdomain or --url")
     ways.not_tried = list(dict.fromkeys(ways.not_tried))  # each once
+    files = _assets(config.path.parent, settings)
+    for url, way in ways.found.items():
+        # Only what lies below the address: the rest of its hostname may be another Worker's.
+        below = [quote(os.fsencode(file)) for file in files if file.startswith(httpx.URL(url).path)]
+        ways.found[url] = way._replace(asset="".join(below[:1]).encode())
     return ways
 
 
@@ -130,7 +138,7 @@ def _from_api(ways: Ways, options: argparse.Namespace, config: Config, name: str
                 ways.add(row.get("pattern"), "route")
 
 
-def assets(root: Path, settings: Mapping[str, Any]) -> list[str]:
+def _assets(root: Path, settings: dict[str, Any]) -> list[str]:
     """The paths of the static assets, such as "/app.css", sorted. Hidden files are left out.
 
     https://developers.cloudflare.com/workers/static-assets/
