@@ -41,7 +41,7 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
     "events.py": [
         ("an event's class by its constructor's name", "platform.class_of(event) != event_class", 'getattr(getattr(event, "constructor", None), "name", "") != event_class', "test_events.py::test_forged_event"),
         ("an event by its fields", "platform.class_of(event) != event_class", 'not hasattr(event, "cron") and not hasattr(event, "messages")', "test_events.py::test_forged_event"),
-        ("one more door", "DurableObject | WorkflowEntrypoint)):", "object)):", "test_events.py::test_no_other_door"),
+        ("one more door", "DurableObject | WorkflowEntrypoint)", "object)", "test_events.py::test_no_other_door"),
         ("what a handler raises is told", "await method(self, event)", "await __import__('asyncio').gather(method(self, event), return_exceptions=True)", "test_events.py::test_what_a_handler_raises"),
         ("the fixed answer", 'return python_to_rpc({"ok": False, "error": "forbidden"})', "raise TypeError(event)", "test_events.py::test_forged_event"),
     ],

@@ -105,6 +105,7 @@ BASES = "from workers import DurableObject, WorkerEntrypoint, WorkflowEntrypoint
         "class Door(WorkerEntrypoint): pass\nCLASSES = (Door,)",
         "def room(ctx, env): pass\nCLASSES = (room,)",
         "class Plain: pass\nCLASSES = (Plain,)",
+        "class Both(DurableObject, WorkerEntrypoint): pass\nCLASSES = (Both,)",
         "class Default(DurableObject): pass\nCLASSES = (Default,)",
         "class WithEvents(WorkflowEntrypoint): pass\nCLASSES = (WithEvents,)",
         "class _Room(DurableObject): pass\nCLASSES = (_Room,)",
