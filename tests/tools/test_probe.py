@@ -499,7 +499,8 @@ def test_a_static_asset_that_comes_before_the_guard(production: Path, world: Wor
 def test_no_static_assets(production: Path, world: World) -> None:
     """Without a folder of files there is nothing to ask for, and that is no error here."""
     world.hosts[HOST] = login
-    for assets in ({"directory": "nowhere"}, {"binding": "ASSETS"}, {"directory": 1}, []):
+    given: list[object] = [{"directory": "nowhere"}, {"binding": "ASSETS"}, {"directory": 1}, []]
+    for assets in given:
         configure(production, assets=assets)
         status, found, _ = probe(production, world)
         assert status == 0 and which(by_host(found)[HOST], "access") == ATTEMPTS
