@@ -215,13 +215,13 @@ def test_wrangler_knows_its_commands(rendered: Render, node: Path, node_modules:
     asked = {command.words[2:] for command in lines if command.words[:2] == ("npx", "wrangler")}
     paths: dict[Words, set[str]] = {}
     for words in asked:
-        names = tuple(itertools.takewhile(re.compile(r"[a-z]+\Z").match, words))
+        names = tuple(itertools.takewhile(re.compile(r"[a-z][a-z0-9]*\Z").match, words))
         options = {word.partition("=")[0] for word in words if word.startswith("--")}
         paths.setdefault(names, set()).update(options)
     assert len(paths) > 5
     for names, options in paths.items():
         text = wranglers_help(node, names)
-        usage = re.search(r"^wrangler((?: [a-z][a-z-]*)*)", text, re.MULTILINE)
+        usage = re.search(r"^wrangler((?: [a-z][a-z0-9-]*)*)", text, re.MULTILINE)
         known = usage[1].split() if usage else []
         assert known and known == list(names[: len(known)]), names
         assert options <= set(OPTION.findall(text)), names
