@@ -20,6 +20,7 @@ import shapes
 from conftest import FOLDER, ROOT, Render, install
 from documents import SHELLS, Block, blocks
 from files import read_jsonc
+from private_worker.project import read
 
 TESTS = ROOT / "tests" / "docs" / "writing"
 # Each heading that has blocks to the tests that show that they work.
@@ -142,19 +143,16 @@ def include(project: Path) -> None:
 # --- Of each shape --------------------------------------------------------------------------------
 
 
-def test_each_block_belongs_to_a_recipe_with_tests(project: Path) -> None:
+def test_each_block_belongs_to_a_recipe_with_tests(project: Path, tmp_path: Path) -> None:
     """And each block of Python is in the style that `npm run lint` wants."""
-    for block in recipes(document(project)):
+    for number, block in enumerate(recipes(document(project))):
         assert block.heading in RECIPES, block.heading
         name, _, lines = place(block)
         if name.endswith(".py"):
-            done = subprocess.run(
-                ["ruff", "format", "--diff", "--isolated", "--line-length=100", "-"],
-                input=lines,
-                capture_output=True,
-                text=True,
-            )
-            assert done.returncode == 0, f"{block.heading}: {done.stdout}{done.stderr}"
+            (tmp_path / f"{number}.py").write_text(lines, encoding="utf-8")
+    style = ["ruff", "format", "--diff", "--isolated", "--line-length=100", str(tmp_path)]
+    done = subprocess.run(style, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_each_recipe_is_in_some_shape(rendered: Render) -> None:
@@ -185,6 +183,10 @@ def test_recipes_work(name: str, rendered: Render, node_modules: Path, tmp_path:
     text = document(project)
     put_together(project, text)
     (project / "src" / "style.css").write_text("p { color: green }", encoding="utf-8")
+    base = read(project).shape.base
+    logo = project / f"public{base}" / "assets" / "logo.svg"
+    logo.parent.mkdir(parents=True)
+    logo.write_text("<svg/>", encoding="utf-8")
     (project / ".dev.vars").write_text("WEATHER_KEY='from .dev.vars'\n", encoding="utf-8")
     headings = {block.heading for block in recipes(text)}
     wanted = {test for heading in headings for test in RECIPES[heading]}
