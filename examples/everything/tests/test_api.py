@@ -68,6 +68,11 @@ def test_echo_of_nonsense(worker, access):
         assert response.json() == {"error": "bad_request"}
 
 
+def test_head(worker, access):
+    response = worker.fetch("/", method="HEAD", headers=access.person())
+    assert (response.status, response.body) == (200, b"")
+
+
 def test_unknown_path(worker, access):
     response = worker.fetch("/no-such-path", headers=access.person())
     assert response.status == 404

@@ -12,7 +12,7 @@ from inspect import isclass
 from types import ModuleType
 from typing import Any
 
-from workers import DurableObject, WorkflowEntrypoint, python_to_rpc
+from workers import DurableObject, WorkerEntrypoint, WorkflowEntrypoint, python_to_rpc
 
 from . import log, platform
 from .entrypoint import Entrypoint
@@ -42,7 +42,8 @@ def export(events: ModuleType, names: dict[str, Any]) -> list[str]:
     """
     found = []
     for each in getattr(events, "CLASSES", ()):
-        if not (isclass(each) and issubclass(each, DurableObject | WorkflowEntrypoint)):
+        right = isclass(each) and issubclass(each, DurableObject | WorkflowEntrypoint)
+        if not right or issubclass(each, WorkerEntrypoint):
             raise TypeError(f"events.CLASSES: {each!r} is no DurableObject and no Workflow")
         if each.__name__ in names or each.__name__.startswith("_"):
             raise ValueError(f"events.CLASSES: a class cannot be called {each.__name__} here")
