@@ -51,6 +51,19 @@ export class Context {
   }
 }
 
+/** What a Worker does in the background. */
+export async function settled(promise) {
+  // A Python coroutine arrives as a proxy that dies with the call, so it is copied.
+  const own = typeof promise?.copy === "function" ? promise.copy() : promise;
+  try {
+    await own;
+  } catch (error) {
+    log(`Uncaught (in waitUntil) ${text(error)}`);
+  } finally {
+    own?.destroy?.();
+  }
+}
+
 /** The `ctx` a Worker gets. `access` is undefined unless Cloudflare Access let the caller in. */
 export class ExecutionContext {
   access = undefined;
@@ -63,18 +76,7 @@ export class ExecutionContext {
     return "ExecutionContext";
   }
   waitUntil(promise) {
-    // A Python coroutine arrives as a proxy that dies with the call, so it is copied.
-    const own = typeof promise?.copy === "function" ? promise.copy() : promise;
-    const done = (async () => {
-      try {
-        await own;
-      } catch (error) {
-        log(`Uncaught (in waitUntil) ${text(error)}`);
-      } finally {
-        own?.destroy?.();
-      }
-    })();
-    this.#context.waiting.push(done);
+    this.#context.waiting.push(settled(promise));
   }
   passThroughOnException() {}
 }

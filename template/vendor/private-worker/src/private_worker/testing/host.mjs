@@ -726,21 +726,21 @@ const operations = {
     });
   },
 
-  async object(message) {
-    const namespace = workers.get("").env[message.binding];
-    const { method, args } = message;
-    const stub = namespace.getByName(message.name);
-    if (method === "alarm") return namespace.alarm(stub.id);
-    return toWire(await stub[method](...args.map(fromWire)));
+  /** A method of a Durable Object, or the alarm that it has set. */
+  async object({ class: className, sql, name, method, args }) {
+    const object = objects.idFromName(name);
+    if (method === "alarm") return objects.alarm(className, sql, object);
+    const given = method === "fetch" ? [new Request(args[0])] : args.map(fromWire);
+    return toWire(await objects.call(className, sql, object, method, given));
   },
 
-  async workflow(message) {
-    const binding = workers.get("").env[message.binding];
-    const { instance: id, params, event } = message;
-    const instance = id ? await binding.get(id) : await binding.create({ params: fromWire(params) });
-    if (event) await instance.sendEvent(fromWire(event));
-    await instance.settled();
-    return { id: instance.id, steps: instance.steps, ...(await toWire(await instance.status())) };
+  /** Starts an instance of a Workflow, or sends it an event, and waits until it stands still. */
+  async workflow({ class: className, name, instance, params, event }) {
+    const started = () => objects.start(className, name, { params: fromWire(params) });
+    const run = instance ? objects.run(name, instance) : await started();
+    if (event) await run.handle.sendEvent(fromWire(event));
+    await run.settled();
+    return { id: run.id, steps: run.steps, status: run.status, ...(await toWire(run.result)) };
   },
 
   sent: () => local.sent,

@@ -11,7 +11,7 @@
 import nodeCrypto from "node:crypto";
 import v8 from "node:v8";
 
-import { ExecutionContext, LastingContext, log, Stopped, text } from "./context.mjs";
+import { ExecutionContext, LastingContext, log, settled, Stopped, text } from "./context.mjs";
 import { fromWire, toWire } from "./wire.mjs";
 
 const copy = async (value) => fromWire(await toWire(value));
@@ -176,8 +176,7 @@ class DurableObjectState {
     this.storage = storage;
   }
   waitUntil(promise) {
-    const own = typeof promise?.copy === "function" ? promise.copy() : promise;
-    Promise.resolve(own).catch((error) => log(`Uncaught (in waitUntil) ${text(error)}`));
+    settled(promise);
   }
   blockConcurrencyWhile(work) {
     return work();
@@ -195,54 +194,27 @@ class DurableObjectState {
 
 // ---------------------------------------------------------------- Workflows
 
-/** What `run` does its work with. The SDK calls the methods on a wrapper of its own. */
-function workflowStep(instance) {
-  const counts = new Map();
-  const note = async (name) => void instance.steps.push(name);
-  return {
-    async do(name, ...rest) {
-      const [config, work] = rest.length > 1 ? rest : [{}, rest[0]];
-      const limit = config?.retries?.limit ?? 5;
-      const count = (counts.get(name) ?? 0) + 1;
-      counts.set(name, count);
-      for (let attempt = 1; ; attempt++) {
-        await note(name);
-        try {
-          return await copy(await work({ step: { name, count }, attempt, config: config ?? {} }));
-        } catch (error) {
-          const final = [error.name, error.message].some((said) => said.startsWith("NonRetryableError"));
-          if (final || attempt > limit) throw error;
-        }
-      }
-    },
-    sleep: note,
-    sleepUntil: note,
-    waitForEvent: (name, { type }) => note(name).then(() => instance.event(type)),
-  };
-}
-
-class WorkflowInstance {
-  steps = [];
-  #status = "running";
-  #result = {};
+/** One instance while it runs, as tests see it. */
+class WorkflowRun {
+  steps = []; // names in order, one for each attempt
+  status = "running";
+  result = {}; // its output or error
   #events = []; // that came and are not waited for yet
   #waiting = null;
   #changed = new Set(); // who waits for the next change of the status
   constructor(id) {
     this.id = id;
+    this.handle = new WorkflowInstance(this);
   }
-  async status() {
-    return { status: this.#status, ...this.#result };
+  become(status, result = {}) {
+    this.status = status;
+    this.result = result;
+    for (const resolve of this.#changed) resolve();
+    this.#changed.clear();
   }
   /** Until it is over, or waits for an event that has not come. */
   async settled() {
-    while (this.#status === "running") await new Promise((resolve) => this.#changed.add(resolve));
-  }
-  become(status, result = {}) {
-    this.#status = status;
-    this.#result = result;
-    for (const resolve of this.#changed) resolve();
-    this.#changed.clear();
+    while (this.status === "running") await new Promise((resolve) => this.#changed.add(resolve));
   }
   event(type) {
     const at = this.#events.findIndex((each) => each.type === type);
@@ -250,16 +222,55 @@ class WorkflowInstance {
     this.become("waiting");
     return new Promise((resolve) => (this.#waiting = { type, resolve }));
   }
-  async sendEvent({ type, payload }) {
-    const event = { type, payload: await copy(payload), timestamp: new Date() };
-    if (this.#waiting?.type !== type) return void this.#events.push(event);
+  receive(event) {
+    if (this.#waiting?.type !== event.type) return void this.#events.push(event);
     const { resolve } = this.#waiting;
     this.#waiting = null;
     this.become("running");
     resolve(event);
   }
+  /** The `step` of the Worker's `run`. The SDK calls its methods on a wrapper of its own. */
+  step() {
+    const counts = new Map();
+    const note = async (name) => void this.steps.push(name);
+    return {
+      do: async (name, ...rest) => {
+        const [config, work] = rest.length > 1 ? rest : [{}, rest[0]];
+        const limit = config?.retries?.limit ?? 5;
+        const count = (counts.get(name) ?? 0) + 1;
+        counts.set(name, count);
+        for (let attempt = 1; ; attempt++) {
+          await note(name);
+          try {
+            return await copy(await work({ step: { name, count }, attempt, config: config ?? {} }));
+          } catch (error) {
+            const final = [error.name, error.message].some((said) => said.startsWith("NonRetryableError"));
+            if (final || attempt > limit) throw error;
+          }
+        }
+      },
+      sleep: note,
+      sleepUntil: note,
+      waitForEvent: (name, { type }) => note(name).then(() => this.event(type)),
+    };
+  }
+}
+
+/** What the Worker sees of it. */
+class WorkflowInstance {
+  #run;
+  constructor(run) {
+    this.#run = run;
+    this.id = run.id;
+  }
+  async status() {
+    return { status: this.#run.status, ...this.#run.result };
+  }
+  async sendEvent({ type, payload }) {
+    this.#run.receive({ type, payload: await copy(payload), timestamp: new Date() });
+  }
   async terminate() {
-    this.become("terminated");
+    this.#run.become("terminated");
   }
 }
 
@@ -276,18 +287,22 @@ export class Objects {
   #python;
   #sqlite; // Node's DatabaseSync
   #objects = new Map();
-  #instances = new Map();
+  #runs = new Map(); // of Workflows
   constructor(python, sqlite) {
     this.#python = python;
     this.#sqlite = sqlite;
   }
 
+  idFromName(name) {
+    return new DurableObjectId(nodeCrypto.hash("sha256", name), name);
+  }
+
   /** The binding to a class of Durable Objects. `sql`: whether it is in new_sqlite_classes. */
   namespace(className, sql) {
     const get = (id) => this.#stub(className, sql, id);
-    const alarm = (id) => this.alarm(className, sql, id);
+    const idFromName = (name) => this.idFromName(String(name));
     return new (class DurableObjectNamespace {
-      idFromName = (name) => new DurableObjectId(nodeCrypto.hash("sha256", String(name)), String(name));
+      idFromName = idFromName;
       newUniqueId = () => new DurableObjectId(nodeCrypto.randomBytes(32).toString("hex"));
       idFromString(hex) {
         if (/^[0-9a-f]{64}$/.test(hex)) return new DurableObjectId(hex);
@@ -296,7 +311,6 @@ export class Objects {
       get = get;
       getByName = (name) => get(this.idFromName(name));
       jurisdiction = () => this;
-      alarm = alarm; // for tests
     })();
   }
 
@@ -329,17 +343,41 @@ export class Objects {
 
   /** The binding to a Workflow. */
   workflow(className, name) {
-    const create = (options) => this.#create(className, name, options);
-    const get = async (id) => {
-      const found = this.#instances.get(`${name} ${id}`);
-      if (found) return found;
-      throw new Error("instance.not_found");
-    };
+    const create = async (options) => (await this.start(className, name, options)).handle;
+    const get = async (id) => this.run(name, id).handle;
     return new (class WorkflowImpl {
       create = create;
       createBatch = (batch) => Promise.all(Array.from(batch, create));
       get = get;
     })();
+  }
+
+  run(name, id) {
+    const found = this.#runs.get(`${name} ${id}`);
+    if (found) return found;
+    throw new Error("instance.not_found");
+  }
+
+  async start(className, name, { id = nodeCrypto.randomUUID(), params } = {}) {
+    const key = `${name} ${id}`;
+    if (this.#runs.has(key)) throw new Error("instance.already_exists");
+    const run = new WorkflowRun(id);
+    this.#runs.set(key, run);
+    const event = { payload: await copy(params), timestamp: new Date(), instanceId: id, workflowName: name };
+    const context = new LastingContext();
+    const work = async () => {
+      const made = await this.#python.make(className, new ExecutionContext(context));
+      return toWire(await this.#python.event(made, "run", [event, run.step()]));
+    };
+    context.run(work).then(
+      (wire) => run.become("complete", { output: fromWire(wire) }),
+      (error) => {
+        log(`Uncaught ${text(error)}`);
+        const [last] = String(error.message).trim().split("\n").slice(-1);
+        run.become("errored", { error: { name: error.type ?? error.name, message: last } });
+      },
+    );
+    return run;
   }
 
   #stub(className, sql, id) {
@@ -375,27 +413,5 @@ export class Objects {
     } finally {
       done();
     }
-  }
-
-  async #create(className, name, { id = nodeCrypto.randomUUID(), params } = {}) {
-    const key = `${name} ${id}`;
-    if (this.#instances.has(key)) throw new Error("instance.already_exists");
-    const instance = new WorkflowInstance(id);
-    this.#instances.set(key, instance);
-    const event = { payload: await copy(params), timestamp: new Date(), instanceId: id, workflowName: name };
-    const context = new LastingContext();
-    const run = async () => {
-      const made = await this.#python.make(className, new ExecutionContext(context));
-      return toWire(await this.#python.event(made, "run", [event, workflowStep(instance)]));
-    };
-    context.run(run).then(
-      (wire) => instance.become("complete", { output: fromWire(wire) }),
-      (error) => {
-        log(`Uncaught ${text(error)}`);
-        const [last] = String(error.message).trim().split("\n").slice(-1);
-        instance.become("errored", { error: { name: error.type ?? error.name, message: last } });
-      },
-    );
-    return instance;
   }
 }

@@ -10,9 +10,9 @@ from .wire import Response, from_wire, to_wire
 class DurableObject:
     """One object of a class of the project's own, as the Worker's stub reaches it."""
 
-    def __init__(self, runtime: Runtime, binding: str, name: str) -> None:
+    def __init__(self, runtime: Runtime, marker: dict[str, Any], name: str) -> None:
         self._runtime = runtime
-        self._fields = {"binding": binding, "name": name}
+        self._fields = {"class": marker["$object"], "sql": marker["sql"], "name": name}
 
     def call(self, method: str, *args: Any) -> Any:
         """Call a method; arguments and result are copies. Raises RpcError for what it raises."""
@@ -53,9 +53,9 @@ class WorkflowRun:
 class Workflow:
     """A Workflow of the project's own. Neither `sleep` nor the delay before a retry takes time."""
 
-    def __init__(self, runtime: Runtime, binding: str) -> None:
+    def __init__(self, runtime: Runtime, marker: dict[str, Any]) -> None:
         self._runtime = runtime
-        self._binding = binding
+        self._fields = {"class": marker["$workflow"], "name": marker["name"]}
 
     def start(self, params: Any = None) -> WorkflowRun:
         """Run a new instance until it is over or waits for an event."""
@@ -67,5 +67,4 @@ class Workflow:
         return self._settled(instance=run.id, event=event)
 
     def _settled(self, **fields: Any) -> WorkflowRun:
-        fields["binding"] = self._binding
-        return WorkflowRun(**from_wire(self._runtime.ask("workflow", fields)))
+        return WorkflowRun(**from_wire(self._runtime.ask("workflow", self._fields | fields)))

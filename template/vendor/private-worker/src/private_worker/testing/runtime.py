@@ -272,9 +272,10 @@ class Worker:
         """A Workflow by its binding in wrangler.jsonc."""
         return Workflow(self._runtime, self._own(binding, "$workflow"))
 
-    def _own(self, binding: str, kind: str) -> str:
-        if kind in self.env.get(binding, {}):
-            return binding
+    def _own(self, binding: str, kind: str) -> dict[str, Any]:
+        marker = self.env.get(binding)
+        if isinstance(marker, dict) and kind in marker:
+            return marker
         key = {"$object": "durable_objects", "$workflow": "workflows"}[kind]
         raise LookupError(f'wrangler.jsonc has no binding "{binding}" in "{key}" to a class here')
 
