@@ -1,4 +1,4 @@
-"""A mistake in the owner's code: the test that meets it shows where it is, in a line to click on."""
+"""A mistake in the owner's code: the test that meets it shows where it is, in a line to click."""
 
 import os
 import subprocess
