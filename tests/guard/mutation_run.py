@@ -30,7 +30,9 @@ from copier import Settings, run_copy
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("model", "tests", "tools", "tests/guard")]
+sys.path[:0] = [
+    str(ROOT / folder) for folder in ("model", "tests", "tests/support", "tools", "tests/guard")
+]
 
 import archives  # noqa: E402
 import generated_mutations as generated  # noqa: E402

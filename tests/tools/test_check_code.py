@@ -68,6 +68,11 @@ CASES: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {
     "a workflow": (FLOW, "", [("no-code", "workflows names Flow")]),
     "classes": ({}, CLASSES, [("no-configuration", "Flow"), ("no-configuration", "Room")]),
     "classes that only running can tell": (ROOM | MADE, "CLASSES = made()\n", []),
+    "classes that are added": (
+        ROOM | MADE,
+        "class Room: pass\nCLASSES = ()\nCLASSES += (Room,)\n",
+        [],
+    ),
     "what is no Python": (CRON, "def (\n", []),
 }
 

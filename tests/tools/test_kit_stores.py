@@ -227,6 +227,11 @@ def test_binding_that_is_not_there(worker: Worker, ask: Ask) -> None:
     assert "env.AI is no local binding" in of_logs(worker.logs, worker.env)
 
 
+def test_no_web_socket_leaves_the_test(ask: Ask) -> None:
+    with pytest.raises(WorkerError, match="tests have no network"):
+        ask("connect")
+
+
 def test_readable() -> None:
     text = """Traceback (most recent call last):
   File "/lib/python3.14/asyncio/x.py", line 1, in run

@@ -43,6 +43,12 @@ async def ask_ai(env):
     return await env.AI.run("model", {"prompt": "hi"})
 
 
+async def connect(env):
+    from js import WebSocket
+
+    WebSocket.new("ws://127.0.0.1:9/")
+
+
 async def missing(env):
     return await env.CACHE.get("a")
 

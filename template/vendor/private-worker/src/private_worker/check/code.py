@@ -104,11 +104,14 @@ def look(source: str) -> tuple[set[str], set[str] | None]:
             defined.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             defined |= {alias.asname or alias.name for alias in node.names}
-        elif isinstance(node, ast.Assign):
-            names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = {target.id for target in targets if isinstance(target, ast.Name)}
             defined |= names
             if "CLASSES" in names:
                 found = getattr(node.value, "elts", [None])
+                if isinstance(node, ast.AugAssign):  # what it adds to is not looked for
+                    found = [None]
                 plain = {each.id for each in found if isinstance(each, ast.Name)}
                 classes = plain if len(plain) == len(found) else None
     return defined, classes

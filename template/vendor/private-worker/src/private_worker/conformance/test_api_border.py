@@ -103,6 +103,11 @@ def test_other_content_type(content_type: Any, worker: Worker, inside: dict[str,
     assert failed(post(worker, inside, "{}", content_type=content_type))
 
 
+@pytest.mark.parametrize("path", ["/json", "/form"])
+def test_no_content_type(path: Any, worker: Worker, inside: dict[str, Any]) -> None:
+    assert failed(worker.fetch(path, **{**inside, "method": "POST", "body": b"{}"}))
+
+
 def test_deep_bodies_do_not_end_the_isolate(fresh: Worker, inside: dict[str, Any]) -> None:
     """In workerd some 6 000 levels end it, and no `try` catches that."""
     lists, objects = "[" * 7_000 + "]" * 7_000, '{"a":' * 7_000 + "1" + "}" * 7_000
@@ -142,7 +147,7 @@ def test_no_form(body: Any, kind: Any, worker: Worker, inside: dict[str, Any]) -
     assert failed(post(worker, inside, body, "/form", kind))
 
 
-@pytest.mark.parametrize("path", ["/body", "/form"])
+@pytest.mark.parametrize("path", ["/body", "/form", *(["/checked"] if shape().fastapi else [])])
 @pytest.mark.parametrize(
     "headers, taken",
     [

@@ -35,6 +35,12 @@ def ran(worker: Worker) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == "ran"]
 
 
+def test_classes_are_exported(load: Load) -> None:
+    worker = load(ROOM={"$object": "Room"}, FLOW={"$workflow": "Flow", "name": "flow"})
+    assert worker.durable_object("ROOM", "lobby").call("hello") == "hello"
+    assert worker.workflow("FLOW").start({"n": 1}).output == {"n": 1}
+
+
 def test_events_of_the_runtime(fresh: Worker) -> None:
     fresh.scheduled("0 3 * * *")
     assert fresh.queue("jobs", [{"n": 1}, "two"]) == ["ack", "ack"]
@@ -71,12 +77,6 @@ def test_a_real_event_cannot_be_handed_on(load: Load) -> None:
     assert len(ran(worker)) == 1
     last = json.loads(worker.logs[-1])
     assert last["event"] == "handed on" and "'ok': True" not in last["answer"]
-
-
-def test_classes_are_exported(load: Load) -> None:
-    worker = load(ROOM={"$object": "Room"}, FLOW={"$workflow": "Flow", "name": "flow"})
-    assert worker.durable_object("ROOM", "lobby").call("hello") == "hello"
-    assert worker.workflow("FLOW").start({"n": 1}).output == {"n": 1}
 
 
 # ---------------------------------------------------------------- what a deploy refuses

@@ -336,6 +336,11 @@ function exchange(url, target, method, request, body) {
 }
 
 globalThis.fetch = async (input, init) => send(new Request(input, init), routed);
+globalThis.WebSocket = class WebSocket {
+  constructor(url) {
+    throw new Error(`no WebSocket to ${url}: tests have no network`);
+  }
+};
 
 // ---------------------------------------------------------------- the Worker
 

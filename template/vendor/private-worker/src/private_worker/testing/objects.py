@@ -12,7 +12,7 @@ class DurableObject:
 
     def __init__(self, runtime: Runtime, marker: dict[str, Any], name: str) -> None:
         self._runtime = runtime
-        self._fields = {"class": marker["$object"], "sql": marker["sql"], "name": name}
+        self._fields = {"class": marker["$object"], "sql": marker.get("sql", False), "name": name}
 
     def call(self, method: str, *args: Any) -> Any:
         """Call a method; arguments and result are copies. Raises RpcError for what it raises."""
