@@ -69,6 +69,7 @@ INSTANT = "differs in one instant of a clock that goes on"
 
 # What changes nothing that anybody could notice, and why.
 EQUIVALENT: dict[str, dict[str, str]] = {
+    "body.py": {'read_form: without ""': "a form of no type is none, whatever stands for no type"},
     "token.py": {
         "module: MAX_HEADER = 2 * 1024 + 1": "no base64url text has 2049 characters",
         "parse: without not text.isascii()": "decode() refuses all but ASCII as well",

@@ -35,7 +35,7 @@ class Failures:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and report.when == "call":
-            self.names.append(report.nodeid.rpartition("/")[2])
+            self.names.append(report.nodeid.partition("[")[0].rpartition("/")[2])
 
 
 def keep_kit_running() -> Callable[[], object]:
