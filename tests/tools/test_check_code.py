@@ -29,7 +29,7 @@ CLASSES = "class Room: pass\nclass Flow: pass\nCLASSES = (Room, Flow)\n"
 CASES: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {
     "nothing": ({}, "", []),
     "all of it": (CRON | CONSUMER | ROOM | MADE | FLOW, SCHEDULED + QUEUE + CLASSES, []),
-    "a cron": (CRON, "", [("no-code", "triggers.crons calls scheduled")]),
+    "a cron": (CRON, "", [("no-code", "triggers.crons calls scheduled, which is no async")]),
     "a consumer": (CONSUMER, "", [("no-code", "queues.consumers calls queue")]),
     "a consumer that pulls": (
         {"queues": {"consumers": [{"queue": "jobs", "type": "http_pull"}]}},
@@ -68,6 +68,29 @@ CASES: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {
     "a workflow": (FLOW, "", [("no-code", "workflows names Flow")]),
     "classes": ({}, CLASSES, [("no-configuration", "Flow"), ("no-configuration", "Room")]),
     "classes that only running can tell": (ROOM | MADE, "CLASSES = made()\n", []),
+    "a handler that is not async": (
+        CRON,
+        "def scheduled(event, env): pass\n",
+        [("no-code", "no async")],
+    ),
+    "a handler with Cloudflare's own arguments": (
+        CRON,
+        "async def scheduled(controller, env, ctx): pass\n",
+        [("no-code", "no async")],
+    ),
+    "a handler with one argument less": (CRON, "async def scheduled(event, env=None): pass\n", []),
+    "a module of that name": (CONSUMER, "import queue\n", [("no-code", "queue")]),
+    "nothing of that name": (CRON, "scheduled = None\n", [("no-code", "scheduled")]),
+    "a queue called http_pull": (
+        {"queues": {"consumers": [{"queue": "http_pull-jobs"}]}},
+        "",
+        [("no-code", "queue")],
+    ),
+    "a class that was deleted": (
+        ROOM | {"migrations": [*MADE["migrations"], {"tag": "v2", "deleted_classes": ["Room"]}]},
+        "class Room: pass\nCLASSES = (Room,)\n",
+        [("no-migration", "Room")],
+    ),
     "classes that are added": (
         ROOM | MADE,
         "class Room: pass\nCLASSES = ()\nCLASSES += (Room,)\n",
@@ -97,7 +120,7 @@ def test_code_and_configuration(name: str, folder: Path) -> None:
 
 STORES: dict[str, list[dict[str, Any]] | dict[str, Any]] = {
     "kv_namespaces": [{"binding": "A", "id": "{}"}],
-    "d1_databases": [{"binding": "A", "database_name": "a", "database_id": "{}"}],
+    "d1_databases": [{"binding": "A", "database_id": "{}"}],
     "r2_buckets": [{"binding": "A", "bucket_name": "{}"}],
     "queues": {"producers": [{"binding": "A", "queue": "{}"}], "consumers": [{"queue": "{}"}]},
     "ratelimits": [{"name": "A", "namespace_id": "{}", "simple": {"limit": 1, "period": 10}}],
@@ -115,6 +138,49 @@ def judged(folder: Path, top: dict[str, Any], staging: dict[str, Any]) -> list[t
     file.write_text(json.dumps(config), encoding="utf-8")
     found = Configuration(Config(file), read(folder)).findings()
     return [(each.rule, each.wrong) for each in found if each.rule != "placeholder"]
+
+
+SHARED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "a database by its name": (
+        {"d1_databases": [{"binding": "A", "database_name": "one"}]},
+        {"d1_databases": [{"binding": "A", "database_name": "one"}]},
+        "shared-store",
+    ),
+    "a dead letter queue": (
+        {"queues": {"producers": [{"binding": "A", "queue": "one"}]}},
+        {"queues": {"producers": [{"binding": "A", "queue": "two", "dead_letter_queue": "one"}]}},
+        "shared-store",
+    ),
+    "a preview of production's": (
+        {"kv_namespaces": [{"binding": "A", "id": "one"}]},
+        {"kv_namespaces": [{"binding": "A", "id": "two", "preview_id": "one"}]},
+        "shared-store",
+    ),
+    "another Worker": (
+        {"services": [{"binding": "A", "service": "one"}]},
+        {"services": [{"binding": "A", "service": "one"}]},
+        "shared-service",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_shared_otherwise(name: str, folder: Path) -> None:
+    top, staging, rule = SHARED[name]
+    assert [found for found, _ in judged(folder, top, staging)] == [rule]
+
+
+@pytest.mark.parametrize("key, value", [("cache", {"enabled": True}), ("build", {"command": "x"})])
+def test_keys_that_get_past_the_guard(key: str, value: Any, folder: Path) -> None:
+    assert [rule for rule, _ in judged(folder, {key: value}, {})] == [key]
+    assert [rule for rule, _ in judged(folder, {}, {key: value})] == [key] * 2  # there too
+
+
+@pytest.mark.parametrize("directory", [".", "./src", "src/pages", "public/.."])
+def test_assets_are_not_the_source(directory: str, folder: Path) -> None:
+    given = {"directory": directory, "binding": "ASSETS", "run_worker_first": True}
+    [(rule, wrong)] = judged(folder, {"assets": given}, {})
+    assert rule == "assets" and "publishes the project's own files" in wrong
 
 
 @pytest.mark.parametrize("key", STORES)

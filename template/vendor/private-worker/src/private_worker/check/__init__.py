@@ -35,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
         *(finding for finding in edited if finding.file not in keep),
         *repository.findings(project.root),
     ]
+    # What is only not filled in yet comes last.
+    found.sort(key=lambda finding: finding.rule == "placeholder")
     wrong = [finding for finding in found if finding.rule not in options.allow]
     if options.json:
         listed = [{**finding._asdict(), "why": WHY[finding.rule]} for finding in wrong]

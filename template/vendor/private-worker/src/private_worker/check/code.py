@@ -5,6 +5,7 @@ read and not run: what it makes by other means than `def`, `class` and `import` 
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from .finding import Finding, Findings, Rules
 EVENTS = "src/events.py"
 # What calls a handler: the way to it in wrangler.jsonc, and the handler.
 CALLED = ((("triggers", "crons"), "scheduled"), (("queues", "consumers"), "queue"))
+ARGUMENTS = {"scheduled": "event, env", "queue": "batch, env"}
 OBJECTS, WORKFLOWS = ("durable_objects", "bindings"), ("workflows",)
 
 
@@ -38,10 +40,10 @@ class Code(Rules):
     def handlers(self, block: Block, defined: set[str]) -> Findings:
         """Crons and consumers that call nothing."""
         for way, handler in CALLED:
-            pulled = [item for item in listed(block, way) if "http_pull" in str(item)]
-            if len(listed(block, way)) > len(pulled) and handler not in defined:
-                wrong = f"calls {handler}, which {EVENTS} does not define"
-                fix = f"Write there: async def {handler}(...), or delete it here."
+            pushed = [item for item in listed(block, way) if not is_pulled(item)]
+            if pushed and handler not in defined:
+                wrong = f"calls {handler}, which is no async function of {EVENTS}"
+                fix = f"Write there: async def {handler}({ARGUMENTS[handler]}), or delete it here."
                 yield self.at((*block.path, *way), "no-code", wrong, fix)
 
     def classes(self, block: Block, there: set[str]) -> Findings:
@@ -69,9 +71,13 @@ class Code(Rules):
 
         https://developers.cloudflare.com/durable-objects/reference/durable-objects-migrations/
         """
-        steps = str(self.config.data.get("migrations")) + str(self.config.data.get("exports"))
+        made: set[str] = set()
+        for step in listed(self.config.block(None), ("migrations",)):
+            made |= set(re.findall(r"'(\w+)'", str({**step, "deleted_classes": ""})))
+            made -= set(step.get("deleted_classes") or ())
+        made |= set(self.config.data.get("exports") or ())
         for way, name in own_classes(self.config.block(None)):
-            if way == OBJECTS and name in there and repr(name) not in steps:
+            if way == OBJECTS and name in there and name not in made:
                 fix = f'Add: "migrations": [{{ "tag": "v1", "new_sqlite_classes": ["{name}"] }}],'
                 yield self.at(way, "no-migration", f"names {name}, which no migration makes", fix)
 
@@ -84,6 +90,11 @@ def listed(block: Block, way: tuple[str, ...]) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
+def is_pulled(consumer: object) -> bool:
+    """Whether it is a consumer elsewhere, which calls nothing here."""
+    return isinstance(consumer, dict) and consumer.get("type") == "http_pull"
+
+
 def own_classes(block: Block) -> Iterator[tuple[tuple[str, ...], str]]:
     """The classes of this Worker that a block binds to, each with the way to the list."""
     for way in (OBJECTS, WORKFLOWS):
@@ -93,21 +104,24 @@ def own_classes(block: Block) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def look(source: str) -> tuple[set[str], set[str] | None]:
-    """The names that a module defines, and those in its CLASSES, None when they cannot be told.
+    """What a module defines that can be called with `await`, and the names in its CLASSES.
 
-    Raises SyntaxError.
+    The latter is None when it cannot be told. Raises SyntaxError.
     """
     defined: set[str] = set()
     classes: set[str] | None = set()
     for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            defined.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.AsyncFunctionDef):
+            needed = len(node.args.posonlyargs + node.args.args) - len(node.args.defaults)
+            if needed <= 2 or node.name not in ARGUMENTS:  # of the event and `env`, no more
+                defined.add(node.name)
+        elif isinstance(node, ast.ImportFrom):
             defined |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = {target.id for target in targets if isinstance(target, ast.Name)}
-            defined |= names
+            if node.value is not None and not isinstance(node.value, ast.Constant):
+                defined |= names
             if "CLASSES" in names:
                 found = getattr(node.value, "elts", [None])
                 if isinstance(node, ast.AugAssign):  # what it adds to is not looked for

@@ -30,6 +30,8 @@ GUARD_VARS |= dict.fromkeys(("ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", "ALLOWE
 UNWANTED = {
     "route": 'Write a list instead: "routes": [...],',
     "keep_vars": "Delete this line.",
+    "build": "Delete it: what it makes is deployed, and nobody has tested or checked it.",
+    "cache": "Delete it.",
     "vpc_networks": 'Bind one service: "vpc_services": [{"binding": "...", "service_id": "..."}],',
 }
 # What must stand there, as it is to be written. These an environment inherits.
@@ -48,17 +50,20 @@ ITS_OWN: tuple[tuple[str, tuple[str, ...], str | re.Pattern[str]], ...] = (
     ("shared-access", ("vars", "POLICY_AUD"), r"[0-9a-f]{64}"),
     ("shared-service", ("vpc_services",), UUID),
     *(
-        ("shared-store", (key,), rf'"{name}": "((?!replace_with)[^"]+)"')
-        for key, name in (
-            ("analytics_engine_datasets", "dataset"),
-            ("d1_databases", "database_id"),
-            ("hyperdrive", "id"),
-            ("kv_namespaces", "id"),
-            ("queues", "queue"),
-            ("r2_buckets", "bucket_name"),
-            ("ratelimits", "namespace_id"),
-            ("vectorize", "index_name"),
-            ("workflows", "name"),
+        (rule, (key,), rf'"(?:{names})": "((?!replace_with)[^"]+)"')
+        for rule, key, names in (
+            ("shared-service", "services", "service"),
+            ("shared-store", "analytics_engine_datasets", "dataset"),
+            ("shared-store", "d1_databases", "database_id|database_name"),
+            ("shared-store", "durable_objects", "script_name"),
+            ("shared-store", "hyperdrive", "id"),
+            ("shared-store", "kv_namespaces", "id|preview_id"),
+            ("shared-store", "pipelines", "pipeline|stream"),
+            ("shared-store", "queues", "queue|dead_letter_queue"),
+            ("shared-store", "r2_buckets", "bucket_name"),
+            ("shared-store", "ratelimits", "namespace_id"),
+            ("shared-store", "vectorize", "index_name"),
+            ("shared-store", "workflows", "name|script_name"),
         )
     ),
 )
@@ -154,11 +159,19 @@ class Configuration(Rules):
         https://developers.cloudflare.com/workers/static-assets/binding/#run_worker_first
         """
         given, path = block.settings.get("assets"), (*block.path, "assets")
+        if given is None:
+            return
         right = isinstance(given, dict) and given.get("run_worker_first") is True
-        if given is not None and not (right and given.get("binding")):
+        if not (right and given.get("binding")):
             fix = 'Write: "assets": { "directory": "...", "binding": "ASSETS", '
             fix += '"run_worker_first": true }, and serve them in src/api.py.'
             yield self.at(path, "assets", "does not leave every request to the guard", fix)
+        elif isinstance(given.get("directory"), str):
+            folder = (self.project.root / given["directory"]).resolve()
+            source = (self.project.root / "src").resolve()
+            if source.is_relative_to(folder) or folder.is_relative_to(source):
+                fix = "Give them a folder of their own, such as: public"
+                yield self.at(path, "assets", "publishes the project's own files", fix)
 
     def guard(self, block: Block) -> Findings:
         """The vars as the guard itself judges them. Those that are missing are `not_inherited`."""

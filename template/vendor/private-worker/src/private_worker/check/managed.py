@@ -41,7 +41,7 @@ def findings(project: Project) -> Findings:
             fix = f"Remove it, or {keep}"
             yield Finding("edited-file", name, 0, "The template has no such file", fix)
         elif found != listed[name] and (found or name.startswith(IN_EVERY_PROJECT)):
-            fix = f"To keep it so, {keep} To have it back, type: uvx copier recopy --quiet "
+            fix = f"To keep it so, {keep} To restore it, run: uvx copier recopy --quiet "
             fix += "--vcs-ref=:current: --skip-answered --overwrite "
             fix += f"-x '**' -x {shlex.quote('!' + name)}"
             wrong = "It has been changed" if found else "It is missing"

@@ -14,7 +14,7 @@ import pytest
 from private_worker.testing.access import Access
 from private_worker.testing.runtime import Worker
 
-from .lib import Load, only, shape
+from .lib import Load, decisions, only, shape
 
 LIMIT = 1000  # bytes, for some paths of the probe
 ERROR = {"error": "internal_error"}
@@ -147,9 +147,9 @@ def test_no_form(body: Any, kind: Any, worker: Worker, inside: dict[str, Any]) -
     assert failed(post(worker, inside, body, "/form", kind))
 
 
-@pytest.mark.parametrize("path", ["/body", "/form", *(["/checked"] if shape().fastapi else [])])
+@only(shape().edge)
 @pytest.mark.parametrize(
-    "headers, taken",
+    "headers, own",
     [
         ({"Sec-Fetch-Site": "same-origin"}, True),
         ({"Sec-Fetch-Site": "none"}, True),
@@ -157,17 +157,27 @@ def test_no_form(body: Any, kind: Any, worker: Worker, inside: dict[str, Any]) -
         ({"Sec-Fetch-Site": "cross-site"}, False),
         ({"Sec-Fetch-Site": "same-site"}, False),
         ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "http://worker.example.com"}, False),
         ({"Origin": "null"}, False),
     ],
     ids=str,
 )
-def test_pages_of_other_sites_send_nothing(
-    headers: Any, taken: bool, path: Any, worker: Worker, inside: dict[str, Any]
+def test_pages_of_other_sites_post_nothing(
+    headers: Any, own: bool, worker: Worker, inside: dict[str, Any]
 ) -> None:
-    """A browser would send the person's cookie along."""
-    whole = {**inside, "headers": {**inside.get("headers", {}), **headers}}
-    answer = post(worker, whole, "name=Ada", path, "application/x-www-form-urlencoded")
-    assert answer.status == 200 if taken else failed(answer)
+    """A browser would send the person's cookie along, and ask nobody before."""
+    forms = (None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
+
+    def status(method: str, kind: str | None, path: str = "/") -> int:
+        types = {} if kind is None else {"Content-Type": kind}
+        whole = {**inside["headers"], **headers, **types}
+        return worker.fetch(path, method=method, headers=whole).status
+
+    for path in ("/", "/body"):
+        assert [status("POST", kind, path) for kind in forms] == [200 if own else 403] * 4
+    assert own or decisions(worker)[-1]["reason"] == "another_site"
+    asked = [("PUT", None), ("DELETE", None), ("POST", "application/json"), ("POST", "a/b+json")]
+    assert [status(*each) for each in [("GET", None), ("HEAD", None), *asked]] == [200] * 6
 
 
 @only(shape().edge)
@@ -239,6 +249,21 @@ def test_mistake_in_the_api(path: Any, worker: Worker, inside: dict[str, Any]) -
     assert [line["event"] for line in lines] == ["error"]
     if path == "/raise":
         assert "only for the log" in lines[0]["detail"]
+
+
+@pytest.mark.parametrize(
+    "path, words",
+    [("/row", "src/api.py returned dict, not a Response"), ("/none", "returned NoneType, not a")],
+)
+def test_no_response(path: Any, words: Any, worker: Worker, inside: dict[str, Any]) -> None:
+    assert worker.fetch(path, **inside).status == 500
+    assert words in worker.logs[-1]
+
+
+def test_why_a_body_is_bad_is_in_the_log(worker: Worker, inside: dict[str, Any]) -> None:
+    assert failed(post(worker, inside, "{"))
+    line = json.loads(worker.logs[-1])
+    assert (line["event"], line["detail"]) == ("error", "BadRequest: the body is not JSON")
 
 
 def test_no_answer_is_cached(worker: Worker, inside: dict[str, Any]) -> None:

@@ -13,6 +13,11 @@ from .lib import Load, shape
 
 HANDLERS = ("scheduled", "queue")
 REFUSED = {"ok": False, "error": "forbidden"}
+# Bindings to the classes of the probe.
+CLASSES: dict[str, Any] = {
+    "ROOM": {"$object": "Room", "sql": False},
+    "FLOW": {"$workflow": "Flow", "name": "flow"},
+}
 CRON = {"cron": "* * * * *", "scheduledTime": 0, "type": "scheduled"}
 # Arguments of a call over RPC: what an attacker may hope to be taken for an event.
 FORGED: dict[str, tuple[Any, ...]] = {
@@ -35,10 +40,39 @@ def ran(worker: Worker) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == "ran"]
 
 
+@pytest.fixture
+def classes(load: Load) -> Worker:
+    return load(**CLASSES, NAME="the secret")
+
+
 def test_classes_are_exported(load: Load) -> None:
-    worker = load(ROOM={"$object": "Room"}, FLOW={"$workflow": "Flow", "name": "flow"})
-    assert worker.durable_object("ROOM", "lobby").call("hello") == "hello"
-    assert worker.workflow("FLOW").start({"n": 1}).output == {"n": 1}
+    worker = load(**CLASSES, NAME="you")
+    lobby = worker.durable_object("ROOM", "lobby")
+    assert lobby.call("hello") == "hello you"
+    lobby.call("later")
+    lobby.alarm()
+    assert ran(worker) == [{"event": "ran", "alarm": True}]
+    done = worker.workflow("FLOW").start({"n": 1})
+    assert done.output == {"was": {"n": 1}, "helped": "yes"}
+
+
+def test_nothing_else_of_an_object_answers(classes: Worker) -> None:
+    """Any Worker of the account can bind to it. With `__setattr__` it could give the object an
+    `env` of its own, with a store of its own in it."""
+    room = classes.durable_object("ROOM", "lobby")
+    names = {*dir(object), *dir(type), "_secret", "_inner", "_x", "rules", "env", "ctx"}
+    for name in sorted(names - {"__class__"}):
+        for arguments in ((), ("env",), ("env", {"NAME": "forged"})):
+            with pytest.raises(RpcError):
+                room.call(name, *arguments)
+    assert room.call("hello") == "hello the secret"
+
+
+def test_nothing_else_of_a_workflow_answers(classes: Worker) -> None:
+    """Another Worker can bind to its class as if it were an entrypoint."""
+    for name in ("help", "fetch", "_secret", "__setattr__", "__init__", "env", "ctx"):
+        with pytest.raises(RpcError):
+            classes.call(name, {}, entrypoint="Flow")
 
 
 def test_events_of_the_runtime(fresh: Worker) -> None:

@@ -116,7 +116,10 @@ export class LocalBindings {
         this.#used = true;
         // Outside the event: its end must not stop a timer of workerd's client.
         const call = () => storage.exit(() => real[method](...args));
-        return kind === "queues" ? this.#record(name, method, args).then(call) : call();
+        if (kind === "queues") return this.#record(name, method, args).then(call);
+        // R2 takes a stream of a known length, which a request's body has in workerd.
+        if (!(method === "put" && args[1] instanceof ReadableStream)) return call();
+        return new Response(args[1]).arrayBuffer().then((bytes) => ((args[1] = bytes), call()));
       };
     }
     return binding;

@@ -96,9 +96,10 @@ def _listed(block: Block, kind: str) -> list[dict[str, Any]]:
 
 def _migrations(root: Path, database: dict[str, Any]) -> list[dict[str, str]]:
     """The SQL files of a D1 database, in the order in which wrangler applies them."""
-    folder = root / str(database.get("migrations_dir", "migrations"))
-    files = sorted(folder.glob("*.sql"), key=lambda file: file.name)
-    return [{"file": f"{folder.name}/{file.name}", "sql": read(file)} for file in files]
+    folder = str(database.get("migrations_dir", "migrations"))
+    pattern = str(database.get("migrations_pattern", f"{folder}/*.sql"))
+    files = sorted(root.glob(pattern))
+    return [{"file": file.relative_to(root).as_posix(), "sql": read(file)} for file in files]
 
 
 def _secrets(root: Path) -> dict[str, str]:

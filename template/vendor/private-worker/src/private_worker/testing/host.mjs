@@ -559,7 +559,7 @@ class ScheduledController {
 class QueueController {
   constructor(queue, bodies) {
     this.queue = queue;
-    this.messages = bodies.map((body, at) => new Message(`${at}`.padStart(32, "0"), body));
+    this.messages = bodies.map((body) => new Message(body));
   }
   get [Symbol.toStringTag]() {
     return "QueueController";
@@ -577,8 +577,8 @@ class Message {
   attempts = 1;
   outcome = "ack"; // unless the handler says otherwise; the first word counts
   #decided = false;
-  constructor(id, body) {
-    this.id = id;
+  id = nodeCrypto.randomBytes(16).toString("hex");
+  constructor(body) {
     this.body = body;
   }
   ack() {

@@ -74,10 +74,13 @@ def _is_worker_file(name: str) -> bool:
 
 
 def entrypoint(worker: str, name: str) -> type[Any]:
-    """The entrypoint class `name` of a Worker's main module; TypeError if there is none."""
-    from workers import WorkerEntrypoint
+    """The entrypoint class `name` of a Worker's main module; TypeError if there is none.
 
-    return _exported(worker, name, WorkerEntrypoint)
+    In workerd a Workflow's class is one, too: another Worker can bind to it.
+    """
+    from workers import WorkerEntrypoint, WorkflowEntrypoint
+
+    return _exported(worker, name, WorkerEntrypoint, WorkflowEntrypoint)
 
 
 def instance(name: str, state: Any, env: Any) -> Any:

@@ -97,18 +97,24 @@ class SqlStorage {
     this.#database = new DatabaseSync(":memory:");
   }
   exec(query, ...bindings) {
-    const several = query.trim().replace(/;$/, "").includes(";");
-    if (several && !bindings.length) {
-      this.#database.exec(query);
-      return new SqlStorageCursor([], []);
+    // Only the last statement takes the bindings and gives rows. SQLite says where each ends.
+    let statement = this.#prepare(query);
+    let rest = query;
+    while ((rest = rest.slice(rest.indexOf(statement.sourceSQL) + statement.sourceSQL.length)).trim()) {
+      statement.run();
+      statement = this.#prepare(rest);
     }
-    const statement = this.#database.prepare(query);
     const given = bindings.map((each) => (each instanceof ArrayBuffer ? new Uint8Array(each) : each));
     const rows = statement.all(...given).map((row) => {
       const plain = (value) => (value instanceof Uint8Array ? value.slice().buffer : value);
       return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(value)]));
     });
     return new SqlStorageCursor(rows, statement.columns().map(({ name }) => name));
+  }
+  #prepare(query) {
+    const refused = /^(?:\s|--.*\n)*(BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|ATTACH|DETACH|VACUUM)\b/i.exec(query);
+    if (refused) throw new Error(`not authorized: ${refused[1]}; for transactions use storage.transaction()`);
+    return this.#database.prepare(query);
   }
   begin() {
     this.#database.exec("BEGIN");
@@ -178,8 +184,11 @@ class DurableObjectState {
   waitUntil(promise) {
     settled(promise);
   }
+  /** What the object's next call waits for. */
+  blocked = Promise.resolve();
   blockConcurrencyWhile(work) {
-    return work();
+    this.blocked = Promise.resolve(work());
+    return this.blocked;
   }
   abort(reason) {
     throw new Error(reason ?? "Durable Object was aborted");
@@ -207,6 +216,7 @@ class WorkflowRun {
     this.handle = new WorkflowInstance(this);
   }
   become(status, result = {}) {
+    if (this.status === "terminated") return;
     this.status = status;
     this.result = result;
     for (const resolve of this.#changed) resolve();
@@ -223,6 +233,7 @@ class WorkflowRun {
     return new Promise((resolve) => (this.#waiting = { type, resolve }));
   }
   receive(event) {
+    if (this.status === "terminated") throw new Error("instance.terminated");
     if (this.#waiting?.type !== event.type) return void this.#events.push(event);
     const { resolve } = this.#waiting;
     this.#waiting = null;
@@ -319,8 +330,8 @@ export class Objects {
     const object = this.#object(className, sql, id);
     const wires = await Promise.all(args.map(toWire));
     const work = async () => {
-      object.instance ??= await this.#python.make(className, object.state);
-      return toWire(await this.#python.call(object.instance, method, wires.map(fromWire)));
+      const instance = await this.#instance(object, className);
+      return toWire(await this.#python.call(instance, method, wires.map(fromWire)));
     };
     try {
       return fromWire(await this.#inTurn(object, work));
@@ -336,8 +347,8 @@ export class Objects {
     if ((await storage.getAlarm()) === null) throw new Stopped("usage", "the object has set no alarm");
     await storage.deleteAlarm();
     await this.#inTurn(object, async () => {
-      object.instance ??= await this.#python.make(className, object.state);
-      await this.#python.event(object.instance, "alarm", [{ isRetry: false, retryCount: 0 }]);
+      const instance = await this.#instance(object, className);
+      await this.#python.event(instance, "alarm", [{ isRetry: false, retryCount: 0 }]);
     });
   }
 
@@ -386,6 +397,7 @@ export class Objects {
       get(target, name) {
         if (name === "id") return id;
         if (name === "name") return id.name;
+        if (name === "alarm") throw new TypeError("'alarm' is a reserved method and cannot be called over RPC");
         if (name === "fetch") return (input, init) => call("fetch", [new Request(input, init)]);
         if (typeof name !== "string" || name === "then" || name in target) return target[name];
         return (...args) => call(name, args);
@@ -401,6 +413,12 @@ export class Objects {
       this.#objects.set(key, { state, context: new LastingContext(), last: Promise.resolve() });
     }
     return this.#objects.get(key);
+  }
+
+  async #instance(object, className) {
+    object.instance ??= await this.#python.make(className, object.state);
+    await object.state.blocked;
+    return object.instance;
   }
 
   async #inTurn(object, work) {

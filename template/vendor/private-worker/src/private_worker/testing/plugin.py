@@ -55,11 +55,21 @@ def access(kit_issuer: Issuer) -> Iterator[Access]:
 
 
 @pytest.fixture
-def worker(kit_runtime: Runtime, access: Access) -> Worker:
-    """This project's Worker, freshly loaded, with settings that let the test's callers in."""
+def worker(kit_runtime: Runtime, access: Access) -> Iterator[Worker]:
+    """This project's Worker, freshly loaded, with settings that let the test's callers in.
+
+    A forgotten `await` fails the test: what it calls may or may not happen on Cloudflare.
+    """
     project = kit_runtime.project
     env = project.env | {name: TEST_VARS[name] for name in project.vars.keys() & TEST_VARS}
-    return Worker(kit_runtime, env, {access.team_domain: access.url})
+    worker = Worker(kit_runtime, env, {access.team_domain: access.url})
+    yield worker
+    try:
+        lines = [line for line in worker.logs if "was never awaited" in line]
+    except (WorkerError, TimeoutError):  # it is gone, or in an endless loop
+        return
+    if lines:
+        pytest.fail(f"an await is missing in src/: {lines[0]}", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)

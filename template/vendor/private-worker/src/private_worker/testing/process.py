@@ -104,6 +104,8 @@ class Runtime:
             raise Problem(f"Pyodide did not start within {START_TIMEOUT:.0f} s") from None
         except WorkerError as error:
             self.stop()
+            if error.name == "MigrationError":
+                raise Problem(error.message) from None
             lines = error.message.strip().splitlines()
             reason = next((line for line in lines if "Error" in line), lines[-1])
             raise Problem(f"Pyodide did not start: {reason.strip()}") from None

@@ -57,5 +57,5 @@ def of_logs(lines: Iterable[str], env: Mapping[str, object]) -> str:
             pass  # a line of the owner's own
         shown.append(line)
     text = readable("\n".join(shown))
-    missing = {*re.findall(r"(?m)^AttributeError: (\w+)(?:\. Did you mean.*)?$", text)} - env.keys()
-    return "\n".join([text, *map(lines_for, sorted(missing))])
+    named = re.findall(r"(?m)^AttributeError: ([A-Z][A-Z0-9_]*)(?:\. Did you mean.*)?$", text)
+    return "\n".join([text, *map(lines_for, sorted({*named} - env.keys()))])

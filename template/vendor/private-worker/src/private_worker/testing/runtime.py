@@ -95,6 +95,7 @@ class Worker:
 
     def __init__(self, runtime: Runtime, env: dict[str, Any], routes: dict[str, str]) -> None:
         self._runtime = runtime
+        self._always = routes
         self.env = env
         self.routes = routes
         self.load()
@@ -116,8 +117,8 @@ class Worker:
         fakes: classes of the test's own by the name of a binding, for what only Cloudflare has. The
         Worker finds an instance there. Its source runs in the Worker's Python, where nothing of the
         test around it exists: it imports what it needs inside.
-        routes: origin the Worker asks for -> origin of the local server that answers. Any other
-        origin is an error: tests have no network.
+        routes: origin the Worker asks for -> origin of the local server that answers, besides
+        those of Access. Any other origin is an error: tests have no network.
         beside: other Workers by name, for `scheduled` and `fetch` with `worker=`. They share the
         clock, the logs and the routes. Without it there are none.
         Clock, logs and outbound requests start anew. Raises WorkerError if the import fails.
@@ -125,7 +126,7 @@ class Worker:
         self.env = self.env if env is None else env
         if fakes:
             self.env = {**self.env, **{name: fake(cls) for name, cls in fakes.items()}}
-        self.routes = self.routes if routes is None else routes
+        self.routes = self.routes if routes is None else self._always | routes
         others = [
             {"name": name, "main": str(other.main), "env": other.env}
             for name, other in (beside or {}).items()

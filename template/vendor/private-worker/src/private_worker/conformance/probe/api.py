@@ -43,6 +43,8 @@ async def handle(request, identity, env):
             return Response(await checked.text())
         case "/raise":
             raise RuntimeError("only for the log")
+        case "/row":
+            return {"id": 1}
         case "/none":
             return None
         case "/cancelled":

@@ -20,13 +20,27 @@ async def queue(batch, env):
 
 
 class Room(DurableObject):
+    rules = ("not", "for", "others")
+
     async def hello(self):
-        return "hello"
+        return f"hello {self._secret()}"
+
+    def _secret(self):
+        return self.env.NAME
+
+    async def later(self):
+        await self.ctx.storage.setAlarm(1)
+
+    async def alarm(self):
+        print(json.dumps({"event": "ran", "alarm": True}))
 
 
 class Flow(WorkflowEntrypoint):
     async def run(self, event, step):
-        return event["payload"]
+        return {"was": event["payload"], "helped": self.help()}
+
+    def help(self):
+        return "yes"
 
 
 CLASSES = (Room, Flow)
