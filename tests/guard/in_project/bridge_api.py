@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import Body, FastAPI, HTTPException
+from fastapi import Body, FastAPI, HTTPException, Request
 
 import bridge
 
@@ -18,6 +18,11 @@ async def echo(body: Annotated[dict | list, Body()]):
 @app.get("/body")
 async def body_of_get(body: Annotated[dict | list | None, Body()] = None):
     return {"body": body}
+
+
+@app.post("/by-hand")
+async def by_hand(request: Request):
+    return await request.json()
 
 
 @app.get("/number")

@@ -53,10 +53,30 @@ async def missing(env):
     return await env.CACHE.get("a")
 
 
+async def wake(env):
+    return await env.ROOM.getByName("a").alarm()
+
+
+async def forget(env):
+    env.KV.put("a", "b")
+
+
 class Room(DurableObject):
     def __init__(self, ctx, env):
         super().__init__(ctx, env)
         self.alive = 0
+        self.ready = False
+        self.ctx.blockConcurrencyWhile(self.get_ready)
+
+    async def get_ready(self):
+        await asyncio.sleep(0.01)
+        self.ready = True
+
+    async def is_ready(self):
+        return self.ready
+
+    async def sql(self, *query):
+        return [dict(row) for row in self.ctx.storage.sql.exec(*query)]
 
     async def fetch(self, request):
         from workers import Response

@@ -100,7 +100,10 @@ class SqlStorage {
     // Only the last statement takes the bindings and gives rows. SQLite says where each ends.
     let statement = this.#prepare(query);
     let rest = query;
-    while ((rest = rest.slice(rest.indexOf(statement.sourceSQL) + statement.sourceSQL.length)).trim()) {
+    for (;;) {
+      const text = statement.sourceSQL;
+      rest = rest.slice(rest.indexOf(text) + text.length);
+      if (!rest.replace(/--.*|\/\*[^]*?\*\//g, "").trim()) break;
       statement.run();
       statement = this.#prepare(rest);
     }
