@@ -18,6 +18,16 @@ def test_kv(worker):
     assert worker.run(visits) == [False, True, False]
 
 
+def test_kv_holds_json(worker):
+    async def kept(env):
+        import json
+
+        await env.KV.put("a", json.dumps({"b": [1, None]}))
+        return json.loads(await env.KV.get("a"))
+
+    assert worker.run(kept) == {"b": [1, None]}
+
+
 def test_d1(worker):
     async def two(env):
         import notes
@@ -28,6 +38,29 @@ def test_d1(worker):
 
     first = {"id": 1, "text": "first"}
     assert worker.run(two) == [first, [first, {"id": 2, "text": "'); DROP TABLE notes; --"}]]
+
+
+def test_an_error_of_d1(worker):
+    async def nothing(env):
+        import notes
+        from pyodide.ffi import JsException, jsnull
+
+        try:
+            await notes.add(env, jsnull)
+        except JsException as error:
+            return str(error)
+
+    assert "NOT NULL" in worker.run(nothing)
+
+
+def test_a_redirect(worker):
+    async def led(env):
+        from workers import Response
+
+        answer = Response(None, 303, headers={"Location": "/page"})
+        return [answer.status, answer.headers["Location"]]
+
+    assert worker.run(led) == [303, "/page"]
 
 
 def test_r2(worker):
@@ -48,6 +81,7 @@ def test_queues(worker):
     worker.run(send)
     assert worker.sent == [("JOBS", {"name": "a"})]
     assert worker.queue("jobs", [body for _, body in worker.sent]) == ["ack"]
+    assert worker.queue("jobs", [{"name": "a"}, {"name": ""}]) == ["ack", "retry"]
     assert "job a" in worker.logs
 
 
@@ -100,7 +134,7 @@ def test_other_sites(worker):
         worker.load(env={**worker.env, "WEATHER_KEY": "key"}, routes=routes)
         assert worker.run(asked) == 21
         assert [each["url"] for each in worker.outbound] == ["https://api.example.com/weather/Oslo"]
-        worker.load(env={**worker.env, "WEATHER_KEY": "old"})
+        worker.load(env={**worker.env, "WEATHER_KEY": "old"})  # the routes are those of before
         assert worker.run(asked) is None
         server.shutdown()
 
@@ -112,9 +146,15 @@ def test_secrets(worker):
 
 def test_background(worker):
     async def start(env):
-        import background
+        import asyncio
 
-        background.start("four")
+        from workers import wait_until
+
+        async def work(text):
+            await asyncio.sleep(0.1)
+            print("counted", len(text))
+
+        wait_until(asyncio.create_task(work("four")))
         return "at once"
 
     assert worker.run(start) == "at once"

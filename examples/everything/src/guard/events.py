@@ -8,6 +8,7 @@ https://developers.cloudflare.com/workers/runtime-apis/handlers/
 """
 
 from collections.abc import Awaitable, Callable
+from functools import wraps
 from inspect import isclass
 from types import ModuleType
 from typing import Any
@@ -40,16 +41,48 @@ def export(events: ModuleType, names: dict[str, Any]) -> list[str]:
     Raises TypeError for what is no Durable Object or Workflow, which would be one more door, and
     ValueError for a name that is taken, so that a deploy fails.
     """
-    found = []
-    for each in getattr(events, "CLASSES", ()):
+    found: list[str] = []
+    classes = getattr(events, "CLASSES", ())
+    if not isinstance(classes, tuple | list):
+        raise TypeError("events.CLASSES is a tuple: a class alone needs a comma behind it")
+    for each in classes:
         right = isclass(each) and issubclass(each, DurableObject | WorkflowEntrypoint)
         if not right or issubclass(each, WorkerEntrypoint):
             raise TypeError(f"events.CLASSES: {each!r} is no DurableObject and no Workflow")
         if each.__name__ in names or each.__name__.startswith("_"):
             raise ValueError(f"events.CLASSES: a class cannot be called {each.__name__} here")
-        names[each.__name__] = each
+        names[each.__name__] = _outside(each)
         found.append(each.__name__)
     return found
+
+
+def _outside(inner: type[Any]) -> type[Any]:
+    """What others see of a class of the owner's: its methods, and no name with an underscore.
+
+    Any Worker of the account can bind to a Durable Object, and to a Workflow as if it were an
+    entrypoint. See `Entrypoint` for what they could do with `__setattr__`. Of a Workflow there is
+    `run` alone.
+    """
+    is_workflow = issubclass(inner, WorkflowEntrypoint)
+    methods = ["run"] if is_workflow else [name for name in dir(inner) if name[0] != "_"]
+
+    def make(self: Any, ctx: Any, env: Any) -> None:
+        object.__setattr__(self, "_inner", inner(ctx, env))
+
+    names: dict[str, Any] = {"__init__": make, "__getattribute__": Entrypoint.__getattribute__}
+    outside = type(inner.__name__, (WorkflowEntrypoint if is_workflow else DurableObject,), names)
+    for name in methods:
+        if callable(method := getattr(inner, name)):
+            setattr(outside, name, _handing_on(method, name))
+    return outside
+
+
+def _handing_on(inner: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @wraps(inner)  # the runtime looks at how many arguments it takes
+    def method(self: Any, *arguments: Any, **named: Any) -> Any:
+        return getattr(object.__getattribute__(self, "_inner"), name)(*arguments, **named)
+
+    return method
 
 
 def _on_instance(handler: Handler) -> Handler:

@@ -51,7 +51,7 @@ def failure() -> str:
 
 
 def bad_request(error: BadRequest) -> str:
-    """Write down what was wrong with the arguments. Returns the reference as well."""
+    """Write down what was wrong with a body or arguments. Returns the reference as well."""
     return _error(f"BadRequest: {error}")
 
 

@@ -124,6 +124,11 @@ async def access_identity(access: Any) -> Mapping[str, object] | None:
     return found if isinstance(found, dict) else {}
 
 
+def is_response(value: Any) -> bool:
+    """Whether it is a Response, of the SDK's or the runtime's own."""
+    return class_of(getattr(value, "js_object", value)) == "Response"
+
+
 def has_header(response: Any, name: str) -> bool:
     return bool(getattr(response, "js_object", response).headers.has(name))
 

@@ -47,12 +47,15 @@ async def from_api(handle: Handler, request: Any, env: Any, who: Identity) -> An
     """The API's own answer, not to be cached unless it says otherwise, or a fixed error."""
     try:
         response = await handle(request, who, env)
+        if not platform.is_response(response):
+            raise TypeError(f"src/api.py returned {type(response).__name__}, not a Response")
         if isinstance(response, Reply) or platform.has_header(response, "Cache-Control"):
             return response
         return platform.with_header(response, "Cache-Control", PRIVATE)
     except ContentTooLarge:
         return reply({"error": "content_too_large"}, 413)
-    except BadRequest:
+    except BadRequest as error:
+        log.bad_request(error)
         return reply({"error": "bad_request"}, 400)
     except BaseException:  # asyncio.CancelledError and SystemExit are no Exception
         return reply({"error": "internal_error", "reference": log.failure()}, 500)

@@ -25,23 +25,31 @@ async def read_json(request: Any, limit: int = MAX_BODY) -> object:
 
 
 async def read_body(request: Any, limit: int = MAX_BODY) -> bytes:
-    """A body of any type, of at most `limit` bytes. Raises BadRequest and ContentTooLarge.
-
-    Taken only from a program or this Worker's own pages: unlike JSON, a page of another site could
-    send it with somebody's cookie.
-    """
-    if from_another_site(request.js_object):
-        raise BadRequest("a page of another site sends it")
+    """A body of any type, of at most `limit` bytes. Raises ContentTooLarge."""
     return await _read(request, limit)
 
 
 async def read_form(request: Any, limit: int = MAX_BODY) -> FormData:
-    """A form with its files, as `read_body` takes it; `form["name"]` is text or a File."""
-    data = await read_body(request, limit)
+    """A form with its files; `form["name"]` is text or a File.
+
+    Raises BadRequest and ContentTooLarge.
+    """
+    data = await _read(request, limit)
     form = await platform.form(data, platform.header(request, "Content-Type") or "")
     if form is None:
         raise BadRequest("the body is no form")
     return FormData(form)
+
+
+def forged(request: Any) -> bool:
+    """Whether a page of another site sends this without having asked first.
+
+    That is a POST with one of the types that forms have, or none: a browser sends it with
+    somebody's cookie. For everything else it asks with OPTIONS, which Access answers.
+    https://fetch.spec.whatwg.org/#cors-preflight-fetch
+    """
+    raw = request.js_object
+    return raw.method == "POST" and not _is_json(request) and from_another_site(raw)
 
 
 def from_another_site(raw: Any) -> bool:
@@ -70,6 +78,11 @@ async def _read(request: Any, limit: int) -> bytes:
     if data is None:
         raise ContentTooLarge(f"the body has more than {limit} bytes")
     return data
+
+
+def _is_json(request: Any) -> bool:
+    media_type = _media_type(request)
+    return media_type == "application/json" or media_type.endswith("+json")
 
 
 def _media_type(request: Any) -> str:

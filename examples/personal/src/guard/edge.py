@@ -3,15 +3,17 @@
 
 from typing import Any
 
-from . import answers, gate, log
+from . import answers, body, gate, log
 from .answers import Handler
-from .refusal import KeysUnavailable, NotConfigured, Refused
+from .refusal import KeysUnavailable, NotConfigured, Reason, Refused
 
 
 async def serve(request: Any, env: Any, ctx: Any, handle: Handler) -> Any:
     """The API's answer for a caller who is let in. Never raises."""
     try:
         who = await gate.authenticate(request, env, ctx)
+        if body.forged(request):
+            raise Refused(Reason.ANOTHER_SITE, who.kind)
     except Refused as refusal:
         log.refused(refusal.reason, refusal.kind, request)
         return answers.forbidden()

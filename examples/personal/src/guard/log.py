@@ -12,7 +12,7 @@ import traceback
 from typing import Any
 
 from . import platform
-from .refusal import NotConfigured, Reason
+from .refusal import BadRequest, NotConfigured, Reason
 
 _RAY = re.compile(r"[0-9a-f]{8,32}(?:-[A-Z]{3})?")
 
@@ -48,6 +48,11 @@ def failure() -> str:
         place = traceback.extract_tb(error.__traceback__)[-1]
         return _error(f"the connection was lost, in {place.name}, line {place.lineno}")
     return _error(traceback.format_exc())
+
+
+def bad_request(error: BadRequest) -> str:
+    """Write down what was wrong with a body or arguments. Returns the reference as well."""
+    return _error(f"BadRequest: {error}")
 
 
 def _error(detail: str) -> str:

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     TOKEN_TYPE = "token_type"
     IDENTITY_UNCLEAR = "identity_unclear"
     CALLER_KIND = "caller_kind"
+    ANOTHER_SITE = "another_site"
     NOT_ALLOWED = "not_allowed"
     NOT_AN_EVENT = "not_an_event"
     UNEXPECTED = "unexpected"
