@@ -44,7 +44,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "gate.py": ("test_proof.py", "test_known.py", "test_token.py", "test_claims.py"),
     "strictjson.py": ("test_token.py", "test_claims.py", "test_api_border.py"),
     "values.py": ("test_settings.py",),
-    "edge.py": ("test_answers.py",),
+    "edge.py": ("test_answers.py", "test_api_border.py"),
     "bound.py": ("test_bound_rpc.py", "test_bound_fetch.py"),
     "body.py": ("test_api_border.py",),
     "events.py": ("test_events.py", "test_reachable.py"),

@@ -42,6 +42,8 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("an event's class by its constructor's name", "platform.class_of(event) != event_class", 'getattr(getattr(event, "constructor", None), "name", "") != event_class', "test_events.py::test_forged_event"),
         ("an event by its fields", "platform.class_of(event) != event_class", 'not hasattr(event, "cron") and not hasattr(event, "messages")', "test_events.py::test_forged_event"),
         ("one more door", "DurableObject | WorkflowEntrypoint)", "object)", "test_events.py::test_no_other_door"),
+        ("an object's underscores", '"__init__": make, "__getattribute__": Entrypoint.__getattribute__', '"__init__": make', "test_events.py::test_nothing_else_of_an_object_answers"),
+        ("an object as Python has it", "names[each.__name__] = _outside(each)", "names[each.__name__] = each", "test_events.py::test_nothing_else_of_an_object_answers"),
         ("what a handler raises is told", "await method(self, event)", "await __import__('asyncio').gather(method(self, event), return_exceptions=True)", "test_events.py::test_what_a_handler_raises"),
         ("the fixed answer", 'return python_to_rpc({"ok": False, "error": "forbidden"})', "raise TypeError(event)", "test_events.py::test_forged_event"),
     ],

@@ -71,8 +71,9 @@ def test_nothing_else_of_an_object_answers(classes: Worker) -> None:
 def test_nothing_else_of_a_workflow_answers(classes: Worker) -> None:
     """Another Worker can bind to its class as if it were an entrypoint."""
     for name in ("help", "fetch", "_secret", "__setattr__", "__init__", "env", "ctx"):
-        with pytest.raises(RpcError):
-            classes.call(name, {}, entrypoint="Flow")
+        for arguments in ((), ({},)):
+            with pytest.raises(RpcError):
+                classes.call(name, *arguments, entrypoint="Flow")
 
 
 def test_events_of_the_runtime(fresh: Worker) -> None:
@@ -144,12 +145,17 @@ BASES = "from workers import DurableObject, WorkerEntrypoint, WorkflowEntrypoint
         "class WithEvents(WorkflowEntrypoint): pass\nCLASSES = (WithEvents,)",
         "class _Room(DurableObject): pass\nCLASSES = (_Room,)",
         "class Room(DurableObject): pass\nCLASSES = (Room, Room)",
+        "class Room(DurableObject): pass\nCLASSES = (Room)",
     ],
 )
 def test_no_other_door(text: str, with_events: Callable[[str], Worker]) -> None:
     """Whatever is no Durable Object or Workflow, or takes the place of one of the doors."""
     with pytest.raises(WorkerError, match="events.CLASSES"):
         with_events(BASES + text)
+
+
+def test_list_of_classes(with_events: Callable[[str], Worker]) -> None:
+    with_events(f"{BASES}class Room(DurableObject): pass\nCLASSES = [Room]")
 
 
 def test_no_events(with_events: Callable[[str], Worker]) -> None:

@@ -450,7 +450,7 @@ const python = {
   async make(className, state) {
     const { env } = workers.get("");
     Object.assign(current(), { env, execution: state });
-    return invoke(inside.instance, className, state, env);
+    return invoke(inside.instance, className, state, env, state instanceof ExecutionContext);
   },
   call(instance, method, args) {
     if (typeof instance[method] !== "function") throw new TypeError(`Method ${method} does not exist`);

@@ -83,11 +83,11 @@ def entrypoint(worker: str, name: str) -> type[Any]:
     return _exported(worker, name, WorkerEntrypoint, WorkflowEntrypoint)
 
 
-def instance(name: str, state: Any, env: Any) -> Any:
+def instance(name: str, state: Any, env: Any, is_workflow: bool) -> Any:
     """A new instance of a Durable Object or Workflow of the project's own Worker."""
     from workers import DurableObject, WorkflowEntrypoint
 
-    return _exported("", name, DurableObject, WorkflowEntrypoint)(state, env)
+    return _exported("", name, WorkflowEntrypoint if is_workflow else DurableObject)(state, env)
 
 
 def _exported(worker: str, name: str, *kinds: type[Any]) -> type[Any]:
