@@ -113,6 +113,30 @@ def test_websockets(worker, ask):
     assert any("WebSocketPair" in line for line in worker.logs)
 
 
+@pytest.mark.skipif(not SHAPE.fastapi, reason="FastAPI's own")
+def test_background_tasks(worker):
+    async def asked(env):
+        import bridge
+        from fastapi import BackgroundTasks, FastAPI
+        from guard import Human
+        from workers import Request
+
+        app = FastAPI()
+
+        async def work(text):
+            print("counted", len(text))
+
+        @app.get("/")
+        async def start(tasks: BackgroundTasks):
+            tasks.add_task(work, "four")
+
+        request = Request("https://my-api.example.com/")
+        return (await bridge.run(app, request, Human("a@example.com"), env)).status
+
+    assert worker.run(asked) == 200
+    assert worker.logs == ["counted 4"]
+
+
 def test_rate_limits(ask, access):
     assert [ask("/limited").status for _ in range(3)] == [200, 200, 429]
     assert ask("/limited").json() == {"error": "too_many_requests"}
