@@ -116,10 +116,11 @@ def test_websockets(worker, ask):
 @pytest.mark.skipif(not SHAPE.fastapi, reason="FastAPI's own")
 def test_background_tasks(worker):
     async def asked(env):
-        import bridge
         from fastapi import BackgroundTasks, FastAPI
-        from guard import Human
         from workers import Request
+
+        import bridge
+        from guard import Human
 
         app = FastAPI()
 
