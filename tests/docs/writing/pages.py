@@ -38,6 +38,11 @@ def test_routes(ask):
         assert (answer.status, answer.json()) == (400, {"error": "bad_request"})
 
 
+def test_routes_of_a_test_leave_the_one_to_the_keys(worker, ask):
+    worker.load(routes={"https://api.example.com": "http://127.0.0.1:9"})
+    assert ask("/").status == 200
+
+
 def test_pages(ask):
     answer = ask("/page/%3Cscript%3E")
     assert "<p>Hello &lt;script&gt;</p>" in answer.text and "<script" not in answer.text
