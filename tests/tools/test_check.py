@@ -1057,7 +1057,7 @@ def test_edited_file_comes_back(rendered: Render, tmp_path: Path) -> None:
     (folder / "tests" / "test_api.py").unlink()
     git(folder, "commit", "--all", "--quiet", "--message", "Edit")
     [fix] = [each["fix"] for each in check(folder) if each["file"] == SAME]
-    program, *words = shlex.split(fix.partition(", type: ")[2])
+    program, *words = shlex.split(fix.partition(", run: ")[2])
     assert program == "uvx"
     done = subprocess.run([sys.executable, "-m", *words], cwd=folder, capture_output=True)
     assert done.returncode == 0, done.stderr
@@ -1096,7 +1096,7 @@ def test_kept_on_purpose(rendered: Render, tmp_path: Path) -> None:
         assert kept == [name for name in (RENDERED, SAME) if name not in left]
         said = run(folder, "check").stdout
         assert (f"\nKept as edited: {', '.join(kept)}\n" in f"\n{said}") is bool(kept)
-    [fix] = {each["fix"].partition(" To have")[0] for each in check(folder)[:1]}
+    [fix] = {each["fix"].partition(" To restore")[0] for each in check(folder)[:1]}
     assert fix == (
         f'To keep it so, write keep = ["{RENDERED}"] under [tool.private-worker] in pyproject.toml.'
     )
