@@ -12,7 +12,7 @@ from files import all_files, texts
 VENDOR = ROOT / "template" / "vendor"
 PACKAGE = VENDOR / "private-worker" / "src" / "private_worker"
 # What is read in one sitting. See design: the commands, the kit, and the default project.
-COMMANDS, KIT = 2_550, 3_700
+COMMANDS, KIT = 2_640, 3_800
 RUN = "run: uv run python tools/manifest.py"
 
 
@@ -60,4 +60,4 @@ def test_a_default_project_stays_small(rendered: Render) -> None:
     """Outside vendor/, lock files apart."""
     own = {file: text for file, text in texts(rendered()).items() if not file.startswith("vendor/")}
     assert len(own) <= 37
-    assert sum(text.count("\n") for text in own.values()) <= 2_700
+    assert sum(text.count("\n") for text in own.values()) <= 2_800
