@@ -545,9 +545,13 @@ def test_body_is_framed_by_the_runtime(
 def test_pages_of_other_sites_change_nothing(
     headers: Any, worker: Worker, inside: dict[str, Any], service: Any
 ) -> None:
-    """A browser sends somebody's cookie along with their requests."""
-    answer = ask(worker, inside, method="POST", headers=headers, body=b"x")
-    failed(answer, 403, "forbidden")
+    """A browser sends somebody's cookie along. Of an origin that Access allows, JSON gets as far
+    as the API, but not to a service.
+    """
+    for kind in ("text/plain", "application/json"):
+        sent = {**headers, "Content-Type": kind}
+        answer = ask(worker, inside, method="POST", headers=sent, body=b"x")
+        failed(answer, 403, "forbidden")
     assert service.requests == []
 
 
