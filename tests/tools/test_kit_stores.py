@@ -2,7 +2,7 @@
 for the rest. The sample is in kit_stores/."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,22 @@ SAMPLE = Path(__file__).parent / "kit_stores"
 Ask = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def project_root(tmp_path_factory: pytest.TempPathFactory, node_modules: Path) -> Path:
     folder = tmp_path_factory.mktemp("stores") / "project"
     shutil.copytree(SAMPLE, folder)
     (folder / ".dev.vars").write_text('KEY="of .dev.vars"\nA="of .dev.vars"\n', encoding="utf-8")
     (folder / "node_modules").symlink_to(node_modules, target_is_directory=True)
     return folder
+
+
+@pytest.fixture(scope="module")
+def kit_runtime(project_root: Path) -> Iterator[Runtime]:
+    """Not the one of the kit's other tests, which a process keeps."""
+    runtime = Runtime(Project(project_root), project_root / "packages")
+    runtime.start()
+    yield runtime
+    runtime.stop()
 
 
 @pytest.fixture

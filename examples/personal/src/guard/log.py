@@ -44,7 +44,8 @@ def unexpected(error: BaseException, request: Any) -> None:
 def failure() -> str:
     """Write down the exception being handled. Returns the reference that the caller may see."""
     error = sys.exception()
-    if platform.is_lost_connection(error):  # as whenever a client hangs up: no news, one line
+    # As whenever a client hangs up: no news, one line.
+    if error and platform.is_lost_connection(error):
         place = traceback.extract_tb(error.__traceback__)[-1]
         return _error(f"the connection was lost, in {place.name}, line {place.lineno}")
     return _error(traceback.format_exc())
