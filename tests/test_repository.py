@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import FOLDER, ROOT, Render, git, tracked_files
+from conftest import FOLDER, ROOT, Render, git, snapshot, tracked_files
 from files import anchors, links, texts
 from questions import ASKED, CONFIG, FREE_TEXT, QUESTIONS
 from shapes import PARAMETERS
@@ -204,11 +204,11 @@ def test_readme_commands_say_what_they_do() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the README's commands are for a POSIX shell")
 def test_readme_renders_from_a_clean_clone(
-    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, default_gitconfig: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first command, in a clone without tags, with nothing but Python, pip and git."""
-    clone = tmp_path / "private-worker"
-    git(tmp_path, "clone", "--no-tags", str(template), str(clone))
+    whole, clone = snapshot(tmp_path / "whole", "v999.0.0"), tmp_path / "private-worker"
+    git(tmp_path, "clone", "--no-tags", str(whole), str(clone))
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     clean: dict[str, Any] = {
         name: value

@@ -17,8 +17,8 @@ import uv
 
 import shapes
 from command_run import FILLED, check_findings
-from conftest import FOLDER, ROOT, install
-from updates import assert_no_conflict, commit, copy, files_of, update
+from conftest import FOLDER, ROOT, git, install
+from updates import assert_no_conflict, commit, copy, update
 
 PRODUCT = ROOT / "tests" / "render" / "product"
 BINDINGS = {"CACHE", "DB", "FILES", "JOBS", "LIMIT", "COUNTER", "ASSETS"}
@@ -62,6 +62,13 @@ def is_well(project: Path, node: Path) -> None:
     assert set(re.findall(r"env\.([A-Z_0-9]+)", done.stdout)) >= BINDINGS, done.stdout
     for made in ("bundle", "python_modules", ".venv"):
         shutil.rmtree(project / made)
+    for cache in project.rglob("__pycache__"):
+        shutil.rmtree(cache)
+
+
+def files_in_git(project: Path) -> dict[str, str]:
+    names = git(project, "ls-files").splitlines()
+    return {name: (project / name).read_text(encoding="utf-8") for name in names}
 
 
 @pytest.mark.slow
@@ -76,12 +83,13 @@ def test_a_product_moves_in_and_stays(
     commit(project)
     is_well(project, node)
     commit(project)
-    theirs = files_of(project)
+    theirs = files_in_git(project)
     update(project, version="v1.1.0")
     commit(project)
     update(project, ci="gitlab", session_duration="6h", upstreams=f"billing={shapes.SERVICE_ID}")
     assert_no_conflict(project)
-    now = files_of(project)
+    commit(project)
+    now = files_in_git(project)
     assert now != theirs and ".gitlab-ci.yml" in now
     for file in PRODUCT.rglob("*"):
         name = file.relative_to(PRODUCT).as_posix()

@@ -157,7 +157,7 @@ def test_a_bad_address(chain, local, page):
     long = "x" * 180
     page.get_by_label("Another e-mail address").fill(f"{long}<img src=x onerror=alert(1)>")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("This is no e-mail address: xxx")
+    expect(page.get_by_role("alert")).to_contain_text("This is not an e-mail address: xxx")
     fits(page)
     assert page.locator("img").count() == 0
     page.get_by_role("button", name=PERSON).click()
