@@ -67,8 +67,9 @@ def is_well(project: Path, node: Path) -> None:
 
 
 def files_in_git(project: Path) -> dict[str, str]:
-    names = git(project, "ls-files").splitlines()
-    return {name: (project / name).read_text(encoding="utf-8") for name in names}
+    paths = [project / name for name in git(project, "ls-files").splitlines()]
+    files = [path for path in paths if path.is_file()]  # node_modules is a link to a folder
+    return {path.relative_to(project).as_posix(): path.read_text("utf-8") for path in files}
 
 
 @pytest.mark.slow
