@@ -99,5 +99,4 @@ def test_a_product_moves_in_and_stays(
     entries = json.loads("{" + (PRODUCT / "wrangler.txt").read_text("utf-8").strip(" \n,") + "}")
     for key in entries:
         assert now["wrangler.jsonc"].count(f'"{key}":') == 1
-    commit(project)
     is_well(project, node)
