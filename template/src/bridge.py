@@ -77,9 +77,9 @@ async def _bad_request(request: Request, error: BadRequest) -> JSONResponse:
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-    # Where the endpoint's own names are, and never what was sent.
-    places = [f"{each['type']}: {'.'.join(map(str, each['loc'][:2]))}" for each in error.errors()]
-    return await _bad_request(request, BadRequest(", ".join(places)[:500]))
+    # What came after `loc[0]` may be a key that the caller has made up.
+    kinds = {f"{each['type']} in {each['loc'][0]}" for each in error.errors()}
+    return await _bad_request(request, BadRequest(", ".join(sorted(kinds))))
 
 
 async def _too_large(request: Request, error: ContentTooLarge) -> JSONResponse:

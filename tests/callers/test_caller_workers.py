@@ -15,7 +15,6 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-import uv
 
 import shapes
 from conftest import ROOT, Render, npm_packages
@@ -129,18 +128,6 @@ def test_types_follow_the_methods(name: str, rendered: Render) -> None:
 
 
 # ---------------------------------------------------------------- wrangler
-
-
-@pytest.fixture(scope="module")
-def sdk(tmp_path_factory: pytest.TempPathFactory, rendered: Render) -> Path:
-    """The Workers SDK as `pywrangler sync` vendors it; sync itself needs Pyodide's own Python."""
-    lines = (rendered() / "pyproject.toml").read_text(encoding="utf-8")
-    pinned = re.search(r"workers-runtime-sdk==[\d.]+", lines)
-    assert pinned
-    folder = tmp_path_factory.mktemp("sdk")
-    command = [uv.find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-    subprocess.run([*command, pinned[0]], check=True)
-    return folder
 
 
 def wrangler(node: Path, node_modules: Path, *arguments: str) -> list[str]:

@@ -12,25 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uv
 
 import shapes
 from conftest import Render
 from files import read_jsonc
 from test_config import expected_services, expected_vars
-
-
-@pytest.fixture(scope="module")
-def sdk(tmp_path_factory: pytest.TempPathFactory, rendered: Render) -> Path:
-    """The Workers SDK as `pywrangler sync` vendors it; sync itself needs Pyodide's own Python."""
-    lines = (rendered() / "pyproject.toml").read_text(encoding="utf-8")
-    pinned = re.search(r"workers-runtime-sdk==[\d.]+", lines)
-    assert pinned
-    folder = tmp_path_factory.mktemp("sdk")
-    command = [uv.find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-    subprocess.run([*command, pinned[0]], check=True)
-    return folder
-
 
 # Between them they have every kind of address and framework, every binding, and a second Worker.
 # The others follow before a release.

@@ -96,7 +96,7 @@ def test_migration_that_fails(worker: Worker, kit_runtime: Runtime, project_root
         file.unlink()
 
 
-def test_without_stores_wrangler_is_not_started(tmp_path: Path) -> None:
+def test_a_project_without_bindings_has_none(tmp_path: Path) -> None:
     (tmp_path / "wrangler.jsonc").write_text('{"main": "entry.py"}', encoding="utf-8")
     (tmp_path / "entry.py").write_text("")
     project = Project(tmp_path)

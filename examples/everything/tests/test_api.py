@@ -46,12 +46,7 @@ def test_another_worker_does_not(worker):
 
 
 def test_echo(worker, access):
-    response = worker.fetch(
-        "/echo",
-        method="POST",
-        headers={**access.person(), "Content-Type": "application/json"},
-        body='{"a": [1, 2]}',
-    )
+    response = worker.fetch("/echo", method="POST", json={"a": [1, 2]}, headers=access.person())
     assert response.status == 200
     assert response.json() == {"ok": True, "body": {"a": [1, 2]}}
 

@@ -25,12 +25,7 @@ def test_another_person_does_not(worker, access):
 
 
 def test_echo(worker, access):
-    response = worker.fetch(
-        "/echo",
-        method="POST",
-        headers={**access.person(), "Content-Type": "application/json"},
-        body='{"a": [1, 2]}',
-    )
+    response = worker.fetch("/echo", method="POST", json={"a": [1, 2]}, headers=access.person())
     assert response.status == 200
     assert response.json() == {"ok": True, "body": {"a": [1, 2]}}
 

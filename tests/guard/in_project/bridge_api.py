@@ -20,6 +20,11 @@ async def body_of_get(body: Annotated[dict | list | None, Body()] = None):
     return {"body": body}
 
 
+@app.post("/counts")
+async def counts(body: dict[str, int]):
+    return body
+
+
 @app.post("/by-hand")
 async def by_hand(request: Request):
     return await request.json()

@@ -61,9 +61,11 @@ def test_head_of_what_can_be_read(ask):
 
 
 def test_why_arguments_do_not_fit_is_in_the_log(ask, worker):
-    """By the endpoint's own names, without what was sent."""
+    """Without anything that was sent, a made-up key included."""
     assert ask("/number?n=private-value").status == 400
-    assert "int_parsing: query.n" in worker.logs[-1] and "private-value" not in worker.logs[-1]
+    assert "int_parsing in query" in worker.logs[-1] and "private" not in worker.logs[-1]
+    assert ask("/counts", method="POST", body='{"private-key": "private-value"}').status == 400
+    assert "int_parsing in body" in worker.logs[-1] and "private" not in worker.logs[-1]
 
 
 def test_arguments_that_do_not_fit(ask):

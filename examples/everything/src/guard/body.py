@@ -21,12 +21,15 @@ async def read_json(request: Any, limit: int = MAX_BODY) -> object:
     """
     if _media_type(request) != "application/json":
         raise BadRequest("the content type is not application/json")
-    return _parsed(await _read(request, limit))
+    return _parsed(await read_body(request, limit))
 
 
 async def read_body(request: Any, limit: int = MAX_BODY) -> bytes:
     """A body of any type, of at most `limit` bytes. Raises ContentTooLarge."""
-    return await _read(request, limit)
+    data = await platform.read(request.js_object.body, limit)
+    if data is None:
+        raise ContentTooLarge(f"the body has more than {limit} bytes")
+    return data
 
 
 async def read_form(request: Any, limit: int = MAX_BODY) -> FormData:
@@ -34,7 +37,7 @@ async def read_form(request: Any, limit: int = MAX_BODY) -> FormData:
 
     Raises BadRequest and ContentTooLarge.
     """
-    data = await _read(request, limit)
+    data = await read_body(request, limit)
     form = await platform.form(data, platform.header(request, "Content-Type") or "")
     if form is None:
         raise BadRequest("the body is no form")
@@ -71,13 +74,6 @@ def _parsed(data: bytes) -> object:
         return strictjson.loads(data)
     except ValueError as error:
         raise BadRequest("the body is not JSON") from error
-
-
-async def _read(request: Any, limit: int) -> bytes:
-    data = await platform.read(request.js_object.body, limit)
-    if data is None:
-        raise ContentTooLarge(f"the body has more than {limit} bytes")
-    return data
 
 
 def _is_json(request: Any) -> bool:
