@@ -45,5 +45,5 @@ A test that fails shows the Worker's log, with tracebacks of your own code.
 There is no network: outside `access` a Worker reaches only the `routes` that `load` is given.
 One Worker runs at a time in each pytest process. `needs.py` finds Node, Pyodide and the Worker's
 packages; the files in JavaScript and `inside.py` run in Node. What they do not model is said at
-the top of host.mjs and objects.mjs.
+the top of guards.mjs and objects.mjs.
 """

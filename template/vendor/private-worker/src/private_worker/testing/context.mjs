@@ -96,6 +96,12 @@ export function die(reason) {
   for (const context of contexts.values()) context.fail(new Stopped("died", reason));
 }
 
+/** Pyodide itself broke: this process is of no use any more, runtime.py starts another one. */
+export function crash(error) {
+  process.stderr.write(`Pyodide broke: ${error}\n`);
+  process.exit(70);
+}
+
 /** Runs `work(context)` as an event of its own; `key` is the protocol id, to cancel it by. */
 export function enter(key, work) {
   if (dead) return Promise.reject(new Stopped("died", dead));
