@@ -8,30 +8,25 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
-from email.message import Message
-from http.client import HTTPConnection
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from kit_run import SAMPLE, Upstream, Variant, listening, raised, until
 from private_worker.standin.team import SigningKey, b64url
 from private_worker.testing import runtime
 from private_worker.testing.access import Access
-from private_worker.testing.needs import Project, find_node
+from private_worker.testing.needs import Project
 from private_worker.testing.runtime import (
     Cancelled,
     NeverLoaded,
     OtherWorker,
-    Response,
     RpcError,
     Runtime,
     Worker,
@@ -41,106 +36,9 @@ from private_worker.testing.runtime import (
 
 pytestmark = pytest.mark.slow
 
-pytest_plugins = ["private_worker.testing.plugin"]
+pytest_plugins = ["private_worker.testing.plugin", "kit_fixtures"]
 
-SAMPLE = Path(__file__).parent / "kit_worker"
-
-Variant = Callable[[str], Worker]
 Beside = Callable[..., Worker]
-
-
-@pytest.fixture(scope="session")
-def project_root(tmp_path_factory: pytest.TempPathFactory, node_modules: Path) -> Path:
-    folder = tmp_path_factory.mktemp("kit") / "project"
-    shutil.copytree(SAMPLE, folder)
-    (folder / "node_modules").symlink_to(node_modules, target_is_directory=True)
-    return folder
-
-
-@pytest.fixture
-def variant(
-    worker: Worker, kit_runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Variant:
-    """Loads other source text instead of the sample's."""
-
-    def load(text: str) -> Worker:
-        (tmp_path / "entry.py").write_text(text)
-        monkeypatch.setattr(kit_runtime.project, "source", tmp_path)
-        worker.load()
-        return worker
-
-    return load
-
-
-class Upstream(ThreadingHTTPServer):
-    """A private HTTP server that records what reaches it: method, path, headers, body."""
-
-    daemon_threads = True
-
-    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
-        super().__init__(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.seen: list[tuple[str, str, Message, bytes]] = []
-        self.release = threading.Event()  # what a slow answer waits for
-        self.answer: tuple[int, list[tuple[str, str]], bytes] = (200, [], b"")
-
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def handle_any(self) -> None:
-            length = int(self.headers.get("content-length") or 0)
-            body = self.rfile.read(length)
-            server.seen.append((self.command, self.path, self.headers, body))
-            if "slow" in self.path:
-                self.send_response(200)
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                self.wfile.write(b"5\r\nfirst\r\n")
-                server.release.wait(20)
-                self.wfile.write(b"4\r\nlast\r\n0\r\n\r\n")
-                return
-            status, headers, answer = server.answer
-            self.send_response(status)
-            for name, value in [*headers, ("Content-Length", str(len(answer or body)))]:
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer or body)
-
-        do_GET = do_POST = do_PUT = do_PURGE = handle_any
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = Upstream(Handler)
-    threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
-    yield server
-    server.release.set()
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def stack_switching() -> None:
-    """run_sync needs it; workerd has it, Node before 24 does not."""
-    version = subprocess.run([find_node()[0], "--version"], capture_output=True, text=True).stdout
-    if int(version.removeprefix("v").partition(".")[0]) < 24:
-        pytest.skip(f"no stack switching in Node {version.strip()}")
-
-
-def until(condition: Callable[[], object], timeout: float = 10.0) -> None:
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.005)
-
-
-def raised(response: Response) -> WorkerError:
-    """What the Worker raised, behind a bare 500."""
-    assert response.error is not None
-    return response.error
 
 
 # -- HTTP requests
@@ -154,7 +52,7 @@ def test_fetch_passes_method_url_headers_and_body(worker: Worker) -> None:
     assert sorted(seen["headers"]) == [["content-length", "2"], ["cookie", "c=1"], ["x-a", "1, 2"]]
     assert seen["body"] == "\x00\xff"
     assert seen["token"] == "jsnull"
-    assert seen["cf"] is None
+    assert seen["cf"] == {}
     assert worker.fetch("https://other.example/echo").json()["url"] == "https://other.example/echo"
 
 
@@ -177,16 +75,6 @@ def test_exception_is_a_bare_500(worker: Worker) -> None:
     assert "a secret of the inside" in raised(response).message
     assert any("on_raise" in line for line in worker.logs)
     assert raised(worker.fetch("/nothing")).name == "TypeError"
-
-
-def listening(url: str, method: str, path: str, **request: Any) -> tuple[int, Message, bytes]:
-    """One request to what `listen` opened: status, headers, body."""
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=20)
-    connection.request(method, path, **request)
-    answer = connection.getresponse()
-    body = answer.read()
-    connection.close()
-    return answer.status, answer.headers, body
 
 
 def test_listen_is_real_http(worker: Worker) -> None:
@@ -772,31 +660,43 @@ def test_import_refuses_fetch(variant: Variant) -> None:
 def test_import_allows(variant: Variant, stack_switching: None) -> None:
     text = """
 import asyncio, js, random, secrets, tempfile, time, uuid, workers
-from pyodide.ffi import run_sync, to_js
+from pyodide.ffi import run_sync
 lock = asyncio.Lock()
 js.Request.new("https://example.org")
 js.Math.random()
 tempfile.mktemp()
-digest = run_sync(js.crypto.subtle.digest("SHA-256", to_js(b"x"))).to_bytes()
+number = run_sync(asyncio.sleep(0, 7))
 class Default(workers.WorkerEntrypoint):
     async def fetch(self):
         secrets.token_hex(), uuid.uuid4(), random.random()
         js.crypto.getRandomValues(js.Uint8Array.new(4))
-        return workers.Response(digest)
+        return workers.Response(str(number))
 """
     response = variant(text).fetch()
     assert response.error is None
-    assert response.body == hashlib.sha256(b"x").digest()
+    assert response.text == "7"
+
+
+PACKAGE = """
+import os, sys
+os.mkdir("/tmp/{name}")
+open("/tmp/{name}/__init__.py", "w").close()
+open("/tmp/{name}/constants.py", "w").write("import os; secret = os.urandom(4)")
+sys.path.insert(0, "/tmp")
+import {name}.constants
+sys.path.remove("/tmp")
+from workers import Response, WorkerEntrypoint
+class Default(WorkerEntrypoint):
+    async def fetch(self):
+        return Response({name}.constants.secret)
+"""
 
 
 def test_import_lets_packages_have_random_numbers(variant: Variant) -> None:
-    """workerd patches the packages that need them, so only the Worker's own code is refused."""
-    text = "package = '/session/metadata/python_modules/lucky.py'\n"
-    text += "open(package, 'w').write('import random; number = random.random()')\n"
-    text += "import lucky\nfrom workers import Response, WorkerEntrypoint\n"
-    text += "class Default(WorkerEntrypoint):\n    async def fetch(self):\n"
-    text += "        return Response(str(lucky.number))\n"
-    assert 0 <= float(variant(text).fetch().text) < 1
+    """The SDK knows which packages need them, litestar among these. Others are refused."""
+    assert len(variant(PACKAGE.format(name="litestar")).fetch().body) == 4
+    with pytest.raises(WorkerError, match="Cannot get entropy outside of request context"):
+        variant(PACKAGE.format(name="unknown"))
 
 
 @pytest.mark.parametrize("what", ["list*6700", "dict*6700", "list*200000"])

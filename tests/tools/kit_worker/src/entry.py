@@ -42,7 +42,7 @@ async def on_echo(self, request, query):
             "headers": [[k, v] for k, v in headers],
             "token": show(headers.get("Cf-Access-Jwt-Assertion")),
             "body": (await request.bytes()).decode("latin-1"),
-            "cf": request.cf,
+            "cf": request.cf.to_py(),
         }
     )
 

@@ -15,22 +15,41 @@ const copied = new Map(); // path in Pyodide -> content, of the Worker's own fil
 
 let writes = 0;
 
+/** A file that the Worker can read and not write, as all that is deployed. */
 export function write(name, content) {
-  FS.mkdirTree(path.posix.dirname(name));
-  FS.writeFile(name, content);
-  // Python tells by this time whether its cached bytecode is still right; seconds are too coarse.
-  const time = ++writes * 1000;
-  FS.utime(name, time, time);
+  writing(() => {
+    const folder = path.posix.dirname(name);
+    FS.mkdirTree(folder);
+    if (copied.has(name)) FS.chmod(name, 0o644);
+    FS.writeFile(name, content);
+    // Python tells by this time whether its cached bytecode is still right; seconds are too coarse.
+    const time = ++writes * 1000;
+    FS.utime(name, time, time);
+    FS.chmod(name, 0o444);
+    FS.chmod(folder, 0o555);
+  });
 }
 
-/** Brings Pyodide's copies up to date; `sources` maps a folder there to one on disk. */
+function writing(work) {
+  FS.ignorePermissions = true;
+  try {
+    work();
+  } finally {
+    FS.ignorePermissions = false;
+  }
+}
+
+/**
+ * Brings Pyodide's copies up to date. Each source is {home, root, files}: a folder there, one on
+ * disk, and what to take of it (all, if that is null).
+ */
 export function copySources(sources) {
   const wanted = new Set();
-  for (const [home, root] of sources) {
-    for (const entry of fs.readdirSync(root, { recursive: true, withFileTypes: true })) {
-      const file = path.join(entry.parentPath, entry.name);
-      if (!entry.isFile() || file.includes("__pycache__")) continue;
-      const name = path.posix.join(home, ...path.relative(root, file).split(path.sep));
+  for (const { home, root, files } of sources) {
+    for (const relative of files ?? fs.readdirSync(root, { recursive: true })) {
+      const file = path.join(root, relative);
+      if (file.includes("__pycache__") || !fs.statSync(file).isFile()) continue;
+      const name = path.posix.join(home, ...relative.split(path.sep));
       const content = fs.readFileSync(file);
       wanted.add(name);
       if (!copied.get(name)?.equals(content)) write(name, content);
@@ -38,7 +57,7 @@ export function copySources(sources) {
     }
   }
   for (const name of copied.keys()) {
-    if (!wanted.has(name) && copied.delete(name)) FS.unlink(name);
+    if (!wanted.has(name) && copied.delete(name)) writing(() => FS.unlink(name));
   }
 }
 

@@ -31,13 +31,17 @@ import {
   text,
 } from "./context.mjs";
 import { copySources, importScript, importText, useFiles, write } from "./files.mjs";
-import { advance, freezeHeaders, hung, RealResponse, resetClock } from "./guards.mjs";
+import { advance, hung, resetClock } from "./guards.mjs";
 import { listen, outbound, renewHttp, send } from "./http.mjs";
+import { freezeHeaders, RealResponse, receivedRequest } from "./messages.mjs";
 import { crossing, Objects } from "./objects.mjs";
+import { cleanGlobals, named, Snapshot } from "./snapshot.mjs";
+import "./webcrypto.mjs";
 import { fromWire, NULL_BODY, toWire } from "./wire.mjs";
 
 const METADATA = "/session/metadata"; // where workerd puts the Worker's own files
 const PACKAGES = `${METADATA}/python_modules`; // and its dependencies
+const HOME = "/session";
 const BESIDE = "/session/beside"; // where the test's other Workers are, each in a folder of its own
 
 // ---------------------------------------------------------------- the Worker
@@ -209,6 +213,15 @@ class Message {
 let nodeModules;
 let pyodide;
 
+async function importPython(name, folder, module) {
+  const where = await invoke(inside.import_worker, name, folder, module);
+  if (where === undefined) return;
+  throw new Error(
+    `Can't serialize top-level variable ${where}: a deploy keeps no JavaScript object that is made while the ` +
+      "Worker is imported. Make it within a handler.",
+  );
+}
+
 const operations = {
   /** Starts Pyodide; `packages` maps a name under python_modules to a file on disk. */
   async start(message) {
@@ -216,13 +229,15 @@ const operations = {
     local = new LocalBindings(nodeModules, message.bindings);
     const starting = local.renew(); // meanwhile
     const { loadPyodide } = await import(pathToFileURL(path.join(message.pyodide, "pyodide.mjs")));
-    pyodide = await loadPyodide({ stdout: log, stderr: log });
+    // Its input is at its end: this process's own is the protocol.
+    const streams = { stdin: () => null, stdout: log, stderr: log };
+    pyodide = await loadPyodide({ ...streams, jsglobals: named(globalThis), env: { HOME } });
     knowPython(pyodide);
     useFiles(pyodide);
-    pyodide.registerJsModule("_cloudflare_compat_flags", {
+    const flags = {
       python_request_headers_preserve_commas: true,
       python_workflows_implicit_dependencies: true,
-    });
+    };
     class DurableObject {}
     class WorkerEntrypoint {}
     class WorkflowEntrypoint {}
@@ -235,18 +250,36 @@ const operations = {
         return current()?.env ?? workers.get("")?.env;
       },
     };
-    pyodide.registerJsModule("_pyodide_entrypoint_helper", {
+    const helper = {
       // The SDK has JavaScript of its own, which a deploy takes along.
       doAnImport: (name) => {
         const file = message.packages[name.replace(/^python_modules\//, "")];
-        return file ? importText(fs.readFileSync(file, "utf8")) : import(name);
+        return (file ? importText(fs.readFileSync(file, "utf8")) : import(name)).then(named);
       },
-      cloudflareWorkersModule: workersModule,
-      cloudflareSocketsModule: {},
+      cloudflareWorkersModule: named(workersModule),
+      cloudflareSocketsModule: named({}),
       workerEntrypoint: WorkerEntrypoint,
-      patchWaitUntil() {}, // ExecutionContext above already copies coroutines
-    });
-    pyodide.registerJsModule("_kit_host", { current: currentId, die, hung, importing: () => Boolean(current()?.importing) });
+      patchWaitUntil() {}, // ExecutionContext already copies coroutines
+    };
+    const snapshot = new Snapshot(pyodide);
+    const forPython = {
+      current: currentId,
+      die,
+      hung,
+      importing: () => Boolean(current()?.importing),
+      beforeImport: () => snapshot.begin(),
+      foundUnnamed: () => snapshot.find(),
+      isUnnamed: (value) => snapshot.found.has(value),
+      afterImport: () => snapshot.end(),
+    };
+    snapshot.known = new Set([flags, helper, forPython, ...Object.values(forPython)]);
+    pyodide.registerJsModule("_cloudflare_compat_flags", flags);
+    pyodide.registerJsModule("_pyodide_entrypoint_helper", helper);
+    pyodide.registerJsModule("_kit_host", forPython);
+    const site = pyodide.runPython("import site; site.getsitepackages()[0]");
+    for (const name of fs.readdirSync(new URL("_cloudflare/", import.meta.url))) {
+      if (name.endsWith(".py")) write(`${site}/_cloudflare/${name}`, fs.readFileSync(new URL(`_cloudflare/${name}`, import.meta.url)));
+    }
     pyodide.FS.mkdirTree(PACKAGES);
     for (const [name, file] of Object.entries(message.packages)) {
       write(path.posix.join(PACKAGES, name), fs.readFileSync(file));
@@ -254,9 +287,8 @@ const operations = {
     const globals = pyodide.toPy({ __name__: "kit_inside" });
     const source = fs.readFileSync(new URL("inside.py", import.meta.url), "utf8");
     pyodide.runPython(source, { globals, filename: "kit/inside.py" });
-    inside = Object.fromEntries(
-      ["answer", "entrypoint", "handle", "import_worker", "instance", "make", "prepare", "run"].map((name) => [name, globals.get(name)]),
-    );
+    const names = "answer entrypoint handle import_worker imported instance make prepare renew run";
+    inside = Object.fromEntries(names.split(" ").map((name) => [name, globals.get(name)]));
     inside.prepare(METADATA, PACKAGES);
     await starting;
     return { python: pyodide.runPython("import sys; sys.version.split()[0]"), jspi };
@@ -276,13 +308,23 @@ const operations = {
     for (const { name, env } of loaded) workers.set(name, { env: bindings(env, stores) });
     const home = (name) => (name ? path.posix.join(BESIDE, name) : METADATA);
     const written = loaded.filter(({ main }) => main.endsWith(".py"));
-    copySources(written.map(({ name, main }) => [home(name), path.dirname(main)]));
+    copySources(
+      written.map(({ name, main }) => ({
+        home: home(name),
+        root: path.dirname(main),
+        files: name ? null : message.files,
+      })),
+    );
+    cleanGlobals();
+    const leftOut = Object.entries(message.left_out).map(([file, note]) => [`${METADATA}/${file}`, note]);
+    inside.renew(pyodide.toPy(Object.fromEntries(leftOut)));
     for (const { name, main } of loaded) {
       await storage.run(IMPORTING, async () => {
         if (!main.endsWith(".py")) workers.get(name).module = await importScript(nodeModules, main);
-        else await invoke(inside.import_worker, name, home(name), path.basename(main, ".py"));
+        else await importPython(name, home(name), path.basename(main, ".py"));
       });
     }
+    inside.imported();
     return null;
   },
 
@@ -295,7 +337,7 @@ const operations = {
         // workerd lets a client send a body with GET, although no new Request may have one there.
         const reads = method === "GET" || method === "HEAD";
         const sent = reads ? null : body;
-        request = freezeHeaders(new Request(url, { method, headers, body: sent, redirect: "manual" }));
+        request = receivedRequest(url, { method, headers, body: sent, redirect: "manual" });
         if (!sent && (body || request.headers.has("Content-Length"))) {
           Object.defineProperty(request, "body", { value: new Response(body ?? "").body });
         }

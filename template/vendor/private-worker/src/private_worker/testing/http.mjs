@@ -3,11 +3,22 @@
 
 import http from "node:http";
 import https from "node:https";
-import { PassThrough, Readable } from "node:stream";
+import { PassThrough, pipeline as connect, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import zlib from "node:zlib";
 
 import { crash, current, enter, log, Stopped, text } from "./context.mjs";
-import { freezeHeaders, lengths, refuseAtImport } from "./guards.mjs";
+import { refuseAtImport } from "./guards.mjs";
+import {
+  encoded,
+  freezeHeaders,
+  fromBytes,
+  lengths,
+  rawHeaders,
+  receivedRequest,
+  receivedResponse,
+  repeatable,
+} from "./messages.mjs";
 import { NULL_BODY } from "./wire.mjs";
 
 // ---------------------------------------------------------------- outbound HTTP
@@ -38,10 +49,12 @@ function routed(url) {
 export async function send(request, target) {
   refuseAtImport("fetch");
   let url = new URL(request.url);
+  if (url.protocol === "data:") return freezeHeaders(await realFetch(url));
   let { method, body } = request;
+  const headers = new Headers(request.headers);
   for (let hops = 0; hops < 20; hops++) {
-    outbound.push({ method, url: url.href, headers: [...request.headers] });
-    const response = await exchange(url, target(url), method, request, body);
+    outbound.push({ method, url: url.href, headers: [...headers] });
+    const response = await exchange(url, target(url), method, request, headers, body);
     const location = response.headers.get("location");
     const moved = [301, 302, 303, 307, 308].includes(response.status) && location !== null;
     if (!moved || request.redirect === "manual") {
@@ -50,18 +63,32 @@ export async function send(request, target) {
       return freezeHeaders(response);
     }
     await response.body?.cancel();
+    const from = url.origin;
     url = new URL(location, url);
+    if (url.origin !== from) headers.delete("authorization"); // it was meant for the other one
     if (response.status === 303 || (response.status < 303 && method === "POST")) method = "GET";
     if (method === "GET") body = null;
-    else if (body) throw new TypeError("A request with a streamed body cannot follow a redirect.");
+    else if (body) body = sentAgain(request);
   }
   throw new TypeError("Too many redirects");
 }
 
-function exchange(url, target, method, request, body) {
+function sentAgain(request) {
+  const body = repeatable(request);
+  if (body === undefined) throw new TypeError("A request with a streamed body cannot follow a redirect.");
+  return new Response(body).body;
+}
+
+const DECODERS = { br: zlib.createBrotliDecompress, gzip: zlib.createGunzip };
+const ENCODERS = { br: zlib.createBrotliCompress, gzip: zlib.createGzip };
+
+/** `transform` of the coding that the headers name, if it is one that workerd knows. */
+const coding = (transforms, headers) => transforms[headers.get("content-encoding")?.toLowerCase()];
+
+function exchange(url, target, method, request, sent, body) {
   const context = current();
   return new Promise((resolve, reject) => {
-    const headers = Object.fromEntries(request.headers);
+    const headers = Object.fromEntries(rawHeaders(sent));
     // Belong to one connection, not to the message; Node writes its own.
     for (const name of ["connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"]) {
       delete headers[name];
@@ -79,6 +106,7 @@ function exchange(url, target, method, request, body) {
       headers: { ...headers, host: url.host },
       agent: false, // no kept connection can outlive the server of a test
     });
+    message.removeHeader("connection"); // which Node sends without an agent
     const abort = () => {
       if (!context?.ended) reject(request.signal.reason); // an ended event never hears of it
       message.destroy();
@@ -90,28 +118,28 @@ function exchange(url, target, method, request, body) {
       // workerd's words, whatever the reason. An ended event never hears of it.
       if (!context?.ended) reject(new Error("Network connection lost."));
     });
-    // No Response of Node's can have a status below 200.
-    const switched = (value) => resolve(Object.defineProperty(new Response(null), "status", { value }));
-    message.on("upgrade", (incoming, socket) => {
-      socket.destroy();
-      switched(incoming.statusCode);
+    const answered = (incoming, stream) => {
+      const { statusCode: status, statusMessage: statusText, rawHeaders: pairs } = incoming;
+      const received = new Headers();
+      for (let i = 0; i < pairs.length; i += 2) received.append(pairs[i], fromBytes(pairs[i + 1]));
+      const decoder = stream && coding(DECODERS, received);
+      // A body that breaks off is an error of who reads it.
+      const plain = decoder ? connect(stream, decoder(), () => {}) : stream;
+      const response = receivedResponse(plain && Readable.toWeb(plain), { status, statusText, headers: received });
+      if (!decoder) lengths.set(response, Number(received.get("content-length") ?? NaN) || undefined);
+      resolve(response);
+    };
+    message.on("upgrade", (incoming, socket) => (socket.destroy(), answered(incoming, null)));
+    message.on("information", (incoming) => {
+      if (incoming.statusCode !== 101) return;
+      answered(incoming, null);
+      message.destroy();
     });
     message.on("response", (incoming) => {
-      if (incoming.statusCode < 200) return switched(incoming.statusCode);
-      const received = new Headers();
-      for (let i = 0; i < incoming.rawHeaders.length; i += 2) {
-        received.append(incoming.rawHeaders[i], incoming.rawHeaders[i + 1]);
-      }
-      const empty = NULL_BODY.has(incoming.statusCode) || method === "HEAD";
+      const empty = NULL_BODY.has(incoming.statusCode) || incoming.statusCode < 200 || method === "HEAD";
       if (empty) incoming.resume();
       try {
-        resolve(
-          new Response(empty ? null : Readable.toWeb(incoming), {
-            status: incoming.statusCode,
-            statusText: incoming.statusMessage,
-            headers: received,
-          }),
-        );
+        answered(incoming, empty ? null : incoming);
       } catch (error) {
         reject(error);
       }
@@ -126,6 +154,7 @@ function exchange(url, target, method, request, body) {
   });
 }
 
+const realFetch = fetch;
 globalThis.fetch = async (input, init) => send(new Request(input, init), routed);
 globalThis.WebSocket = class WebSocket {
   constructor(url) {
@@ -144,20 +173,19 @@ function received(incoming) {
 
 /** One request to such a server. The event lasts until the answer is sent or the client is gone. */
 async function receive(origin, answer, incoming, outgoing) {
-  const { "content-length": length, "transfer-encoding": coding } = incoming.headers;
-  const body = Number(length) > 0 || coding ? Readable.toWeb(received(incoming)) : null;
+  const { "content-length": length, "transfer-encoding": chunked } = incoming.headers;
+  const body = Number(length) > 0 || chunked ? Readable.toWeb(received(incoming)) : null;
   const headers = [];
-  for (let i = 0; i < incoming.rawHeaders.length; i += 2) headers.push(incoming.rawHeaders.slice(i, i + 2));
+  for (let i = 0; i < incoming.rawHeaders.length; i += 2) {
+    headers.push([incoming.rawHeaders[i], fromBytes(incoming.rawHeaders[i + 1])]);
+  }
   try {
     await enter(null, async (context) => {
       outgoing.on("close", () => context.leave(new Stopped("cancelled", "the client went away")));
-      const init = { method: incoming.method, headers, body, redirect: "manual", duplex: "half" };
-      const request = freezeHeaders(new Request(origin + incoming.url, init));
+      const init = { method: incoming.method, headers, body, redirect: "manual" };
+      const request = receivedRequest(origin + incoming.url, init);
       if (body && length) lengths.set(request, Number(length));
-      const response = await answer(context, request);
-      outgoing.writeHead(response.status, [...response.headers].flat());
-      if (response.body) await pipeline(Readable.fromWeb(response.body), outgoing);
-      else outgoing.end();
+      await respond(await answer(context, request), incoming.method, outgoing);
     });
   } catch (error) {
     if (error?.pyodide_fatal_error) crash(error);
@@ -165,6 +193,20 @@ async function receive(origin, answer, incoming, outgoing) {
     if (outgoing.headersSent) outgoing.destroy();
     else outgoing.writeHead(500).end("Internal Server Error");
   }
+}
+
+/** How long the body is, and how, is for the runtime to say, whatever the Worker's headers say. */
+async function respond(response, method, outgoing) {
+  const encoder = !encoded.has(response) && response.body && coding(ENCODERS, response.headers);
+  const headers = rawHeaders(response.headers).filter(
+    ([name]) => !["connection", "keep-alive", "transfer-encoding", "content-length"].includes(name),
+  );
+  const said = method === "HEAD" && response.headers.get("content-length");
+  const length = said || lengths.get(response);
+  if (length != null && !encoder && !NULL_BODY.has(response.status)) headers.push(["content-length", String(length)]);
+  outgoing.writeHead(response.status, headers.flat());
+  if (!response.body) return outgoing.end();
+  await pipeline(Readable.fromWeb(response.body), ...(encoder ? [encoder()] : []), outgoing);
 }
 
 /** Opens a port on which `answer(context, request)` answers real HTTP; returns the port. */

@@ -6,21 +6,29 @@ have to be in Python.
 """
 
 import asyncio
+import builtins
+import gc
 import importlib
+import io
 import json
 import os
 import random
 import re
+import shutil
 import site
+import socket
 import sys
 from collections.abc import Callable, Coroutine
+from functools import wraps
 from inspect import isawaitable, isclass
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 # host.mjs makes it: current(), die(reason), hung(id, why), importing()
 import _kit_host as host  # type: ignore[import-not-found]
+from _cloudflare import allow_entropy, import_patch_manager  # type: ignore[import-not-found]
 from pyodide.code import relaxed_call  # type: ignore[import-not-found]
+from pyodide.ffi import JsException, JsProxy  # type: ignore[import-not-found]
 
 # In workerd json.loads survives 5 647 levels of {"a": and 6 593 of [, and a few levels more end
 # the isolate for everybody: a stack overflow in WebAssembly, which no `try` can catch. In Node
@@ -28,6 +36,11 @@ from pyodide.code import relaxed_call  # type: ignore[import-not-found]
 # on the stack, and takes all of Pyodide along. So it is played out here, a little earlier.
 DEEPEST_JSON = 4_000
 
+HOME = "/session"  # in workerd as well
+KEPT = ("/session/metadata", "/session/beside")
+
+_environment: dict[str, str] = {}
+_left_out: dict[str, str] = {}
 _packages = ""
 _place = 0  # of a Worker's folder in sys.path
 _mains: dict[str, ModuleType] = {}  # a Worker's name -> its main module
@@ -38,18 +51,48 @@ def prepare(metadata: str, packages: str) -> None:
     global _packages, _place
     _packages = packages
     at = next(i for i, entry in enumerate(sys.path) if "site-packages" in entry)
-    sys.path[at:at] = [metadata, packages]
-    _place = at
-    site.addsitedir(packages)  # runs the packages' .pth files, as workerd does
-    _guard_tasks()
-    _guard_json()
+    sys.path.insert(at, packages)
     _guard_randomness()
+    site.addsitedir(packages)  # runs the packages' .pth files, as workerd does
+    # Last, as in workerd: a package's module hides the Worker's own of that name.
+    _place = len(sys.path)
+    sys.path.append(metadata)
+    sys.pycache_prefix = "/lib/bytecode"  # the Worker's own folder is read-only
+    _guard_tasks()
+    _guard_locks()
+    _guard_json()
+    _guard_files()
+    _guard_sockets()
+    _environment.update(os.environ)
 
 
-def import_worker(worker: str, folder: str, module: str) -> None:
+def renew(left_out: dict[str, str]) -> None:
+    """A new isolate: what the Worker before has left is gone.
+
+    left_out: files that no deploy takes along -> what to say to whoever opens them.
+    """
+    global _left_out
+    _left_out = left_out
+    _stuck.clear()
+    if os.environ != _environment:
+        os.environ.clear()
+        os.environ.update(_environment)
+    os.chdir(HOME)
+    for folder in (HOME, "/tmp"):
+        for entry in os.scandir(folder):
+            if entry.path in KEPT:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+
+
+def import_worker(worker: str, folder: str, module: str) -> str | None:
     """Import a Worker afresh; raises whatever its modules raise.
 
-    Each Worker has its own modules. Only the last one can still import some of them later.
+    Each Worker has its own modules. Only the last one can still import some of them later. Returns
+    the place of a JavaScript object that no deploy can keep, such as "`name` in src/api.py".
     """
     for name, loaded in list(sys.modules.items()):
         if _is_worker_file(getattr(loaded, "__file__", None) or _folder(loaded)):
@@ -58,10 +101,47 @@ def import_worker(worker: str, folder: str, module: str) -> None:
     sys.path[_place] = folder
     _mains.pop(worker, None)
     sys.dont_write_bytecode = False  # compiling is most of the time that a load takes
+    host.beforeImport()
     try:
         _mains[worker] = importlib.import_module(module)
+        if not host.foundUnnamed():
+            return None
+        gc.collect()  # which some of them may only have waited for
+        return _keeper() if host.foundUnnamed() else None
     finally:
         sys.dont_write_bytecode = True
+        host.afterImport()
+
+
+def imported() -> None:
+    """The import is over, and with it what is refused in it."""
+    import_patch_manager.finish()
+
+
+def _keeper() -> str:
+    seen = {id(vars(module)) for module in sys.modules.values() if hasattr(module, "__dict__")}
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None) or ""
+        for name, value in list(vars(module).items()) if file.startswith("/session/") else ():
+            if not name.startswith("__") and _leads_to_unnamed(value, seen):
+                path = file.removeprefix(_packages + "/")
+                return f"`{name}` in {path.replace('/session/metadata/', 'src/')}"
+    return "of some module"
+
+
+def _leads_to_unnamed(start: Any, seen: set[int]) -> bool:
+    waiting = [start]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen or isinstance(value, ModuleType):
+            continue
+        seen.add(id(value))
+        if isinstance(value, JsProxy) and host.isUnnamed(value):
+            return True
+        waiting += gc.get_referents(value)
+        if isinstance(value, JsException):
+            waiting.append(value.js_error)
+    return False
 
 
 def _folder(module: ModuleType) -> str:
@@ -144,22 +224,36 @@ class _Bound(Coroutine[Any, Any, Any]):
     """A task's coroutine that may only be resumed by the request that started the task.
 
     A Lock, Event, Task or Future kept in a module global is finished by another request, and
-    workerd never runs the waiting one again. RuntimeError here, 500 for the client.
+    workerd never runs the waiting one again: 500 for its client.
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._coroutine = coroutine
         self._owner = host.current()
+        self._waits_for: Any = None
 
     def send(self, value: Any) -> Any:
         now = host.current()
         if now and now != self._owner:
             host.hung(self._owner, "a lock, event, task or future")
-            return self.throw(RuntimeError("resumed on behalf of a different request"))
-        return self._coroutine.send(value)
+            return self._never()
+        self._waits_for = self._coroutine.send(value)
+        return self._waits_for
 
     def throw(self, *error: Any) -> Any:
-        return self._coroutine.throw(*error)
+        now = host.current()
+        if now and now != self._owner and not isinstance(error[0], asyncio.CancelledError):
+            host.hung(self._owner, "a lock, event, task or future")
+            return self._never()
+        self._waits_for = self._coroutine.throw(*error)
+        return self._waits_for
+
+    def _never(self) -> Any:
+        # Kept, or the end of the coroutine would run what the Worker has in `finally`.
+        _stuck.append(self)
+        future = asyncio.get_running_loop().create_future()
+        future._asyncio_future_blocking = True
+        return future
 
     def close(self) -> None:
         self._coroutine.close()
@@ -169,6 +263,26 @@ class _Bound(Coroutine[Any, Any, Any]):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._coroutine, name)  # cr_frame, cr_running ... for inspect and anyio
+
+
+_stuck: list[_Bound] = []
+
+
+def _guard_locks() -> None:
+    """A lock stays with the one that was woken and never went on, so nobody gets it any more."""
+
+    def guarded(plain: Callable[..., Any]) -> Callable[..., Any]:
+        async def acquire(self: Any) -> Any:
+            dead = {id(each._waits_for) for each in _stuck}
+            if dead and any(id(waiter) in dead for waiter in self._waiters or ()):
+                host.hung(host.current(), "a lock that belongs to code")
+                await asyncio.get_running_loop().create_future()
+            return await plain(self)
+
+        return acquire
+
+    for kind in (asyncio.Lock, asyncio.Semaphore):
+        kind.acquire = guarded(kind.acquire)  # type: ignore[method-assign]
 
 
 def _guard_tasks() -> None:
@@ -214,33 +328,66 @@ def _guard_json() -> None:
     json.JSONDecoder.raw_decode = raw_decode  # type: ignore[method-assign]
 
 
-def _asked_by_worker() -> bool:
-    """Whether the Worker's own code, maybe through the standard library, is the caller."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame and frame.f_code.co_filename.startswith("/lib/python"):
-        frame = frame.f_back
-    return frame is not None and _is_worker_file(frame.f_code.co_filename)
-
-
 def _guard_randomness() -> None:
-    """There are no random numbers at import: every copy of a snapshot would share them.
+    plain, seed = os.urandom, random.Random.seed
 
-    Packages are let through, because workerd patches those that need it.
-    """
+    def urandom(size: int) -> bytes:
+        allow_entropy.take()
+        return plain(size)
 
-    def guarded(
-        function: Callable[..., Any], error: type[Exception], *details: Any
-    ) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:
-            if host.importing() and _asked_by_worker():
-                raise error(*details)
-            return function(*args, **options)
+    def seeded(self: random.Random, a: Any = None, version: int = 2) -> None:
+        # Names of temporary files need no secret.
+        if a is None and sys._getframe(2).f_globals["__name__"] != "tempfile":
+            allow_entropy.take()
+        seed(self, a, version)
 
-        return call
-
-    urandom = guarded(os.urandom, OSError, 29, "I/O error")
     os.urandom = random._urandom = urandom  # type: ignore[attr-defined]
-    refusal = "Cannot use random numbers while the Worker is imported"
-    for name in random.__all__:
-        if not isclass(getattr(random, name)):
-            setattr(random, name, guarded(getattr(random, name), RuntimeError, refusal))
+    random.Random.seed = seeded  # type: ignore[method-assign]
+    import_patch_manager.block_calls(random)
+    import_patch_manager.register_exec_patch(
+        "multiprocessing.process", lambda module: allow_entropy.allow_bad_entropy_calls(1)
+    )
+    sys.meta_path.insert(0, import_patch_manager.Finder())
+
+
+def _guard_sockets() -> None:
+    plain = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if host.importing():
+            raise OSError(29, "Disallowed operation called within global scope: socket.connect")
+        plain(self, address)
+
+    socket.socket.connect = connect  # type: ignore[assignment, method-assign]
+
+
+def _guard_files() -> None:
+    """Say it where a file is missing that is in src/, because no deploy takes it along."""
+    plain_open, plain_stat = io.open, os.stat
+
+    @wraps(plain_open)
+    def opened(file: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return plain_open(file, *args, **options)
+        except FileNotFoundError as error:
+            if note := _missing(file):
+                error.add_note(note)
+            raise
+
+    @wraps(plain_stat)
+    def stat(path: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return plain_stat(path, *args, **options)
+        except FileNotFoundError:
+            if note := _missing(path):
+                print(note)
+            raise
+
+    builtins.open = io.open = opened
+    os.stat = stat
+
+
+def _missing(file: Any) -> str | None:
+    if not _left_out or not isinstance(file, str | os.PathLike):
+        return None
+    return _left_out.get(os.path.abspath(file))

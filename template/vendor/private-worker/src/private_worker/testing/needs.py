@@ -33,7 +33,7 @@ class Project:
 
     source: the folder with the main module, a test may change it. module: the main module's name.
     vars: the settings as they are deployed. env: all that the Worker finds in its `env` in tests.
-    stores: the local bindings among it, for the host.
+    stores: the local bindings among it, for the host. rules: which files of src/ are deployed.
     """
 
     def __init__(self, root: Path) -> None:
@@ -49,6 +49,7 @@ class Project:
         self.vars: dict[str, Any] = config.block(None).vars
         self.env = env_of(config)
         self.stores = stores(config)
+        self.rules: Any = config.data.get("rules")
 
     def dependencies(self) -> list[Requirement]:
         """The packages the Worker itself imports; the SDK always is one of them."""

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from private_worker.deployed import not_deployed, taken
 from private_worker.project import Problem
 
 from .needs import Project, find_node, find_pyodide
@@ -86,7 +87,7 @@ class Runtime:
         host = Path(__file__).with_name("host.mjs")
         self._errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [*find_node(), str(host)],
+            [*find_node(), "--disallow-code-generation-from-strings", str(host)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -143,6 +144,8 @@ class Runtime:
             self.stop()
             self.start()
         fields["main"] = str(self.project.source / f"{self.project.module}.py")
+        fields["files"], left_out = taken(self.project.source, self.project.rules)
+        fields["left_out"] = {name: not_deployed(name) for name in left_out}
         try:
             try:
                 self.send("load", **fields).result(ANSWER_TIMEOUT)

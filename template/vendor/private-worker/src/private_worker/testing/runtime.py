@@ -67,8 +67,7 @@ class Pending:
             raise
         except WorkerError as error:
             # workerd tells HTTP clients nothing; the traceback only goes to the log.
-            kind = ("content-type", "text/plain;charset=UTF-8")
-            return Response(500, [kind], b"Internal Server Error", error)
+            return Response(500, [], b"Internal Server Error", error)
         response: Response = from_wire(wire)
         return response
 

@@ -1,0 +1,60 @@
+"""Which files of src/ a deploy takes along: those whose names a rule of wrangler.jsonc has.
+
+https://developers.cloudflare.com/workers/wrangler/bundling/#including-non-javascript-modules
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# What wrangler adds to the rules that are written out.
+PYTHON = {"type": "PythonModule", "globs": ["**/*.py"]}
+DEFAULTS = [
+    {"type": "Text", "globs": ["**/*.txt", "**/*.html", "**/*.sql"]},
+    {"type": "Data", "globs": ["**/*.bin"]},
+    {"type": "CompiledWasm", "globs": ["**/*.wasm"]},
+]
+
+
+def taken(folder: Path, rules: Any) -> tuple[list[str], list[str]]:
+    """The files below `folder` that a deploy takes and those that it leaves out, as paths with /.
+
+    rules: what wrangler.jsonc has there. Caches of Python's and hidden files are in neither list.
+    """
+    pattern = re.compile("|".join(map(_regex, _globs(rules))))
+    both: tuple[list[str], list[str]] = ([], [])
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and "__pycache__" not in name and not re.search(r"(^|/)\.", name):
+            both[not pattern.fullmatch(name)].append(name)
+    return both
+
+
+def not_deployed(name: str) -> str:
+    """One line about a file of src/ that is left out, with the rule that would take it along."""
+    ending = Path(name).suffix
+    glob = f"**/*{ending}" if ending else f"**/{Path(name).name}"
+    rule = json.dumps({"type": "Data", "globs": [glob], "fallthrough": True})
+    return f'src/{name} would not be deployed: add {rule} to "rules" in wrangler.jsonc'
+
+
+def _globs(rules: Any) -> Iterator[str]:
+    """Of several rules with one type, only those up to the first without `fallthrough` count."""
+    own = [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
+    if not any(rule.get("type") == PYTHON["type"] for rule in own):
+        own.append(PYTHON)
+    complete = set()
+    for rule in [*own, *DEFAULTS]:
+        if rule.get("type") not in complete:
+            yield from (glob for glob in rule.get("globs") or () if isinstance(glob, str))
+        if rule.get("fallthrough") is not True:
+            complete.add(rule.get("type"))
+
+
+def _regex(glob: str) -> str:
+    """`**` is any number of folders where it stands alone, `*` is a part of a name."""
+    parts = re.split(r"((?:(?<=/)|^)\*\*(?:/|$))", glob)
+    made = (re.escape(part).replace(r"\*", "[^/]*") for part in parts[::2])
+    return "(?:[^/]*(?:/|$))*".join(made)
