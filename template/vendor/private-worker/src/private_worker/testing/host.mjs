@@ -212,12 +212,13 @@ class Message {
 
 let nodeModules;
 let pyodide;
+let snapshot;
 
 async function importPython(name, folder, module) {
   const where = await invoke(inside.import_worker, name, folder, module);
   if (where === undefined) return;
   throw new Error(
-    `Can't serialize top-level variable ${where}: a deploy keeps no JavaScript object that is made while the ` +
+    `Can't serialize top-level variable ${where}, a JavaScript ${snapshot.kind()}: a deploy keeps nothing of that kind that is made while the ` +
       "Worker is imported. Make it within a handler.",
   );
 }
@@ -261,7 +262,7 @@ const operations = {
       workerEntrypoint: WorkerEntrypoint,
       patchWaitUntil() {}, // ExecutionContext already copies coroutines
     };
-    const snapshot = new Snapshot(pyodide);
+    snapshot = new Snapshot(pyodide);
     const forPython = {
       current: currentId,
       die,

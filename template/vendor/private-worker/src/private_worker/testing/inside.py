@@ -26,6 +26,7 @@ from typing import Any
 
 # host.mjs makes it: current(), die(reason), hung(id, why), importing()
 import _kit_host as host  # type: ignore[import-not-found]
+import js  # type: ignore[import-not-found]
 from _cloudflare import allow_entropy, import_patch_manager  # type: ignore[import-not-found]
 from pyodide.code import relaxed_call  # type: ignore[import-not-found]
 from pyodide.ffi import JsException, JsProxy  # type: ignore[import-not-found]
@@ -94,9 +95,7 @@ def import_worker(worker: str, folder: str, module: str) -> str | None:
     Each Worker has its own modules. Only the last one can still import some of them later. Returns
     the place of a JavaScript object that no deploy can keep, such as "`name` in src/api.py".
     """
-    for name, loaded in list(sys.modules.items()):
-        if _is_worker_file(getattr(loaded, "__file__", None) or _folder(loaded)):
-            del sys.modules[name]
+    _forget_modules()
     importlib.invalidate_caches()
     sys.path[_place] = folder
     _mains.pop(worker, None)
@@ -104,6 +103,7 @@ def import_worker(worker: str, folder: str, module: str) -> str | None:
     host.beforeImport()
     try:
         _mains[worker] = importlib.import_module(module)
+        js.Date.now()  # Pyodide holds the object whose method was called last
         if not host.foundUnnamed():
             return None
         gc.collect()  # which some of them may only have waited for
@@ -142,6 +142,12 @@ def _leads_to_unnamed(start: Any, seen: set[int]) -> bool:
         if isinstance(value, JsException):
             waiting.append(value.js_error)
     return False
+
+
+def _forget_modules() -> None:
+    for name, loaded in list(sys.modules.items()):
+        if _is_worker_file(getattr(loaded, "__file__", None) or _folder(loaded)):
+            del sys.modules[name]
 
 
 def _folder(module: ModuleType) -> str:

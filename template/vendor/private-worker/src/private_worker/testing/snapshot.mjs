@@ -95,6 +95,11 @@ export class Snapshot {
     for (const value of this.found) if (isObject(value)) this.#refused.add(value);
     return this.found.size > 0;
   }
+  /** What the first of them is. */
+  kind() {
+    const [first] = this.found;
+    return first?.constructor?.name ?? typeof first;
+  }
   #isNamed(value) {
     const { _api: api } = this.#pyodide;
     if (value == null || [this.#pyodide, api, api.abortSignalAny].includes(value)) return true;
