@@ -258,7 +258,7 @@ def test_wrangler_takes_them(
     (project / "node_modules").symlink_to(node_modules, target_is_directory=True)
     (project / "public").mkdir()
     (project / "src" / "style.css").write_text("p { color: green }")
-    (project / "src" / "data.json").write_text("{}")
+    (project / "src" / "data.csv").write_text("1,2")
 
     def wrangler(*arguments: str) -> str:
         done = subprocess.run(
@@ -279,7 +279,7 @@ def test_wrangler_takes_them(
         for path in (tmp_path / "bundle").rglob("*")
     }
     assert bundle >= {"entry.py", "notes.py", "style.css"}, said
-    assert "data.json" not in bundle  # as the document says
+    assert "data.csv" not in bundle  # as the document says
 
     found = re.search(r'`"predeploy": "wrangler (d1 .+) --remote"`', text)
     assert found and f"npx wrangler {found[1]} --local" in text

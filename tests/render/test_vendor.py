@@ -12,7 +12,7 @@ from files import all_files, texts
 VENDOR = ROOT / "template" / "vendor"
 PACKAGE = VENDOR / "private-worker" / "src" / "private_worker"
 # What is read in one sitting. See design: the commands, the kit, and the default project.
-COMMANDS, KIT = 2_640, 3_800
+COMMANDS, KIT = 2_700, 4_500
 RUN = "run: uv run python tools/manifest.py"
 
 
@@ -51,7 +51,9 @@ def lines(*folders: Path) -> int:
 
 def test_the_tools_stay_readable() -> None:
     kit = [PACKAGE / "testing", PACKAGE / "standin"]
-    both = [PACKAGE / f"{name}.py" for name in ("project", "config", "text", "dev_vars")]
+    both = [
+        PACKAGE / f"{name}.py" for name in ("project", "config", "deployed", "text", "dev_vars")
+    ]
     assert lines(*kit, PACKAGE.parent / "kit") <= KIT
     assert lines(PACKAGE) - lines(*kit, *both, PACKAGE / "conformance") <= COMMANDS
 

@@ -28,7 +28,7 @@ D1 = '{ "binding": "NOTES", "database_name": "notes", "database_id": "0000" }'
 FENCES: dict[str, list[tuple[str, str, str]]] = {
     "wrangler.jsonc": [
         (
-            "  // Yours from here: bindings, triggers, queues, migrations, workflows, rules, assets"
+            "  // Yours from here: bindings, triggers, queues, migrations, workflows, assets"
             " and so on.",
             f"""\
   "d1_databases": [
@@ -42,10 +42,14 @@ FENCES: dict[str, list[tuple[str, str, str]]] = {
   "durable_objects": {{ "bindings": [{{ "name": "COUNTER", "class_name": "Counter" }}] }},
   "migrations": [{{ "tag": "v1", "new_sqlite_classes": ["Counter"] }}],
   "workflows": [{{ "binding": "FLOW", "name": "flow", "class_name": "Flow" }}],
-  "rules": [{{ "type": "Text", "globs": ["**/*.txt"] }}],
   "assets": {{ "directory": "public", "binding": "ASSETS", "run_worker_first": true }},
 """,
             "\n",
+        ),
+        (
+            "    // Yours for other files:",
+            '    { "type": "Data", "globs": ["**/*.csv"], "fallthrough": true },\n',
+            "    // The template's:\n",
         ),
         (
             "    // Yours for previews:",

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 # What wrangler adds to the rules that are written out.
-PYTHON = {"type": "PythonModule", "globs": ["**/*.py"]}
 DEFAULTS = [
+    {"type": "PythonModule", "globs": ["**/*.py"]},
     {"type": "Text", "globs": ["**/*.txt", "**/*.html", "**/*.sql"]},
     {"type": "Data", "globs": ["**/*.bin"]},
     {"type": "CompiledWasm", "globs": ["**/*.wasm"]},
@@ -32,19 +32,21 @@ def taken(folder: Path, rules: Any) -> tuple[list[str], list[str]]:
     return both
 
 
-def not_deployed(name: str) -> str:
-    """One line about a file of src/ that is left out, with the rule that would take it along."""
+def rule_for(name: str) -> str:
+    """The rule that would take a file along, as it stands in wrangler.jsonc."""
     ending = Path(name).suffix
     glob = f"**/*{ending}" if ending else f"**/{Path(name).name}"
-    rule = json.dumps({"type": "Data", "globs": [glob], "fallthrough": True})
-    return f'src/{name} would not be deployed: add {rule} to "rules" in wrangler.jsonc'
+    return json.dumps({"type": "Data", "globs": [glob], "fallthrough": True})
+
+
+def not_deployed(name: str) -> str:
+    """One line about a file of src/ that is left out."""
+    return f'src/{name} would not be deployed: add {rule_for(name)} to "rules" in wrangler.jsonc'
 
 
 def _globs(rules: Any) -> Iterator[str]:
     """Of several rules with one type, only those up to the first without `fallthrough` count."""
     own = [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
-    if not any(rule.get("type") == PYTHON["type"] for rule in own):
-        own.append(PYTHON)
     complete = set()
     for rule in [*own, *DEFAULTS]:
         if rule.get("type") not in complete:

@@ -13,6 +13,7 @@ from . import managed, repository
 from .addresses import Addresses
 from .code import Code
 from .configuration import Configuration
+from .files import Files
 from .finding import WHY, Finding
 
 
@@ -32,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
         *Addresses(config, project).findings(),
         *Configuration(config, project).findings(),
         *Code(config, project).findings(),
+        *Files(config, project).findings(),
         *(finding for finding in edited if finding.file not in keep),
         *repository.findings(project.root),
     ]

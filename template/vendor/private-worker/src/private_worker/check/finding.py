@@ -31,6 +31,8 @@ WHY = {
     "no-code": "Cloudflare calls it, and every call fails.",
     "no-configuration": "Cloudflare never calls it.",
     "no-migration": "Cloudflare refuses the deploy.",
+    "not-deployed": "Your code does not find it at Cloudflare.",
+    "hidden-module": "Python looks in src/ last, so the Worker imports the other one.",
     "main": "The guard is in src/entry.py. Another file would be deployed without it.",
     "build": "It can change any file after the checks, the guard included.",
     "cache": "An answer is then kept and given to others, before the guard is asked.",

@@ -44,6 +44,8 @@ A test that fails shows the Worker's log, with tracebacks of your own code.
 
 There is no network: outside `access` a Worker reaches only the `routes` that `load` is given.
 One Worker runs at a time in each pytest process. `needs.py` finds Node, Pyodide and the Worker's
-packages; the files in JavaScript and `inside.py` run in Node. What they do not model is said at
-the top of guards.mjs and objects.mjs.
+packages; the files in JavaScript, `inside.py` and `_cloudflare/` run in Node. Each `load` is a new
+isolate: nothing is left of the one before, but packages stay imported. What is refused or missing
+at Cloudflare is so here; docs/reference/kit-and-workerd.md in the template's repository has the
+list, with what stays different. What objects.mjs does not model is said at its top.
 """

@@ -5,7 +5,7 @@ import { isPython } from "./context.mjs";
 
 export const NULL_BODY = new Set([101, 103, 204, 205, 304]);
 // The real ones: host.mjs puts its own in their place.
-const [RealDate, RealRequest, RealResponse] = [Date, Request, Response];
+const [RealDate, RealHeaders, RealRequest, RealResponse] = [Date, Headers, Request, Response];
 
 function cloneError(value) {
   const type = isPython(value) ? "PyProxy" : typeof value;
@@ -36,6 +36,7 @@ export async function toWire(value) {
     const body = value.body ? await readBody(value) : null;
     return { $kit: "request", method, url, redirect, headers: [...value.headers], body };
   }
+  if (value instanceof RealHeaders) return { $kit: "headers", value: [...value] };
   const list = (values) => Promise.all(Array.from(values, toWire));
   if (Array.isArray(value)) return list(value);
   if (value instanceof Set) return { $kit: "set", value: await list(value) };
@@ -65,6 +66,8 @@ export function fromWire(wire) {
       return new Date(wire.value);
     case "error":
       return new Error(wire.value);
+    case "headers":
+      return new Headers(wire.value);
     case "set":
       return new Set(wire.value.map(fromWire));
     case "map":

@@ -108,6 +108,8 @@ def from_wire(wire: Any) -> Any:
             return {from_wire(key): from_wire(value) for key, value in wire["value"]}
         case "error":
             return Exception(wire["value"])
+        case "headers":
+            return Headers([(name, value) for name, value in wire["value"]])
         case "response":
             return Response(wire["status"], wire["headers"], base64.b64decode(wire["body"]))
     raise TypeError(f"a {wire['$kit']} cannot be received")

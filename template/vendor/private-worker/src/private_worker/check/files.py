@@ -1,0 +1,62 @@
+"""What `check` says of the files in src/: those that a deploy leaves out, and modules that are
+hidden by others of their name."""
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from ..deployed import rule_for, taken
+from .finding import Finding, Findings, Rules
+
+SDK = "workers-runtime-sdk"
+FOR_TOOLS = (".pyi", "py.typed")  # nothing reads them in a Worker
+
+
+class Files(Rules):
+    """The rules for files."""
+
+    def findings(self) -> Findings:
+        """All that would be missing or another one after a deploy."""
+        source = self.project.root / "src"
+        there, left_out = taken(source, self.config.data.get("rules"))
+        for name in left_out:
+            if not name.endswith(FOR_TOOLS):
+                fix = f'Add to "rules" in wrangler.jsonc: {rule_for(name)}, or move it out of src/.'
+                yield Finding("not-deployed", f"src/{name}", 0, "A deploy leaves it out", fix)
+        hiding = {name: "Python itself" for name in sys.stdlib_module_names}
+        hiding |= dict(packaged(self.project.root))
+        for name in sorted({name.split("/")[0] for name in there if name.endswith(".py")}):
+            if by := hiding.get(name.removesuffix(".py")):
+                wrong = f"Hidden: an import finds the module of that name in {by}"
+                yield Finding("hidden-module", f"src/{name}", 0, wrong, "Give it another name.")
+
+
+def packaged(root: Path) -> Iterator[tuple[str, str]]:
+    """Top-level names of the Worker's packages as far as they are installed, and the packages."""
+    for path in (root / "python_modules").glob("*"):
+        if path.is_dir() or path.suffix == ".py":
+            yield path.stem, "python_modules/"
+    try:
+        text = (root / "pyproject.toml").read_text(encoding="utf-8")
+        wanted = [SDK, *tomllib.loads(text)["project"].get("dependencies", [])]
+    except (OSError, ValueError, LookupError):
+        wanted = [SDK]
+    seen = set()
+    while wanted:
+        need = Requirement(wanted.pop())
+        if need.name in seen or (need.marker and not need.marker.evaluate({"extra": ""})):
+            continue
+        seen.add(need.name)
+        try:
+            found = metadata.distribution(need.name)
+        except metadata.PackageNotFoundError:
+            continue
+        wanted += found.requires or []
+        for file in found.files or ():
+            if re.fullmatch(r"\w+(\.py|/.+\.py)", file.as_posix()):
+                yield file.parts[0].removesuffix(".py"), f"the package {need.name}"
