@@ -72,8 +72,8 @@ def test_input_is_at_its_end(worker: Worker) -> None:
 
 
 async def get(env: Any, url: str, options: dict[str, Any]) -> list[Any]:
-    import js
-    from pyodide.ffi import to_js
+    import js  # type: ignore[import-not-found]
+    from pyodide.ffi import to_js  # type: ignore[import-not-found]
 
     answer = await js.fetch(url, to_js(options, dict_converter=js.Object.fromEntries))
     headers = {pair[0]: pair[1] for pair in answer.headers}

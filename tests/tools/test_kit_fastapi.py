@@ -4,6 +4,7 @@ the kit, because the SDK's own patches run. What needs a real thread fails and s
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,7 +120,7 @@ def app(fastapi_runtime: Runtime) -> Worker:
     return Worker(fastapi_runtime, {}, {})
 
 
-def sent_file(content: bytes) -> dict[str, object]:
+def sent_file(content: bytes) -> dict[str, Any]:
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
     body = head + content + b"\r\n--b--\r\n"
     return {"body": body, "headers": {"Content-Type": "multipart/form-data; boundary=b"}}

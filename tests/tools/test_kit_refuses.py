@@ -122,13 +122,14 @@ def test_nothing_random_nor_later_at_import(variant: Variant, line: str) -> None
 
 
 async def evaluate(env: Any, way: str) -> Any:
-    import js
-    from pyodide.code import run_js
-    from pyodide.ffi import to_js
+    import js  # type: ignore[import-not-found]
+    from pyodide.code import run_js  # type: ignore[import-not-found]
+    from pyodide.ffi import to_js  # type: ignore[import-not-found]
 
     empty = to_js(b"\0asm\1\0\0\0")
     ways = {
         "eval": lambda: js.eval("1"),
+        "global": lambda: js.globalThis.eval("1"),
         "function": lambda: js.Function.new("return 1"),
         "constructor": lambda: js.Object.constructor("return 1"),
         "run_js": lambda: run_js("1"),
@@ -140,7 +141,7 @@ async def evaluate(env: Any, way: str) -> Any:
     return str(await result if hasattr(result, "then") else result)
 
 
-@pytest.mark.parametrize("way", ["eval", "function", "constructor", "run_js"])
+@pytest.mark.parametrize("way", ["eval", "global", "function", "constructor", "run_js"])
 def test_no_javascript_from_text(worker: Worker, way: str) -> None:
     assert (
         "EvalError: Code generation from strings disallowed"

@@ -87,7 +87,7 @@ class Runtime:
         host = Path(__file__).with_name("host.mjs")
         self._errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [*find_node(), "--disallow-code-generation-from-strings", str(host)],
+            [*find_node(), str(host)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -16,6 +16,26 @@ const refused = (words) =>
     throw new WebAssembly.CompileError(`${words}: Wasm code generation disallowed by embedder`);
   });
 
+/** What makes code from text: for wrangler, whose stores a Worker calls, but not for a Worker. */
+function withoutText(real) {
+  const refuse = () => {
+    if (!current()) return;
+    const caller = new Error().stack.split("\n").find((line, at) => at > 0 && !line.includes(import.meta.url));
+    if (/node_modules.(?!pyodide)/.test(caller)) return;
+    throw new EvalError("Code generation from strings disallowed for this context");
+  };
+  return new Proxy(real, {
+    apply: (target, self, args) => (refuse(), Reflect.apply(target, self, args)),
+    construct: (target, args, newTarget) => (refuse(), Reflect.construct(target, args, newTarget)),
+  });
+}
+for (const made of [() => {}, async () => {}, function* () {}, async function* () {}]) {
+  const prototype = Object.getPrototypeOf(made);
+  const value = withoutText(prototype.constructor);
+  Object.defineProperty(prototype, "constructor", { value });
+  if (value.name === "Function") globalThis.Function = value;
+}
+
 /** WebAssembly for Python, which gets no further than its name. Pyodide itself has the real one. */
 const NO_WEBASSEMBLY = Object.assign(Object.create(WebAssembly), {
   Module: class Module {
@@ -27,18 +47,30 @@ const NO_WEBASSEMBLY = Object.assign(Object.create(WebAssembly), {
   instantiate: async () => refused("WebAssembly.instantiate()")(),
 });
 
+const EVAL = withoutText(eval);
+const added = new Set(); // globals of the Worker's own
+
 /** An object that has a path. While the Worker is imported, all that is read from it has one, too. */
 export function named(real) {
-  return new Proxy(real, {
+  const proxy = new Proxy(real, {
     get(target, name, receiver) {
-      if (name === PATH) return importing();
-      if (name === REAL) return target;
-      if (target === globalThis && name === "WebAssembly") return NO_WEBASSEMBLY;
+      // An object whose prototype this is has no path of its own.
+      if (name === PATH) return receiver === proxy && importing();
+      if (name === REAL) return receiver === proxy ? target : undefined;
+      if (target === globalThis) {
+        if (name === "WebAssembly") return NO_WEBASSEMBLY;
+        if (name === "eval") return EVAL;
+        if (name === "globalThis" || name === "global") return receiver;
+      }
       if (!importing()) return Reflect.get(target, name);
-      const value = read(target, name, target === globalThis ? target : receiver);
+      const value = get(target, name, target === globalThis ? target : receiver);
       const own = Reflect.getOwnPropertyDescriptor(target, name);
       const fixed = own && (own.set ? !own.get : own.writable === false && !own.configurable);
       return fixed || !isObject(value) || isPython(value) ? value : named(value);
+    },
+    set(target, name, value) {
+      if (target === globalThis && !(name in target)) added.add(name);
+      return Reflect.set(target, name, value);
     },
     apply: (target, self, args) => Reflect.apply(target, self?.[REAL] ?? self, args),
     getPrototypeOf(target) {
@@ -46,10 +78,11 @@ export function named(real) {
       return importing() && prototype ? named(prototype) : prototype;
     },
   });
+  return proxy;
 }
 
 /** As there, `crypto.subtle` cannot be read through such a name. Node's words are others. */
-function read(target, name, receiver) {
+function get(target, name, receiver) {
   try {
     return Reflect.get(target, name, receiver);
   } catch (error) {
@@ -58,11 +91,10 @@ function read(target, name, receiver) {
   }
 }
 
-const globalsAtStart = new Set(Reflect.ownKeys(globalThis));
-
 /** Forgets what a Worker has put into JavaScript's globals. */
 export function cleanGlobals() {
-  for (const name of Reflect.ownKeys(globalThis)) if (!globalsAtStart.has(name)) delete globalThis[name];
+  for (const name of added) delete globalThis[name];
+  added.clear();
 }
 
 /** Python's references to JavaScript objects, by their place in Pyodide's table. */
@@ -103,21 +135,22 @@ export class Snapshot {
   #isNamed(value) {
     const { _api: api } = this.#pyodide;
     if (value == null || [this.#pyodide, api, api.abortSignalAny].includes(value)) return true;
-    return this.known.has(value) || value instanceof Promise || Boolean(storedPath(value));
+    return this.known.has(value) || value instanceof Promise || read(value, PATH) === true;
   }
   /** From here on Python has the real objects, as where a snapshot is restored. */
   end() {
     for (const [at, value] of references(this.#pyodide).entries()) {
-      const real = isObject(value) && value !== this.#before[1] ? value[REAL] : undefined;
+      const real = isObject(value) && value !== this.#before[at] ? read(value, REAL) : undefined;
       if (real && real !== globalThis) this.#pyodide._module.__hiwire_set(at, real);
     }
   }
 }
 
-function storedPath(value) {
+/** A mark of such an object. Some others, such as stubs of stores that are closed, refuse all. */
+function read(value, mark) {
   try {
-    return value[PATH];
+    return value[mark];
   } catch {
-    return false; // such as a module of JavaScript that is not there yet
+    return undefined;
   }
 }
