@@ -4,8 +4,10 @@ https://developers.cloudflare.com/workers/wrangler/bundling/#including-non-javas
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,21 @@ def taken(folder: Path, rules: Any) -> tuple[list[str], list[str]]:
 
     rules: what wrangler.jsonc has there. Caches of Python's and hidden files are in neither list.
     """
-    pattern = re.compile("|".join(map(_regex, _globs(rules))))
+    pattern = _pattern(tuple(_globs(rules)))
     both: tuple[list[str], list[str]] = ([], [])
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and "__pycache__" not in name and not re.search(r"(^|/)\.", name):
-            both[not pattern.fullmatch(name)].append(name)
-    return both
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__" and name[0] != "."]
+        below = Path(parent).relative_to(folder).as_posix()
+        for file in files:
+            name = file if below == "." else f"{below}/{file}"
+            if file[0] != ".":
+                both[not pattern.fullmatch(name)].append(name)
+    return sorted(both[0]), sorted(both[1])
+
+
+@cache
+def _pattern(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(_regex, globs)))
 
 
 def rule_for(name: str) -> str:

@@ -14,7 +14,7 @@ from ..deployed import rule_for, taken
 from .finding import Finding, Findings, Rules
 
 SDK = "workers-runtime-sdk"
-FOR_TOOLS = (".pyi", "py.typed")  # nothing reads them in a Worker
+ELSEWHERE = (".pyi", "py.typed", ".rej")  # for tools, or what another rule names
 
 
 class Files(Rules):
@@ -25,7 +25,7 @@ class Files(Rules):
         source = self.project.root / "src"
         there, left_out = taken(source, self.config.data.get("rules"))
         for name in left_out:
-            if not name.endswith(FOR_TOOLS):
+            if not name.endswith(ELSEWHERE):
                 fix = f'Add to "rules" in wrangler.jsonc: {rule_for(name)}, or move it out of src/.'
                 yield Finding("not-deployed", f"src/{name}", 0, "A deploy leaves it out", fix)
         hiding = {name: "Python itself" for name in sys.stdlib_module_names}

@@ -10,8 +10,9 @@ const BODY_METHODS = ["arrayBuffer", "blob", "bytes", "clone", "formData", "json
 // ---------------------------------------------------------------- Headers
 
 // A header's text is UTF-8 there. Node's Headers hold bytes, so each character is one of them here.
-export const toBytes = (value) => Buffer.from(String(value), "utf8").toString("latin1");
-export const fromBytes = (value) => Buffer.from(value, "latin1").toString("utf8");
+const PLAIN = /^[\x00-\x7f]*$/; // the same in both
+export const toBytes = (value) => (PLAIN.test(value) ? String(value) : Buffer.from(String(value), "utf8").toString("latin1"));
+export const fromBytes = (value) => (PLAIN.test(value) ? value : Buffer.from(value, "latin1").toString("utf8"));
 
 const RealHeaders = Headers;
 const plain = Object.fromEntries(
