@@ -332,10 +332,6 @@ const operations = {
   fetch(message) {
     const { method, url, headers } = message;
     const body = message.body === null ? null : Buffer.from(message.body, "base64");
-    const lengths = headers.filter(([name]) => name.toLowerCase() === "content-length");
-    if (lengths.some(([, length]) => !/^\d+$/.test(length))) {
-      return toWire(new Response("Bad Request", { status: 400 })); // the Worker is not asked
-    }
     return enter(message.id, (context) => {
       let request;
       try {
