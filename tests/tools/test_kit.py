@@ -960,6 +960,44 @@ def test_fastapi(tmp_path: Path, project_root: Path, pytestconfig: pytest.Config
         own.stop()
 
 
+RANDOM = """\
+import os, random, uuid
+from workers import Response, WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def fetch(self):
+        return Response(f"{random.random()} {uuid.uuid4()} {os.urandom(8).hex()}")
+"""
+
+
+@pytest.mark.slow
+def test_starts_from_a_snapshot(tmp_path: Path, project_root: Path) -> None:
+    """The first run makes it. Later ones have no number in common, and mend a broken one."""
+    root = shutil.copytree(project_root, tmp_path / "project", symlinks=True)
+    (root / "src" / "entry.py").write_text(RANDOM)
+    folder = tmp_path / "cache"
+
+    def numbers() -> list[str]:
+        own = Runtime(Project(root), folder)
+        own.start()
+        try:
+            return Worker(own, {}, {}).fetch().text.split()
+        finally:
+            own.stop()
+
+    seen = numbers()
+    (snapshot,) = folder.iterdir()
+    made = snapshot.stat()
+    seen += numbers()
+    assert snapshot.stat() == made
+    for broken in (b"", b"no snapshot", snapshot.read_bytes()[:1_000_000]):
+        snapshot.write_bytes(broken)
+        seen += numbers()
+        assert snapshot.stat().st_size == made.st_size
+        assert list(folder.iterdir()) == [snapshot]
+    assert len(set(seen)) == len(seen) == 15
+
+
 def test_python_modules_are_used_if_they_fit(tmp_path: Path) -> None:
     root = shutil.copytree(SAMPLE, tmp_path / "project")
     vendored = root / "python_modules"

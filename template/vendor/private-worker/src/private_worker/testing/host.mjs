@@ -41,6 +41,7 @@ import {
   text,
 } from "./context.mjs";
 import { crossing, Objects } from "./objects.mjs";
+import { startPyodide } from "./pyodide.mjs";
 import { fromWire, NULL_BODY, toWire } from "./wire.mjs";
 
 const METADATA = "/session/metadata"; // where workerd puts the Worker's own files
@@ -593,13 +594,13 @@ class Message {
 let nodeModules;
 
 const operations = {
-  /** Starts Pyodide; `packages` maps a name under python_modules to a file on disk. */
+  /** Starts Pyodide; `packages` maps a name under python_modules to a file on disk, `snapshot` is a file. */
   async start(message) {
     nodeModules = path.dirname(message.pyodide);
     local = new LocalBindings(nodeModules, message.bindings);
     const starting = local.renew(); // meanwhile
     const { loadPyodide } = await import(pathToFileURL(path.join(message.pyodide, "pyodide.mjs")));
-    pyodide = await loadPyodide({ stdout: log, stderr: log });
+    pyodide = await startPyodide(loadPyodide, { stdout: log, stderr: log }, message.snapshot);
     knowPython(pyodide);
     pyodide.registerJsModule("_cloudflare_compat_flags", {
       python_request_headers_preserve_commas: true,

@@ -40,6 +40,7 @@ def prepare(metadata: str, packages: str) -> None:
     at = next(i for i, entry in enumerate(sys.path) if "site-packages" in entry)
     sys.path[at:at] = [metadata, packages]
     _place = at
+    random.seed()  # the snapshot's numbers would be the same in every run
     site.addsitedir(packages)  # runs the packages' .pth files, as workerd does
     _guard_tasks()
     _guard_json()

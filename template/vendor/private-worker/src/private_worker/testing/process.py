@@ -14,10 +14,10 @@ from typing import Any
 
 from private_worker.project import Problem
 
-from .needs import Project, find_node, find_pyodide
+from .needs import PYODIDE, Project, find_node, find_pyodide
 from .report import readable
 
-START_TIMEOUT = 120.0  # seconds; 2 to 3 on a quiet machine, more on a busy one
+START_TIMEOUT = 120.0  # seconds; the first start takes 5 on a quiet machine, later ones 1
 ANSWER_TIMEOUT = 30.0  # seconds
 
 
@@ -95,8 +95,14 @@ class Runtime:
         self._reader = threading.Thread(target=self._read, args=[self.process], daemon=True)
         self._reader.start()
         files = {name: str(file) for name, file in packages.items()}
-        stores = self.project.stores
-        started = self.send("start", pyodide=str(pyodide), packages=files, bindings=stores)
+        self.cache.mkdir(parents=True, exist_ok=True)
+        started = self.send(
+            "start",
+            pyodide=str(pyodide),
+            snapshot=str(self.cache / f"pyodide-{PYODIDE}.snapshot"),
+            packages=files,
+            bindings=self.project.stores,
+        )
         try:
             started.result(START_TIMEOUT)
         except TimeoutError:
