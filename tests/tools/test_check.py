@@ -429,6 +429,22 @@ CASES = (
         "secret-in-vars",
         ("npx wrangler preview secret put API_KEY",),
     ),
+    Case(
+        "secret-inside",
+        "workers_dev",
+        put("vars", "DB", value={"hosts": ["a"], "password": "made-up"}),
+        "secret-in-vars",
+        ("vars.DB.password", "npx wrangler secret put DB --env secret-inside"),
+    ),
+    Case(
+        "secret-key",
+        "workers_dev",
+        put("vars", "WEATHER_KEY", value="sk_made_up_0123456789"),
+        "secret-in-vars",
+        ("WEATHER_KEY",),
+    ),
+    Case("no-secret-key", "workers_dev", put("vars", "SORT_KEY", value="name"), None),
+    Case("public-key", "workers_dev", put("vars", "PUBLIC_KEY", value="0123456789abcdef"), None),
     Case("no-value", "workers_dev", put("vars", "API_KEY", value=""), None),
     Case("allowed", "custom_domain", put("vars", "ALLOWED_SERVICE_TOKENS", value="a.access"), None),
     Case("no-secret", "workers_dev", put("vars", "TOKEN_LIFETIME", value="3600"), None),
@@ -1018,7 +1034,10 @@ def test_what_is_imported_in_place_of_the_guard(rendered: Render, tmp_path: Path
     (guard / "token.py").symlink_to(tmp_path / "elsewhere.py")
     (guard / "log.py").unlink()
     (guard / "log.py").mkdir()
+    (folder / "src" / "entry").mkdir()
+    (folder / "src" / "entry" / "__init__.py").write_text("from api import handle\n")
     assert edited(folder) == {
+        "src/entry/__init__.py": "The template has no such file",
         "src/guard/gate/__init__.py": "The template has no such file",
         SAME: "It has been changed",
         RENDERED: "It has been changed",

@@ -34,6 +34,7 @@ WHY = {
     "main": "The guard is in src/entry.py. Another file would be deployed without it.",
     "build": "It can change any file after the checks, the guard included.",
     "cache": "An answer is then kept and given to others, before the guard is asked.",
+    "unsafe": "Cloudflare takes it as it is, in place of what was checked here.",
     "compatibility-date": "It decides which Python runs. The tests run Python 3.14.",
     "compatibility-flags": "They decide whether Python runs, and which.",
     "other-config": "wrangler takes that file first. What wrangler.jsonc says is not deployed.",
