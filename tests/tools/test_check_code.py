@@ -126,9 +126,14 @@ CASES: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {
 }
 
 
+# A project with assets is never of Access on a whole Worker, so this one is not.
+ANSWERS = {"exposure": "custom_domain", "access_scope": "hostname", "hostname": "api.example.com"}
+ANSWERS |= {"profile": "custom", "staging_hostname": "staging.example.com"}
+
+
 @pytest.fixture
 def folder(rendered: Render, tmp_path: Path) -> Path:
-    shutil.copytree(rendered(staging=True), tmp_path / "my-api")
+    shutil.copytree(rendered(staging=True, **ANSWERS), tmp_path / "my-api")
     return tmp_path / "my-api"
 
 
@@ -308,6 +313,15 @@ def test_assets_are_not_the_source(directory: str, folder: Path) -> None:
     given = {"directory": directory, "binding": "ASSETS", "run_worker_first": True}
     [(rule, wrong)] = judged(folder, {"assets": given}, {})
     assert rule == "assets" and "publishes the project's own files" in wrong
+
+
+def test_assets_and_access_on_a_whole_worker(rendered: Render, tmp_path: Path) -> None:
+    """The runtime then gives it no `ctx.access`, so that the guard lets nobody in."""
+    folder = tmp_path / "my-api"
+    shutil.copytree(rendered(staging=True), folder)
+    given = {"directory": "public", "binding": "ASSETS", "run_worker_first": True}
+    [(rule, wrong)] = judged(folder, {"assets": given}, {})
+    assert rule == "assets" and "ctx.access" in wrong
 
 
 @pytest.mark.parametrize("key", STORES)

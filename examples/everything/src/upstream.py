@@ -81,7 +81,7 @@ class Upstream:
     timeout: seconds until the answer must have begun, with the time that it takes to send a body;
         how long the answer then lasts has no limit
 
-    Raises ValueError for an origin, a prefix or a path that cannot be meant, and for text in place
+    Raises ValueError for an origin, a prefix or a path that makes no sense, and for text in place
     of a tuple.
     """
 

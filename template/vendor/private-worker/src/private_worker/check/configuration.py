@@ -199,6 +199,10 @@ class Configuration(Rules):
             fix = 'Write: "assets": { "directory": "...", "binding": "ASSETS", '
             fix += '"run_worker_first": true }, and serve them in src/api.py.'
             yield self.at(path, "assets", "does not leave every request to the guard", fix)
+        elif self.project.shape.access_scope == "worker":
+            fix = "Type: uvx copier update --vcs-ref=:current: --defaults "
+            fix += "--data access_scope=hostname, and follow docs/SETUP.md again."
+            yield self.at(path, "assets", "takes `ctx.access` from the guard: all get a 403", fix)
         elif isinstance(given.get("directory"), str):
             folder = (self.project.root / given["directory"]).resolve()
             source = (self.project.root / "src").resolve()

@@ -40,7 +40,7 @@ class Project:
         self.root = root
         if not (root / WRANGLER).is_file():
             raise Problem(f"{root / WRANGLER} is missing: run pytest in the project's folder")
-        config = Config(root / WRANGLER)
+        self.config = config = Config(root / WRANGLER)
         main = root / str(config.data.get("main", "src/entry.py"))
         if not main.is_file():
             raise Problem(f'{WRANGLER}, "main": there is no file {main}')

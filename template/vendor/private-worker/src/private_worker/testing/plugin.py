@@ -15,8 +15,8 @@ from private_worker.project import Problem
 
 from .access import TEST_VARS, Access, Issuer
 from .needs import Project
-from .report import of_logs
-from .runtime import NeverLoaded, Runtime, Worker, WorkerError
+from .report import forgotten_await, of_logs
+from .runtime import NeverLoaded, Runtime, Worker
 
 LINES = 100  # of the Worker's log that a failed test shows
 REASON = "private-worker: why the run ends"  # in what pytest-xdist brings from its processes
@@ -64,12 +64,8 @@ def worker(kit_runtime: Runtime, access: Access) -> Iterator[Worker]:
     env = project.env | {name: TEST_VARS[name] for name in project.vars.keys() & TEST_VARS}
     worker = Worker(kit_runtime, env, {access.team_domain: access.url})
     yield worker
-    try:
-        lines = [line for line in worker.logs if "was never awaited" in line]
-    except (WorkerError, TimeoutError):  # it is gone, or in an endless loop
-        return
-    if lines:
-        pytest.fail(f"an await is missing in src/: {lines[0]}", pytrace=False)
+    if found := forgotten_await(worker.last_words()):
+        pytest.fail(found, pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -91,10 +87,7 @@ def pytest_runtest_makereport(
     report = yield
     for worker in getattr(item, "funcargs", {}).values() if report.failed else ():
         if isinstance(worker, Worker):
-            try:
-                said = of_logs(worker.logs[-LINES:], worker.env)
-            except (WorkerError, TimeoutError):  # it is gone, or in an endless loop
-                continue
+            said = of_logs(worker.last_words()[-LINES:], worker.hint)
             if said.strip():
                 report.sections.append(("the Worker's log", said))
     return report

@@ -124,8 +124,11 @@ class Runtime:
             future.id = self._last  # type: ignore[attr-defined]
             self._waiting[self._last] = future
             line = json.dumps({"id": self._last, "op": op, **fields})
+            if self.process is None:
+                self._fail(self._last, WorkerDied("Died", None, "the Node process was ended"))
+                return future
             try:
-                assert self.process and self.process.stdin
+                assert self.process.stdin
                 self.process.stdin.write(line.encode() + b"\n")
                 self.process.stdin.flush()
             except OSError:  # Node is gone
