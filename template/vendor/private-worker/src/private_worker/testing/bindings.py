@@ -98,14 +98,12 @@ def hint(config: Config, name: str, misspelt: bool) -> str:
     fake = f'give the test a fake: worker.load(fakes={{"{name}": A_CLASS_OF_THE_TEST}})'
     if f'"{name}"' in json.dumps(settings):
         return f"env.{name} is only at Cloudflare: {fake}"
+    if misspelt:
+        return ""
+    database = f'[{{ "binding": "{name}", "database_name": "{name.lower()}" }}]'
     return (
-        ""
-        if misspelt
-        else (
-            f'env.{name} is not in wrangler.jsonc. Add it there, such as "kv_namespaces": '
-            f'[{{ "binding": "{name}" }}] or "d1_databases": [{{ "binding": "{name}", "database_name": '
-            f'"{name.lower()}" }}], or {fake}'
-        )
+        f'env.{name} is not in wrangler.jsonc. Add it there, such as "kv_namespaces": '
+        f'[{{ "binding": "{name}" }}] or "d1_databases": {database}, or {fake}'
     )
 
 
