@@ -70,6 +70,10 @@ class Cancelled(WorkerError):
 class Runtime:
     """The Node process. `start` starts it, `stop` ends it and everything it started."""
 
+    host = Path(__file__).with_name("host.mjs")
+    runs = "Pyodide"  # what `start` starts, for a person
+    load_timeout = ANSWER_TIMEOUT
+
     def __init__(self, project: Project, cache: Path) -> None:
         self.project = project
         self.cache = cache
@@ -81,12 +85,10 @@ class Runtime:
 
     def start(self) -> None:
         """Start Node and Pyodide; raises Problem if something is missing."""
-        packages = self.project.packages(self.cache)
-        pyodide = find_pyodide(self.project.root)
-        host = Path(__file__).with_name("host.mjs")
+        settings = self.settings()
         self._errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [*find_node(), str(host)],
+            [*find_node(), str(self.host)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -94,21 +96,32 @@ class Runtime:
         )
         self._reader = threading.Thread(target=self._read, args=[self.process], daemon=True)
         self._reader.start()
-        files = {name: str(file) for name, file in packages.items()}
-        stores = self.project.stores
-        started = self.send("start", pyodide=str(pyodide), packages=files, bindings=stores)
         try:
-            started.result(START_TIMEOUT)
+            self.send("start", **settings).result(START_TIMEOUT)
         except TimeoutError:
             self.stop()
-            raise Problem(f"Pyodide did not start within {START_TIMEOUT:.0f} s") from None
+            raise Problem(f"{self.runs} did not start within {START_TIMEOUT:.0f} s") from None
         except WorkerError as error:
             self.stop()
-            if error.name == "MigrationError":
+            if error.name in ("BundleError", "MigrationError"):
                 raise Problem(error.message) from None
             lines = error.message.strip().splitlines()
             reason = next((line for line in lines if "Error" in line), lines[-1])
-            raise Problem(f"Pyodide did not start: {reason.strip()}") from None
+            raise Problem(f"{self.runs} did not start: {reason.strip()}") from None
+
+    def settings(self) -> dict[str, Any]:
+        """What the host needs to start. Raises Problem if something is missing."""
+        packages = self.project.packages(self.cache)
+        return {
+            "pyodide": str(find_pyodide(self.project.root)),
+            "packages": {name: str(file) for name, file in packages.items()},
+            "bindings": self.project.stores,
+        }
+
+    @property
+    def main(self) -> Path:
+        """The Worker's main file."""
+        return self.project.source / f"{self.project.module}.py"
 
     def send(self, op: str, **fields: Any) -> "Future[Any]":
         """Send one request; the future's result is its answer or raises a WorkerError."""
@@ -142,14 +155,14 @@ class Runtime:
         if self.process is None or self.process.poll() is not None:
             self.stop()
             self.start()
-        fields["main"] = str(self.project.source / f"{self.project.module}.py")
+        fields["main"] = str(self.main)
         try:
             try:
-                self.send("load", **fields).result(ANSWER_TIMEOUT)
+                self.send("load", **fields).result(self.load_timeout)
             except TimeoutError:  # the last test left an endless loop: Node hears nothing any more
                 self.stop()
                 self.start()
-                self.send("load", **fields).result(ANSWER_TIMEOUT)
+                self.send("load", **fields).result(self.load_timeout)
         except (WorkerError, TimeoutError) as error:
             if self._loaded:
                 raise
