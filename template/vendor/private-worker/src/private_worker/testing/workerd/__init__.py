@@ -2,18 +2,19 @@
 
 It is the one that wrangler brings, started by wrangler's own Miniflare, which also has the stores.
 Each `worker.load` is a new process, so a run takes several times as long. What it is for: to see
-that the Worker does there what the tests say, before a deploy and after an update of wrangler.
+before a deploy, and after an update of wrangler, that the Worker does there what the tests say.
 
-workerd fetches its Python, "the bundle", once and keeps it: in pytest's cache, or in the folder that
-`--workerd-bundle DIR` names, which may hold it already. A folder with `pyodide_dev.capnp.bin`, as a
-build of workerd makes it, is used with the flag `python_workers_development`.
+workerd fetches its Python, "the bundle", once and keeps it: in pytest's cache, or in the folder of
+`--workerd-bundle DIR`, which may hold it already. A folder with `pyodide_dev.capnp.bin`, as a build
+of workerd makes it, is used with the flag `python_workers_development`. The Worker itself starts
+from a snapshot of its memory, as after a deploy.
 
-Skipped are the tests that ask for what only the fast host can do, each with its reason, see SKIPPED.
-Texts of errors differ: a client's 500 comes with the lines that the Worker's log has about it. The
-header that stands for `ctx.access` is among those of the request.
+Tests that ask for what only the fast host can do are skipped with the reason, see SKIPPED. And some
+things differ: texts of errors, of which the client's 500 brings the lines that the log has about
+it; a request with `access=` has one more header; what `waitUntil` does may come to the log and to
+`worker.outbound` after the answer.
 """
 
-import tempfile
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,6 @@ class Workerd(Runtime):
     def __init__(self, project: Project, cache: Path, bundle: Path) -> None:
         super().__init__(project, cache)
         self.bundle = bundle
-        self._snapshots = tempfile.TemporaryDirectory(prefix="private-worker-")
 
     def settings(self) -> dict[str, Any]:
         self.bundle.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,6 @@ class Workerd(Runtime):
             "date": config.get("compatibility_date"),
             "flags": flags,
             "stores": self.project.stores,
-            "snapshots": self._snapshots.name,
             "bundle": str(self.bundle.resolve()),
         }
 

@@ -10,7 +10,7 @@ import path from "node:path";
 
 const TIMEOUT = 60_000; // ms, to fetch some 20 MB and start
 
-/** Ends when workerd can start Python with the bundle in `folder`. Throws a BundleError. */
+/** Ends when workerd has taken the bundle in `folder`. Throws a BundleError. */
 export async function haveBundle(nodeModules, folder, date, flags) {
   const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "private-worker-"));
   try {
@@ -18,9 +18,11 @@ export async function haveBundle(nodeModules, folder, date, flags) {
     fs.writeFileSync(file, config(date, flags));
     const reason = await start(workerd(nodeModules), file, folder);
     if (reason === null) return;
-    const message =
-      `--workerd needs workerd's Python bundle, which could not be fetched (${reason}): run it with ` +
-      "network, or give a folder with --workerd-bundle DIR";
+    const message = reason.fetching
+      ? `--workerd needs workerd's Python bundle, which could not be fetched (${reason.text}): run it with ` +
+        "network, or give a folder with --workerd-bundle DIR"
+      : `workerd cannot use the Python bundle in ${folder} (${reason.text}): give another folder with ` +
+        "--workerd-bundle DIR";
     throw Object.assign(new Error(message), { name: "BundleError" });
   } finally {
     fs.rmSync(scratch, { recursive: true });
@@ -40,31 +42,38 @@ const config :Workerd.Config = (
   services = [(name = "main", worker = (
     compatibilityDate = ${JSON.stringify(date)},
     compatibilityFlags = [${list}],
-    modules = [(name = "entry.py", pythonModule = "from workers import WorkerEntrypoint")],
+    modules = [(name = "entry.py", pythonModule = "")],
   ))],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );
 `;
 }
 
-/** null when it listens, or why it does not. */
+/**
+ * null when it listens or ends for another reason than its bundle: such a Worker has no SDK and no
+ * handlers. Otherwise {fetching, text}.
+ */
 function start(program, file, folder) {
   const args = ["serve", file, "--experimental", "--control-fd=3", `--pyodide-bundle-disk-cache-dir=${folder}`];
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (said += text));
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(`it takes more than ${TIMEOUT / 1000} s`), TIMEOUT);
+    const late = { fetching: true, text: `it takes more than ${TIMEOUT / 1000} s` };
+    const timer = setTimeout(() => resolve(late), TIMEOUT);
     child.stdio[3].on("data", () => resolve(null)); // a socket that listens
-    child.on("error", ({ message }) => resolve(message));
-    child.on("close", () => resolve(why(said)));
-    child.on("close", () => clearTimeout(timer));
+    child.on("error", ({ message }) => resolve({ fetching: false, text: message }));
+    child.on("close", () => (clearTimeout(timer), resolve(why(said))));
   }).finally(() => child.kill("SIGKILL"));
 }
 
-/** The line about it without what is for workerd's developers. */
+/** The line about the bundle, without what is for workerd's developers. */
 function why(said) {
-  const lines = said.trim().split("\n").filter((line) => !/^(stack:|\*\*\*)/.test(line));
-  const line = lines.find((each) => each.includes("bundle")) ?? lines[0] ?? "it said nothing";
-  return line.replace(/^\S+: (error: e = \S+: )?(failed: )?/, "").split("; ").at(-1).trim();
+  const line = said.split("\n").find((each) => /Pyodide bundle|capnp\/serialize/.test(each));
+  if (!line) return null;
+  const parts = line.replace(/^\S+: (error: e = \S+: )?failed: /, "").split("; ");
+  const fetching = parts[0] === "Request for Pyodide bundle failed";
+  // What follows first are the address, a version or a checksum.
+  const text = fetching || parts[0].startsWith("expected ") ? parts.at(-1) : parts[0];
+  return { fetching, text: text.trim().replace(/\.$/, "") };
 }

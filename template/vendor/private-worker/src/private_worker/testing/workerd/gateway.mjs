@@ -11,6 +11,7 @@ import { fromWire, toWire } from "../wire.mjs";
 import { typeIn } from "./python_error.mjs";
 
 const HEADER = "kit-gateway";
+const REFUSED = "kit-refused"; // in the router's answer to what has no route
 
 const operations = {
   /** An HTTP request, handed on as it came. */
@@ -88,7 +89,9 @@ export default {
 
 /** Where the Worker's own `fetch` goes. Miniflare takes a Worker there, and this one asks the router. */
 export class Outbound extends WorkerEntrypoint {
-  fetch(request) {
-    return this.env.OUTBOUND.fetch(new Request(request, { redirect: "manual" }));
+  async fetch(request) {
+    const response = await this.env.OUTBOUND.fetch(new Request(request, { redirect: "manual" }));
+    if (response.headers.has(REFUSED)) throw new Error(await response.text());
+    return response;
   }
 }

@@ -7,6 +7,7 @@
 
 import crypto from "node:crypto";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import readline from "node:readline";
 
@@ -19,8 +20,10 @@ import { typeIn } from "./python_error.mjs";
 const ORIGIN = "https://worker.example.com";
 const ACCESS = "MF-Access-Blob"; // Miniflare's header for what becomes ctx.access
 const GATEWAY = "kit-gateway"; // see gateway.mjs
+const FATAL = "Python worker fatal error"; // workerd's words when Python itself broke
 
 let settings; // of `start`
+const snapshots = fs.mkdtempSync(path.join(os.tmpdir(), "private-worker-"));
 let isolate; // the Worker that is loaded
 let outbound = []; // what it has sent since
 let routes = {}; // origin -> origin of a local server
@@ -30,14 +33,11 @@ const servers = new Set(); // of this Worker; `load` closes them
 
 // ---------------------------------------------------------------- loading
 
-const log = (line) => isolate?.lines.push(line);
-
 function routed(url) {
-  const target = routes[url.origin];
-  if (target === undefined) {
-    log(`no route for ${url.origin}: tests have no network, give worker.load(routes={...}) one`);
-  }
-  return target;
+  if (Object.hasOwn(routes, url.origin)) return routes[url.origin];
+  const message = `no route for ${url.origin}: tests have no network, give worker.load(routes={...}) one`;
+  isolate.lines.push(message);
+  return new Error(message);
 }
 
 const isPython = (main) => main.endsWith(".py");
@@ -47,12 +47,16 @@ const listening = (server) => (servers.add(server), server.listen());
 /** The port of a proxy that sends everything to one origin. */
 const toOrigin = (origin) => listening(new Router(() => origin, (sent) => outbound.push(sent)));
 
+const reloaded = () => new Stopped("cancelled", "the Worker was reloaded");
+
 function unload() {
-  for (const sent of running.values()) sent.destroy(new Stopped("cancelled", "the Worker was reloaded"));
+  const old = isolate;
+  isolate = undefined;
+  for (const sent of running.values()) sent.destroy(reloaded());
   running.clear();
   for (const server of servers) server.close();
   servers.clear();
-  return isolate?.stop();
+  return old?.stop();
 }
 
 /** A new isolate, with `flags` for workerd. */
@@ -77,7 +81,6 @@ async function started({ main, env }, flags) {
       workerd: [`--pyodide-bundle-disk-cache-dir=${bundle}`, ...flags],
     });
   } catch (error) {
-    isolate = undefined;
     throw error.name === "MigrationError" ? error : failure(error.message);
   }
 }
@@ -93,7 +96,7 @@ function failure(text) {
  * time one is made, which is where a Worker fails that cannot be imported, or cannot be saved.
  */
 async function snapshot(message) {
-  const folder = path.join(settings.snapshots, digest(path.dirname(message.main)));
+  const folder = path.join(snapshots, digest(path.dirname(message.main)));
   const flags = ["--python-snapshot-dir", folder];
   if (!fs.existsSync(path.join(folder, "snapshot.bin"))) {
     fs.mkdirSync(folder, { recursive: true });
@@ -123,19 +126,23 @@ const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 async function mark() {
   const line = `mark ${crypto.randomUUID()}`;
   const marks = () => isolate.lines.filter((each) => each === line).length;
-  await gateway("gateway", { op: "mark", line });
+  await post("gateway", { op: "mark", line });
   while (marks() < 2 && isolate.ended === null) await pause(1);
   isolate.lines = isolate.lines.filter((each) => each !== line);
 }
 
-/** Asks one of the two small Workers; `body` is JSON. */
-async function gateway(name, asked, body) {
-  const headers = [[GATEWAY, ascii(asked)]];
-  const sent = request(await isolate.port(name), "POST", ORIGIN, headers);
+/** Sends one of the two small Workers a request; `body` is JSON. The answer's text. */
+async function post(name, asked, body = null) {
+  const sent = request(isolate.ports[name], "POST", ORIGIN, [[GATEWAY, ascii(asked)]]);
   const answer = answered(sent);
-  sent.end(JSON.stringify(body ?? null));
-  const text = (await answer.catch(broken)).body.toString();
-  if (!text) return null;
+  sent.end(JSON.stringify(body));
+  return (await answer).body.toString();
+}
+
+/** What it is told to do at the Worker, and what comes of it. */
+async function gateway(name, asked, body) {
+  const asking = { isolate, from: isolate.lines.length };
+  const text = await post(name, asked, body).catch((error) => broken(error, asking));
   let result;
   try {
     result = JSON.parse(text);
@@ -148,24 +155,30 @@ async function gateway(name, asked, body) {
 
 const ascii = (value) => JSON.stringify(value).replace(/[^\0-\x7f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
-/** Why a request to workerd has no answer. */
-function broken(error) {
+/** Why a request has no answer: one to `asking.isolate` whose log then had `asking.from` lines. */
+async function broken(error, asking) {
   if (error instanceof Stopped) throw error;
-  if (isolate?.ended) throw new Stopped("died", `workerd has ended (${isolate.ended}): ${isolate.lines.slice(-20).join("\n")}`);
-  if (error.begun) throw failure(error.message);
-  throw new Stopped("died", `workerd closed the connection without an answer (${error.message})`);
+  if (isolate !== asking.isolate) throw reloaded();
+  await mark().catch(() => pause(100)); // until it is known how it ended
+  const { ended, lines } = asking.isolate;
+  if (ended !== null) throw new Stopped("died", `workerd has ended: ${ended}\n${lines.slice(-20).join("\n")}`);
+  const fatal = lines.find((line) => line.startsWith(FATAL));
+  if (fatal) throw new Stopped("died", fatal);
+  // As when the Worker lets an error of a lost connection through.
+  throw failure([...lines.slice(asking.from), error.message].join("\n"));
 }
 
 /** Where requests to an entrypoint go, and the headers that say so: the first one has a socket. */
-async function way({ entrypoint, props, access }) {
+function way({ entrypoint, props, access }) {
   const headers = access ? [[ACCESS, ascii({ app_aud: access.aud, ...(access.identity && { jwt_claims: access.identity }) })]] : [];
-  if (entrypoint === "Default" && !props) return { port: await isolate.port("worker"), headers };
+  if (entrypoint === "Default" && !props) return { port: isolate.ports.worker, headers };
   const asked = { op: "fetch", door: isolate.door(entrypoint, props) };
-  return { port: await isolate.port("gateway"), headers: [...headers, [GATEWAY, ascii(asked)]] };
+  return { port: isolate.ports.gateway, headers: [...headers, [GATEWAY, ascii(asked)]] };
 }
 
 async function fetched(message, body) {
-  const { port, headers } = await way(message);
+  const asking = { isolate, from: isolate.lines.length };
+  const { port, headers } = way(message);
   let sent;
   try {
     sent = request(port, message.method, message.url, [...message.headers, ...headers]);
@@ -173,15 +186,14 @@ async function fetched(message, body) {
     throw new Stopped("usage", `no such HTTP request: ${error.message}`);
   }
   if (message.id !== undefined) running.set(message.id, sent);
-  const from = isolate.lines.length;
   try {
     const answer = answered(sent);
     sent.end(body ?? undefined);
-    const { status, headers: received, body: content } = await answer.catch(broken);
+    const { status, headers: received, body: content } = await answer.catch((error) => broken(error, asking));
     const named = (name) => received.some(([key]) => key.toLowerCase() === name);
     if (status === 500 && content.toString() === "Internal Server Error" && !named("content-type")) {
       await mark(); // workerd tells a client no more than that
-      throw failure(isolate.lines.slice(from).join("\n"));
+      throw failure(isolate.lines.slice(asking.from).join("\n"));
     }
     const kept = received.filter(([name]) => name.toLowerCase() !== "content-length");
     return { $kit: "response", status, headers: kept, body: content.toString("base64") };
@@ -193,7 +205,7 @@ async function fetched(message, body) {
 // ---------------------------------------------------------------- operations
 
 const operations = {
-  /** As for Isolate; besides: main, bundle and snapshots, the last two of which are folders. */
+  /** As for Isolate; besides: main, and the folder for the bundle. */
   async start(message) {
     const { nodeModules, main, date, flags, bundle } = (settings = message);
     if (isPython(main)) await haveBundle(nodeModules, bundle, date, flags);
@@ -207,8 +219,8 @@ const operations = {
   fetch: (message) => fetched(message, message.body === null ? null : Buffer.from(message.body, "base64")),
 
   /** A port on which the Worker answers whoever asks. */
-  async listen(message) {
-    const { port, headers } = await way(message);
+  listen(message) {
+    const { port, headers } = way(message);
     return listening(new Door((incoming) => ({ port, headers, url: message.origin + incoming.url })));
   },
 
@@ -261,6 +273,7 @@ const reply = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 
 async function handle(message) {
   try {
+    if (!isolate && !["start", "load"].includes(message.op)) throw new Stopped("died", "no Worker is loaded");
     reply({ id: message.id, ok: (await operations[message.op](message)) ?? null });
   } catch (error) {
     const { kind = "worker", name = "Error", type = null } = error;
@@ -271,4 +284,7 @@ async function handle(message) {
 readline
   .createInterface({ input: process.stdin })
   .on("line", (line) => handle(JSON.parse(line)))
-  .on("close", () => Promise.resolve(unload()).finally(() => process.exit(0)));
+  .on("close", () => {
+    fs.rmSync(snapshots, { recursive: true });
+    Promise.resolve(unload()).finally(() => process.exit(0));
+  });

@@ -125,7 +125,7 @@ export class Door extends Server {
 
 /**
  * The proxy for what the Worker fetches. `target(url)` is the origin of the local server that
- * answers, or undefined to refuse; `seen` gets each request: {method, url, headers}.
+ * answers, or an Error that the Worker's `fetch` throws; `seen` gets each request: {method, url, headers}.
  */
 export class Router extends Server {
   constructor(target, seen) {
@@ -136,7 +136,7 @@ export class Router extends Server {
       const own = pairs.filter(([name]) => !BY_THE_RUNTIME.has(name.toLowerCase()));
       seen({ method, url: url.href, headers: own.map(([name, value]) => [name.toLowerCase(), fromBytes(value)]) });
       const to = target(url);
-      if (to === undefined) return outgoing.destroy();
+      if (to instanceof Error) return outgoing.writeHead(502, { [REFUSED]: "" }).end(to.message);
       const { hostname, port, protocol } = new URL(to);
       const coded = incoming.headers["transfer-encoding"] ? [["Transfer-Encoding", "chunked"]] : [];
       const onward = (protocol === "https:" ? https : http).request({
@@ -153,5 +153,6 @@ export class Router extends Server {
   }
 }
 
+const REFUSED = "kit-refused"; // see gateway.mjs
 // What the Worker itself has not set: `worker.outbound` leaves it out.
 const BY_THE_RUNTIME = new Set(["host", "content-length", "cf-worker"]);

@@ -65,7 +65,7 @@ function said(line) {
 
 // ---------------------------------------------------------------- what Miniflare is given
 
-/** The Worker's files and packages, the main module first. */
+/** The Worker's files and packages, the main module first, each as wrangler would upload it. */
 function modulesOf(main, packages) {
   const root = path.dirname(main);
   const files = fs
@@ -73,14 +73,18 @@ function modulesOf(main, packages) {
     .filter((entry) => entry.isFile())
     .map((entry) => path.join(entry.parentPath, entry.name))
     .filter((file) => file !== main && !file.includes("__pycache__"));
-  const named = [main, ...files.sort()].map((file) => [path.relative(root, file).split(path.sep).join("/"), file]);
-  named.push(...Object.entries(packages).map(([name, file]) => [`python_modules/${name}`, file]));
-  return named.map(([name, file]) => ({ type: typeOf(name), path: `/${name}`, contents: fs.readFileSync(file) }));
-}
-
-function typeOf(name) {
-  if (name.endsWith(".py")) return "PythonModule";
-  return /\.m?js$/.test(name) && !name.startsWith("python_modules/") ? "ESModule" : "Data";
+  const script = !main.endsWith(".py");
+  const module = (type, name, file) => ({ type, path: `/${name}`, contents: fs.readFileSync(file) });
+  return [
+    ...[main, ...files.sort()].map((file) => {
+      const type = file.endsWith(".py") ? "PythonModule" : script && file.endsWith(".js") ? "ESModule" : "Data";
+      return module(type, path.relative(root, file).split(path.sep).join("/"), file);
+    }),
+    // The SDK's own JavaScript is imported; to all else only Python looks.
+    ...Object.entries(packages)
+      .filter(([name]) => !name.endsWith(".pyc"))
+      .map(([name, file]) => module(/^workers\/.*\.m?js$/.test(name) ? "ESModule" : "Data", `python_modules/${name}`, file)),
+  ];
 }
 
 const slug = (name) => name.toLowerCase().replaceAll("_", "-");
@@ -168,6 +172,7 @@ export const plugins = {
 export class Isolate {
   lines = []; // what it and its Workers have printed
   ended = null; // how the process ended; null while it runs
+  ports = {}; // of "worker", "gateway" and "trigger"
   #miniflare;
   #told;
 
@@ -213,6 +218,9 @@ export class Isolate {
     isolate.#miniflare = new Miniflare(convertV4MiniflareOptions({ ...options, workers }));
     try {
       await isolate.#miniflare.ready;
+      for (const { name } of workers) {
+        isolate.ports[name] = Number((await isolate.#miniflare.unsafeGetDirectURL(name)).port);
+      }
       await isolate.#migrate(require("wrangler").unstable_splitSqlQuery, env, stores);
     } catch (error) {
       await isolate.stop();
@@ -220,11 +228,6 @@ export class Isolate {
       throw Object.assign(new Error(isolate.lines.join("\n").trim() || error.message), { cause: error });
     }
     return isolate;
-  }
-
-  /** The port of "worker", "gateway" or "trigger". */
-  async port(name) {
-    return Number((await this.#miniflare.unsafeGetDirectURL(name)).port);
   }
 
   /** What the gateways need to reach one of the Worker's entrypoints. */
