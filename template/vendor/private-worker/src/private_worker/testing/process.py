@@ -42,11 +42,11 @@ class NeverLoaded(WorkerError):
     `report` is for a person: of the traceback only what is the project's own.
     """
 
-    def __init__(self, error: WorkerError | TimeoutError) -> None:
+    def __init__(self, error: WorkerError | TimeoutError, timeout: float = ANSWER_TIMEOUT) -> None:
         if isinstance(error, WorkerError):
             super().__init__(error.name, error.type, error.message)
         else:
-            super().__init__("TimeoutError", None, f"it takes more than {ANSWER_TIMEOUT:g} s")
+            super().__init__("TimeoutError", None, f"it takes more than {timeout:g} s")
         text = readable(self.message)
         # What Pyodide advises for a package that it knows is not for a Worker.
         text, _, advice = text.partition("\nThe module '")
@@ -166,7 +166,7 @@ class Runtime:
         except (WorkerError, TimeoutError) as error:
             if self._loaded:
                 raise
-            raise NeverLoaded(error) from None
+            raise NeverLoaded(error, self.load_timeout) from None
         self._loaded = True
 
     def stop(self) -> None:

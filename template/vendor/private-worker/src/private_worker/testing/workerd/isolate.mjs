@@ -221,7 +221,7 @@ export class Isolate {
       for (const { name } of workers) {
         isolate.ports[name] = Number((await isolate.#miniflare.unsafeGetDirectURL(name)).port);
       }
-      await isolate.#migrate(require("wrangler").unstable_splitSqlQuery, env, stores);
+      await isolate.#migrate(require, env, stores);
     } catch (error) {
       await isolate.stop();
       if (error.name === "MigrationError") throw error;
@@ -243,9 +243,10 @@ export class Isolate {
   }
 
   /** As `wrangler d1 migrations apply` does it. */
-  async #migrate(split, env, stores) {
+  async #migrate(require, env, stores) {
     for (const { kind, name, migrations } of stores) {
       if (kind !== "d1_databases" || !env[name]?.$local) continue;
+      const { unstable_splitSqlQuery: split } = require("wrangler");
       const database = await this.#miniflare.getD1Database(name, "worker");
       for (const { file, sql } of migrations) {
         try {
