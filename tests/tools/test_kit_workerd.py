@@ -461,3 +461,10 @@ def test_a_bundle_that_is_none(in_python: Path, tmp_path: Path) -> None:
     line = ends_in_one_line(in_python, tmp_path)
     assert f"workerd cannot use the Python bundle in {tmp_path} (" in line
     assert "give another folder with --workerd-bundle DIR" in line
+
+
+@LINUX
+def test_a_folder_that_is_none(in_python: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    line = ends_in_one_line(in_python, tmp_path / "file")
+    assert "cannot be made (File exists): give another folder with --workerd-bundle DIR" in line

@@ -59,7 +59,11 @@ class Workerd(Runtime):
         self.bundle = bundle
 
     def settings(self) -> dict[str, Any]:
-        self.bundle.mkdir(parents=True, exist_ok=True)
+        try:
+            self.bundle.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            said = f"{self.bundle} cannot be made ({error.strerror})"
+            raise Problem(f"{said}: give another folder with --workerd-bundle DIR") from None
         config = Config(self.project.root / WRANGLER).data
         flags = list(config.get("compatibility_flags", ()))
         if (self.bundle / DEVELOPMENT).is_file():
