@@ -17,9 +17,18 @@ from .access import TEST_VARS, Access, Issuer
 from .needs import Project
 from .report import forgotten_await, of_logs
 from .runtime import NeverLoaded, Runtime, Worker
+from .workerd import Workerd
 
 LINES = 100  # of the Worker's log that a failed test shows
 REASON = "private-worker: why the run ends"  # in what pytest-xdist brings from its processes
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("private-worker")
+    said = "run the Worker in real workerd, which takes longer; see private_worker.testing.workerd"
+    group.addoption("--workerd", action="store_true", help=said)
+    said = "folder with workerd's Python bundle, or for it; by default in pytest's cache"
+    group.addoption("--workerd-bundle", metavar="DIR", help=said)
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +43,10 @@ def kit_runtime(project_root: Path, pytestconfig: pytest.Config) -> Iterator[Run
     cache = getattr(pytestconfig, "cache", None)  # off with -p no:cacheprovider
     folder = cache.mkdir("worker-packages") if cache else project_root / ".pytest_cache/packages"
     runtime = Runtime(Project(project_root), Path(folder))
+    if pytestconfig.getoption("--workerd"):
+        given = pytestconfig.getoption("--workerd-bundle")
+        bundle = pytestconfig.invocation_params.dir / given if given else folder.parent / "workerd"
+        runtime = Workerd(runtime.project, runtime.cache, bundle)
     runtime.start()
     yield runtime
     runtime.stop()

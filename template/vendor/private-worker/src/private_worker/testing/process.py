@@ -42,11 +42,11 @@ class NeverLoaded(WorkerError):
     `report` is for a person: of the traceback only what is the project's own.
     """
 
-    def __init__(self, error: WorkerError | TimeoutError) -> None:
+    def __init__(self, error: WorkerError | TimeoutError, timeout: float = ANSWER_TIMEOUT) -> None:
         if isinstance(error, WorkerError):
             super().__init__(error.name, error.type, error.message)
         else:
-            super().__init__("TimeoutError", None, f"it takes more than {ANSWER_TIMEOUT:g} s")
+            super().__init__("TimeoutError", None, f"it takes more than {timeout:g} s")
         text = readable(self.message)
         # What Pyodide advises for a package that it knows is not for a Worker.
         text, _, advice = text.partition("\nThe module '")
@@ -70,6 +70,10 @@ class Cancelled(WorkerError):
 class Runtime:
     """The Node process. `start` starts it, `stop` ends it and everything it started."""
 
+    host = Path(__file__).with_name("host.mjs")
+    runs = "Pyodide"  # what `start` starts, for a person
+    load_timeout = ANSWER_TIMEOUT
+
     def __init__(self, project: Project, cache: Path) -> None:
         self.project = project
         self.cache = cache
@@ -81,12 +85,10 @@ class Runtime:
 
     def start(self) -> None:
         """Start Node and Pyodide; raises Problem if something is missing."""
-        packages = self.project.packages(self.cache)
-        pyodide = find_pyodide(self.project.root)
-        host = Path(__file__).with_name("host.mjs")
+        settings = self.settings()
         self._errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [*find_node(), str(host)],
+            [*find_node(), str(self.host)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -94,27 +96,34 @@ class Runtime:
         )
         self._reader = threading.Thread(target=self._read, args=[self.process], daemon=True)
         self._reader.start()
-        files = {name: str(file) for name, file in packages.items()}
-        self.cache.mkdir(parents=True, exist_ok=True)
-        started = self.send(
-            "start",
-            pyodide=str(pyodide),
-            snapshot=str(self.cache / f"pyodide-{PYODIDE}.snapshot"),
-            packages=files,
-            bindings=self.project.stores,
-        )
         try:
-            started.result(START_TIMEOUT)
+            self.send("start", **settings).result(START_TIMEOUT)
         except TimeoutError:
             self.stop()
-            raise Problem(f"Pyodide did not start within {START_TIMEOUT:.0f} s") from None
+            raise Problem(f"{self.runs} did not start within {START_TIMEOUT:.0f} s") from None
         except WorkerError as error:
             self.stop()
-            if error.name == "MigrationError":
+            if error.name in ("BundleError", "MigrationError"):
                 raise Problem(error.message) from None
             lines = error.message.strip().splitlines()
             reason = next((line for line in lines if "Error" in line), lines[-1])
-            raise Problem(f"Pyodide did not start: {reason.strip()}") from None
+            raise Problem(f"{self.runs} did not start: {reason.strip()}") from None
+
+    def settings(self) -> dict[str, Any]:
+        """What the host needs to start. Raises Problem if something is missing."""
+        packages = self.project.packages(self.cache)
+        self.cache.mkdir(parents=True, exist_ok=True)
+        return {
+            "pyodide": str(find_pyodide(self.project.root)),
+            "snapshot": str(self.cache / f"pyodide-{PYODIDE}.snapshot"),
+            "packages": {name: str(file) for name, file in packages.items()},
+            "bindings": self.project.stores,
+        }
+
+    @property
+    def main(self) -> Path:
+        """The Worker's main file."""
+        return self.project.source / f"{self.project.module}.py"
 
     def send(self, op: str, **fields: Any) -> "Future[Any]":
         """Send one request; the future's result is its answer or raises a WorkerError."""
@@ -151,18 +160,18 @@ class Runtime:
         if self.process is None or self.process.poll() is not None:
             self.stop()
             self.start()
-        fields["main"] = str(self.project.source / f"{self.project.module}.py")
+        fields["main"] = str(self.main)
         try:
             try:
-                self.send("load", **fields).result(ANSWER_TIMEOUT)
+                self.send("load", **fields).result(self.load_timeout)
             except TimeoutError:  # the last test left an endless loop: Node hears nothing any more
                 self.stop()
                 self.start()
-                self.send("load", **fields).result(ANSWER_TIMEOUT)
+                self.send("load", **fields).result(self.load_timeout)
         except (WorkerError, TimeoutError) as error:
             if self._loaded:
                 raise
-            raise NeverLoaded(error) from None
+            raise NeverLoaded(error, self.load_timeout) from None
         self._loaded = True
 
     def stop(self) -> None:
