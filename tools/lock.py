@@ -27,7 +27,7 @@ SDK = '[[packages]]\nname = "workers-runtime-sdk"'  # the last one, by the alpha
 HEADER = """\
 # Yours from the first copy on: an update never touches this file. `uv run pywrangler sync` makes it
 # from pyproject.toml, with what is in it already and without this comment. It says exactly what is
-# tested and deployed: commit it. `uv run pywrangler sync --upgrade` takes newer versions.
+# tested and deployed: commit it. For newer versions: `uv run pywrangler sync --force --upgrade`.
 """
 IF_FASTAPI = "{%- import 'includes/shape.jinja' as shape with context -%}\n"
 

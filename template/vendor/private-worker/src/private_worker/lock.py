@@ -25,7 +25,8 @@ from .text import read as read_text
 
 LOCK = "pylock.toml"
 SYNC = "uv run pywrangler sync"
-AGAIN = f"{SYNC} --upgrade"
+ANEW = f"{SYNC} --force"  # even if it looks to pywrangler as if nothing had changed
+UPGRADE = f"{ANEW} --upgrade"
 SDK = "workers-runtime-sdk"  # pywrangler adds it to what pyproject.toml asks for
 
 # The Python of workerd from compatibility date 2026-09-08 on, and the wheels that fit it.
@@ -78,13 +79,13 @@ class Locked:
 def read(root: Path) -> list[Locked]:
     """What is locked for Pyodide. Raises NotLocked."""
     if not (root / LOCK).is_file():
-        raise NotLocked(f"{LOCK} is missing", more=", and commit it")
+        raise NotLocked(f"{LOCK} is missing", ANEW, ", and commit it")
     try:
         lock = Pylock.from_dict(tomllib.loads(read_text(root / LOCK)))
         chosen = list(lock.select(environment=INSIDE, tags=TAGS))
     except (tomllib.TOMLDecodeError, PylockValidationError, PylockSelectError) as error:
         wrong = str(error).partition("\n")[0]
-        raise NotLocked(f"{LOCK} cannot be used ({wrong})", AGAIN) from None
+        raise NotLocked(f"{LOCK} cannot be used ({wrong})", UPGRADE) from None
     packages = []
     for package, source in chosen:
         url = sha256 = ""
@@ -92,7 +93,7 @@ def read(root: Path) -> list[Locked]:
             url = source.url or urljoin(root.resolve().as_uri() + "/", source.path or "")
             sha256 = source.hashes.get("sha256", "")
             if not sha256:
-                raise NotLocked(f"{LOCK} has no SHA-256 of {package.name}", AGAIN)
+                raise NotLocked(f"{LOCK} has no SHA-256 of {package.name}", UPGRADE)
         origin = package.index or urljoin(url, "/")
         packages.append(Locked(package.name, str(package.version or ""), url, sha256, origin))
     return packages
@@ -159,6 +160,7 @@ def _hint(root: Path, need: Requirement) -> str:
         version = listed[canonicalize_name(need.name)]["version"]
     except (OSError, ValueError, LookupError, TypeError):
         return ""
-    if need.specifier.contains(version, prereleases=True):
+    lowest = any(limit.operator == ">=" for limit in need.specifier)
+    if not lowest or need.specifier.contains(version, prereleases=True):
         return ""
     return f'; if no index has that for Pyodide, write "{need.name}>={version}" first'

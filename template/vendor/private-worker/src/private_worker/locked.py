@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from . import lock
-from .lock import LOCK, SYNC
+from .lock import ANEW, LOCK
 from .project import Problem, Project
 
 
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
         names = ", ".join(sorted({package.name for package in changed}))
         wrong = f"pywrangler has changed {LOCK} ({names}): run the tests, then commit it"
     elif not lock.matches(after, project.root / "python_modules"):
-        wrong = f"python_modules/ is not what {LOCK} says: run `{SYNC} --force`"
+        wrong = f"python_modules/ is not what {LOCK} says: run `{ANEW}`"
     else:
         return 0
     print(f"private-worker: {wrong}", file=sys.stderr)

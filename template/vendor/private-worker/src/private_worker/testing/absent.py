@@ -16,8 +16,10 @@ class Finder:
         only_asked = sys._getframe(2).f_code.co_name == "find_spec"
         if path is None and not only_asked:
             own = [line for line in missing if _module(line.split()[0]) == _module(name)]
-            said = f"No module named {name!r}: could not get {'; '.join(own or missing)}"
-            raise ModuleNotFoundError(said, name=name)
+            # Without `name`: else Pyodide adds advice that is not for Workers.
+            raise ModuleNotFoundError(
+                f"No module named {name!r}: could not get {'; '.join(own or missing)}"
+            )
 
 
 def _module(name: str) -> str:
