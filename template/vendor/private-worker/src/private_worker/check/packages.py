@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from .. import lock
+from ..project import Problem
 from .finding import Finding, Findings
 
 
@@ -12,5 +13,7 @@ def findings(root: Path) -> Findings:
         found = list(lock.out_of_date(root, lock.read(root)))
     except lock.NotLocked as wrong:
         found = [wrong]
+    except Problem:  # about pyproject.toml, without which `uv run` starts nothing
+        return
     for one in found:
         yield Finding("lock", lock.LOCK, 0, one.wrong, one.fix)
