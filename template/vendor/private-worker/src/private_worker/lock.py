@@ -99,6 +99,14 @@ def read(root: Path) -> list[Locked]:
     return packages
 
 
+def up_to_date(root: Path) -> list[Locked]:
+    """The same, and all that pyproject.toml asks for. Raises NotLocked and Problem."""
+    packages = read(root)
+    for wrong in out_of_date(root, packages):
+        raise wrong
+    return packages
+
+
 def out_of_date(root: Path, packages: list[Locked]) -> Iterator[NotLocked]:
     """Each package that pyproject.toml asks for and the lock does not have. Raises Problem."""
     there = {package.name: package for package in packages}

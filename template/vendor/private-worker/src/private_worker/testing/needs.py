@@ -51,9 +51,7 @@ class Project:
         package that cannot be had is left out, and `missing` says why: importing it fails. Raises
         Problem if the lock itself is missing or older than pyproject.toml.
         """
-        locked = lock.read(self.root)
-        for wrong in lock.out_of_date(self.root, locked):
-            raise wrong
+        locked = lock.up_to_date(self.root)
         self.missing = []
         vendored = self.root / "python_modules"
         if lock.matches(locked, vendored):
