@@ -20,6 +20,7 @@ import shapes
 from conftest import FOLDER, ROOT, Render, install
 from documents import SHELLS, Block, blocks
 from files import read_jsonc
+from lock import sync
 from private_worker.project import read
 
 TESTS = ROOT / "tests" / "docs" / "writing"
@@ -194,8 +195,9 @@ def test_recipes_work(name: str, rendered: Render, node_modules: Path, tmp_path:
         if wanted & set(re.findall(r"^def (\w+)", source, re.M)):
             (project / "tests" / f"test_writing_{path.stem}.py").write_text(source)
 
-    for package in re.findall(r"`uv add ([\w-]+)`", text):
-        run(project, "add", "--quiet", package)
+    for package in re.findall(r"`uv add --raw ([\w-]+)`", text):
+        run(project, "add", "--quiet", "--raw", package)
+    sync(project)
     run(project, "run", "ruff", "check", "--fix-only", "src")  # the order of the imports
     run(project, "run", "ruff", "check", "src")
     assert found_by_check(project) <= UNFINISHED

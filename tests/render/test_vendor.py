@@ -51,7 +51,7 @@ def lines(*folders: Path) -> int:
 
 def test_the_tools_stay_readable() -> None:
     kit, workerd = [PACKAGE / "testing", PACKAGE / "standin"], PACKAGE / "testing" / "workerd"
-    both = [PACKAGE / f"{name}.py" for name in ("project", "config", "text", "dev_vars")]
+    both = [PACKAGE / f"{name}.py" for name in ("project", "config", "text", "dev_vars", "lock")]
     assert lines(*kit, PACKAGE.parent / "kit") - lines(workerd) <= KIT
     assert lines(workerd) <= WORKERD
     assert lines(PACKAGE) - lines(*kit, *both, PACKAGE / "conformance") <= COMMANDS
@@ -59,6 +59,7 @@ def test_the_tools_stay_readable() -> None:
 
 def test_a_default_project_stays_small(rendered: Render) -> None:
     """Outside vendor/, lock files apart."""
-    own = {file: text for file, text in texts(rendered()).items() if not file.startswith("vendor/")}
+    files = texts(rendered())
+    own = [text for name, text in files.items() if not name.startswith(("vendor/", "pylock.toml"))]
     assert len(own) <= 37
-    assert sum(text.count("\n") for text in own.values()) <= 2_800
+    assert sum(text.count("\n") for text in own) <= 2_800

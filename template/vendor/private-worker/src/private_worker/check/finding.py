@@ -40,6 +40,7 @@ WHY = {
     "other-config": "wrangler takes that file first. What wrangler.jsonc says is not deployed.",
     "edited-file": "The edited version is untested, and an update may undo the edit.",
     "version": "Another version deploys something else than what was tested, or nothing.",
+    "lock": "It says which packages are tested and deployed. Without it, the newest ones are.",
     "not-a-repository": "Only git knows which files are published, so none was searched.",
     "secret": "Whoever reads the repository can use it, its history included.",
     "local-file": "It is for secrets on your own machine.",

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,16 @@ class WorkerError(Exception):
 class NeverLoaded(WorkerError):
     """The Worker could not be imported, nor ever before in this session.
 
-    `report` is for a person: of the traceback only what is the project's own.
+    report: for a person; of the traceback only what is the project's own
+    missing: the packages that could not be had, which may be the reason
     """
 
-    def __init__(self, error: WorkerError | TimeoutError, timeout: float = ANSWER_TIMEOUT) -> None:
+    def __init__(
+        self,
+        error: WorkerError | TimeoutError,
+        timeout: float = ANSWER_TIMEOUT,
+        missing: Sequence[str] = (),
+    ) -> None:
         if isinstance(error, WorkerError):
             super().__init__(error.name, error.type, error.message)
         else:
@@ -51,7 +57,9 @@ class NeverLoaded(WorkerError):
         # What Pyodide advises for a package that it knows is not for a Worker.
         text, _, advice = text.partition("\nThe module '")
         if known := re.search(r'is included .*micropip\.install\("([^"]+)"', advice, re.DOTALL):
-            text += f"\nThat is a package: `uv add {known[1]}` makes it part of the Worker"
+            text += f"\nThat is a package: `uv add --raw {known[1]}` and `uv run pywrangler sync` "
+            text += "make it part of the Worker"
+        self.missing = missing
         self.report = f"the Worker cannot be imported:\n{text}"
 
 
@@ -171,7 +179,7 @@ class Runtime:
         except (WorkerError, TimeoutError) as error:
             if self._loaded:
                 raise
-            raise NeverLoaded(error, self.load_timeout) from None
+            raise NeverLoaded(error, self.load_timeout, self.project.missing) from None
         self._loaded = True
 
     def stop(self) -> None:
