@@ -205,7 +205,7 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("backslashes", '[\\\\?#%', "[?#%", "test_upstream.py::test_path_stays_inside"),
         ("ends of a path", '[\\\\?#%', '[\\\\%', "test_upstream.py::test_path_stays_inside"),
         ("encodings in encodings", '[\\\\?#%', '[\\\\?#', "test_upstream.py::test_path_stays_inside"),
-        ("control characters", '\\x00-\\x1f\\x7f-\\x9f\\u00ad', '\\u00ad', "test_upstream.py::test_path_stays_inside"),
+        ("control characters", '\\x00-\\x1f\\x7f-\\x9f\\u00a5', '\\u00a5', "test_upstream.py::test_path_stays_inside"),
         ("letters that cannot be seen", '\\u00ad\\u200b-\\u200f', "", "test_upstream.py::test_path_stays_inside"),
         ("signs that become slashes", '\\u2044\\u2060\\u2215\\u2216', '\\u2060', "test_upstream.py::test_path_stays_inside"),
         ("drives", "(?![A-Za-z]:)", "", "test_upstream.py::test_path_stays_inside"),
