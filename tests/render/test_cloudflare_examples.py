@@ -30,7 +30,12 @@ PROJECTS: dict[str, dict[str, Any]] = {
         "binding_style": "rpc",
         "calling_workers": "colours",
     },
-    "fastapi": {"profile": "production", "framework": "fastapi"},
+    "fastapi": {
+        "profile": "custom",
+        "exposure": "custom_domain",
+        "access_scope": "hostname",
+        "framework": "fastapi",
+    },
 }
 
 

@@ -104,4 +104,4 @@ def test_mistake(how, ask, worker):
     reference = body.pop("reference")
     assert (answer.status, body) == (500, {"error": "internal_error"})
     told = [line for line in worker.logs if "only for us" in line]
-    assert reference in told[0] and (len(told) == 1 or how == "cancelled")
+    assert any(reference in line for line in told) and (len(told) == 1 or how == "cancelled")
