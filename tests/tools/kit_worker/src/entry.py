@@ -270,12 +270,7 @@ async def on_subtle(self, request, query):
 
 async def on_json(self, request, query):
     opening, depth = query.split("*")
-    opening = {
-        "list": "[",
-        "dict": '{"a":',
-        "string": '"' + "[" * 9000 + '"',
-        "open": '"' + "[" * 9000,
-    }[opening]
+    opening = {"list": "[", "dict": '{"a":', "string": '"' + "[" * 9000 + '"'}[opening]
     try:
         json.loads(opening * int(depth))
     except ValueError:
