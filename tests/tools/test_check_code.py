@@ -34,7 +34,7 @@ CLASSES = "class Room: pass\nclass Flow: pass\nCLASSES = (Room, Flow)\n"
 CASES: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {
     "nothing": ({}, "", []),
     "all of it": (CRON | CONSUMER | ROOM | MADE | FLOW, SCHEDULED + QUEUE + CLASSES, []),
-    "a cron": (CRON, "", [("no-code", "triggers.crons calls scheduled, which is no async")]),
+    "a cron": (CRON, "", [("no-code", "triggers.crons calls scheduled, which is not an async")]),
     "a consumer": (CONSUMER, "", [("no-code", "queues.consumers calls queue")]),
     "a consumer that pulls": (
         {"queues": {"consumers": [{"queue": "jobs", "type": "http_pull"}]}},
@@ -76,29 +76,29 @@ CASES: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {
     "a handler that is not async": (
         CRON,
         "def scheduled(event, env): pass\n",
-        [("no-code", "no async")],
+        [("no-code", "not an async")],
     ),
     "a handler with Cloudflare's own arguments": (
         CRON,
         "async def scheduled(controller, env, ctx): pass\n",
-        [("no-code", "no async")],
+        [("no-code", "not an async")],
     ),
     "a handler with one argument less": (CRON, "async def scheduled(event, env=None): pass\n", []),
     "a handler without env": (
         CRON,
         "async def scheduled(event): pass\n",
-        [("no-code", "no async")],
+        [("no-code", "not an async")],
     ),
     "a handler that takes whatever comes": (CRON, "async def scheduled(*given): pass\n", []),
     "a handler that wants more by name": (
         CONSUMER,
         "async def queue(batch, env, *, limit): pass\n",
-        [("no-code", "no async")],
+        [("no-code", "not an async")],
     ),
     "a handler that yields": (
         CONSUMER,
         "async def queue(batch, env):\n    yield batch\n",
-        [("no-code", "no async")],
+        [("no-code", "not an async")],
     ),
     "a handler with a generator in it": (
         CONSUMER,
@@ -247,7 +247,7 @@ def test_production_does_not_name_stagings_worker(folder: Path) -> None:
     )
     assert (rule, wrong) == (
         "shared-service",
-        "services names my-api-staging, which belongs to env.staging",
+        "services has my-api-staging, which belongs to env.staging",
     )
 
 
@@ -330,7 +330,7 @@ def test_store_of_two_environments(key: str, folder: Path) -> None:
         return {key: json.loads(json.dumps(STORES[key]).replace("{}", name))}
 
     assert judged(folder, store("one"), store("two")) == []
-    wrong = f"env.staging.{key} names one, which belongs to the top level"
+    wrong = f"env.staging.{key} has one, which belongs to the top level"
     assert judged(folder, store("one"), store("one")) == [("shared-store", wrong)]
 
 

@@ -49,7 +49,7 @@ async def from_api(handle: Handler, request: Any, env: Any, who: Identity) -> An
     try:
         answering = handle(request, who, env)
         if not isawaitable(answering):
-            raise TypeError("handle in src/api.py is no async function: write async def handle")
+            raise TypeError("handle in src/api.py is not an async function: write async def handle")
         response = await answering
         if not platform.is_response(response):
             kind = type(response).__name__

@@ -43,7 +43,7 @@ class Code(Rules):
         for way, handler in CALLED:
             pushed = [item for item in listed(block, way) if not is_pulled(item)]
             if pushed and handler not in defined:
-                wrong = f"calls {handler}, which is no async function of {EVENTS}"
+                wrong = f"calls {handler}, which is not an async function in {EVENTS}"
                 fix = f"Write there: async def {handler}({ARGUMENTS[handler]}), or delete it here."
                 yield self.at((*block.path, *way), "no-code", wrong, fix)
 

@@ -131,7 +131,7 @@ class Configuration(Rules):
     def shared(self) -> Findings:
         """What two environments share. Previews share with their own environment on purpose."""
         owners: dict[tuple[tuple[str, ...], str], str] = {}  # what it is and its id -> environment
-        blocks = [(block, environment(block)) for block in self.config.blocks()]
+        blocks = [(block, environment_of(block)) for block in self.config.blocks()]
         for block, own in blocks:
             for path in () if block.is_previews else WORKERS:
                 owners.setdefault((path, self.name_of(block)), own)
@@ -140,7 +140,7 @@ class Configuration(Rules):
                 for same in set(re.findall(pattern, json.dumps(self.own(block, path)).lower())):
                     owner = owners.setdefault((path, same), own)
                     if owner != own:
-                        wrong = f"names {same}, which belongs to {owner}"
+                        wrong = f"has {same}, which belongs to {owner}"
                         fix = f"Write one here that is only for {block.name}."
                         yield self.at((*block.path, *path), rule, wrong, fix)
 
@@ -202,7 +202,12 @@ class Configuration(Rules):
         elif self.project.shape.access_scope == "worker":
             fix = "Type: uvx copier update --vcs-ref=:current: --defaults "
             fix += "--data access_scope=hostname, and follow docs/SETUP.md again."
-            yield self.at(path, "assets", "takes `ctx.access` from the guard: all get a 403", fix)
+            yield self.at(
+                path,
+                "assets",
+                "leaves the guard without `ctx.access`, so everybody gets a 403",
+                fix,
+            )
         elif isinstance(given.get("directory"), str):
             folder = (self.project.root / given["directory"]).resolve()
             source = (self.project.root / "src").resolve()
@@ -247,13 +252,9 @@ class Configuration(Rules):
         environment = f" --env {shlex.quote(block.path[1])}" if block.path[:1] == ("env",) else ""
         for way, text in texts((), block.vars):
             name = str(way[-1])
-            named = (
-                text
-                and SECRET_NAME.search(name)
-                or KEY_NAME.search(name)
-                and LONG_WORD.fullmatch(text)
-            )
-            if named or PASSWORD_IN_URL.search(text):
+            secret = text and SECRET_NAME.search(name)
+            key = KEY_NAME.search(name) and LONG_WORD.fullmatch(text)
+            if secret or key or PASSWORD_IN_URL.search(text):
                 path = (*block.path, "vars", *way)
                 fix = "Delete it here, have a new one made, and type: "
                 fix += f"{command} {shlex.quote(str(way[0]))}{environment}"
@@ -274,7 +275,7 @@ class Configuration(Rules):
                 yield self.at(path, "vpc-in-services", "is a private service, not a Worker", fix)
 
 
-def environment(block: Block) -> str:
+def environment_of(block: Block) -> str:
     """What a block belongs to, for a person."""
     return ".".join(block.path[:2]) if block.path[:1] == ("env",) else "the top level"
 

@@ -27,7 +27,7 @@ WHY = {
     "route": "It cannot say all that a list of routes can.",
     "keep-vars": "A var that you delete here stays in force, such as a list of who gets in.",
     "vpc-networks": "It reaches every host and port in there, whatever a caller makes it fetch.",
-    "assets": "Cloudflare serves them before the guard runs, unless the Worker has them to itself.",
+    "assets": "Unless the Worker comes first, Cloudflare serves them to anyone who asks.",
     "no-code": "Cloudflare calls it, and every call fails.",
     "no-configuration": "Cloudflare never calls it.",
     "no-migration": "Cloudflare refuses the deploy.",

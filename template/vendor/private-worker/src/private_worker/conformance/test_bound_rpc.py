@@ -142,8 +142,8 @@ def test_reserved_name_stops_the_deploy(name: Any, load: Load, probe_source: Pat
     "source, said",
     [
         ("async def greet(caller, env): ...\nMETHODS = (greet)\n", "METHODS is a tuple"),
-        ("def greet(caller, env): ...\nMETHODS = (greet,)\n", "is no async function"),
-        ("METHODS = ('greet',)\n", "METHODS: 'greet' is no async function"),
+        ("def greet(caller, env): ...\nMETHODS = (greet,)\n", "is not an async function"),
+        ("METHODS = ('greet',)\n", "METHODS: 'greet' is not an async function"),
     ],
 )
 def test_what_is_no_method_stops_the_deploy(

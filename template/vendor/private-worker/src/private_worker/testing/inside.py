@@ -157,8 +157,8 @@ class _Bound(Coroutine[Any, Any, Any]):
         if now and now != self._owner:
             host.hung(self._owner, "a lock, event, task or future")
             return self.throw(RuntimeError("resumed on behalf of a different request"))
-        # Python then says of a coroutine that nobody awaited where it was made. Every call from
-        # JavaScript starts without.
+        # With it Python's warning about a coroutine that nobody awaited says where it was made.
+        # Every call from JavaScript resets it.
         sys.set_coroutine_origin_tracking_depth(8)
         return self._coroutine.send(value)
 

@@ -45,7 +45,7 @@ def _path(name: str) -> str:
 
 
 def forgotten_await(lines: Iterable[str]) -> str:
-    """Where an `await` is missing, "" where none is. Python tells what it made, and where."""
+    """What to say of a missing `await`, "" where none is. Python logs where the coroutine began."""
     text = "\n".join(lines)
     if not (found := re.search(r"coroutine '(\S+)' was never awaited", text)):
         return ""

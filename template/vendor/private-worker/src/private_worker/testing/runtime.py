@@ -297,7 +297,7 @@ class Worker:
         return "" if name in self.env else hint(self._runtime.project.config, name, misspelt)
 
     def last_words(self) -> list[str]:
-        """The same, or what is known of it, when the Worker is gone. An endless loop is ended."""
+        """`logs`, or what was last seen of it when the Worker is gone. Ends an endless loop."""
         try:
             self._said = self._runtime.ask("logs", {}, SOON)
         except TimeoutError:

@@ -126,7 +126,7 @@ async function bindingsOf(env, stores, origin) {
   return found;
 }
 
-/** Sends whatever it is asked for to a proxy of router.mjs's. */
+/** Sends whatever it is asked for to a Router, see http.mjs. */
 const external = (port) => ({ external: { address: `127.0.0.1:${port}`, http: { style: PROXY } } });
 
 function gateway(name, compatibilityFlags, durableObjects, outbound) {
