@@ -285,7 +285,9 @@ def test_wrangler_takes_them(
     assert bundle >= {"entry.py", "notes.py", "style.css"}, said
     assert "data.json" not in bundle  # as the document says
 
-    found = re.search(r'`"predeploy": "wrangler (d1 .+) --remote"`', text)
+    found = re.search(
+        r'"predeploy": "uv run private-worker locked && wrangler (d1 .+) --remote"', text
+    )
     assert found and f"npx wrangler {found[1]} --local" in text
     assert "0001_first.sql" in wrangler(*found[1].split(), "--local")
     assert "No migrations to apply" in wrangler(*found[1].split(), "--local")
