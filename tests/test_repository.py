@@ -95,23 +95,26 @@ def test_nothing_of_a_machine() -> None:
         r"|pypi\.org|pythonhosted|registry\.npmjs|\blocalhost:\d{4}/simple)"
     )
     for name, text in TEXTS.items():
-        if name in ("tests/test_repository.py", LOCK):
+        if name in ("tests/test_repository.py", LOCK, *PYLOCKS):
             continue
         found = private.search(text)
         assert not found, f"{name}: {found[0]}"
 
 
 LOCK = "uv.lock"  # of the template's own tools
+PYLOCKS = [name for name in TEXTS if Path(name).name in ("pylock.toml", "pylock.toml.jinja")]
 
 
 def test_no_other_lock_files() -> None:
-    """In the template they would hold the addresses of registries, and conflict on update."""
+    """In the template they would hold the addresses of registries, and conflict on update. A
+    pylock.toml has no other registry than the public one and is left alone by an update."""
     locks = {name for name in TEXTS if Path(name).name in (LOCK, "package-lock.json")}
     assert locks <= {LOCK}
 
 
-def test_the_lock_file_names_the_public_registry() -> None:
-    hosts = set(re.findall(r"https?://([^/\"]+)", TEXTS.get(LOCK, "")))
+def test_the_lock_files_name_the_public_registry() -> None:
+    text = "".join(TEXTS.get(name, "") for name in (LOCK, *PYLOCKS))
+    hosts = set(re.findall(r"https?://([^/\"]+)", text))
     assert hosts <= {"pypi.org", "files.pythonhosted.org"}
 
 

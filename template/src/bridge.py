@@ -51,6 +51,9 @@ async def run(
             scope["method"] = "GET"
         try:
             await app(scope, receive, send)
+        except Exception:
+            if "failed" not in scope:  # else it is in the log and answered, and raised once more
+                raise
         except asyncio.CancelledError as error:  # the SDK would wait for an answer for ever
             raise RuntimeError("the application was cancelled") from error
 
@@ -87,6 +90,7 @@ async def _too_large(request: Request, error: ContentTooLarge) -> JSONResponse:
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:
+    request.scope["failed"] = True
     return JSONResponse({"error": "internal_error", "reference": log.failure()}, 500)
 
 

@@ -20,6 +20,7 @@ import shapes
 from conftest import FOLDER, ROOT, Render, install
 from documents import SHELLS, Block, blocks
 from files import read_jsonc
+from lock import sync
 from private_worker.project import read
 
 TESTS = ROOT / "tests" / "docs" / "writing"
@@ -47,7 +48,8 @@ RECIPES = {
 # Those that together have every block in each of its forms.
 DISTINCT = ("personal", "hostname-application", "everybody-fastapi", "internal-rpc")
 FIRST_LINE = re.compile(r"(?:#|//|--) ([\w./]+)(, .+)?\n")
-# What `check` may say of them: values to fill in, and what to repeat for staging.
+# What `check` may say of them: values to fill in, what to repeat for staging, and that assets need
+# another answer, which the recipe says.
 UNFINISHED = {"placeholder", "not-inherited", "not-a-repository"}
 IMPORT = r"^(?:from|import) .*\n"
 CLASSES = r"^CLASSES = \((.*?)\)(?:  #.*)?$"
@@ -194,11 +196,13 @@ def test_recipes_work(name: str, rendered: Render, node_modules: Path, tmp_path:
         if wanted & set(re.findall(r"^def (\w+)", source, re.M)):
             (project / "tests" / f"test_writing_{path.stem}.py").write_text(source)
 
-    for package in re.findall(r"`uv add ([\w-]+)`", text):
-        run(project, "add", "--quiet", package)
+    for package in re.findall(r"`uv add --raw ([\w-]+)`", text):
+        run(project, "add", "--quiet", "--raw", package)
+    sync(project)
     run(project, "run", "ruff", "check", "--fix-only", "src")  # the order of the imports
     run(project, "run", "ruff", "check", "src")
-    assert found_by_check(project) <= UNFINISHED
+    assets = {"assets"} if read(project).shape.access_scope == "worker" else set()
+    assert found_by_check(project) - UNFINISHED == assets
     deselected = [f"--deselect={test}" for test in (*without(headings), *dropped(text))]
     run(project, "run", "pytest", "--junitxml=results.xml", *deselected)
     passed = {test for test, well in results(project / "results.xml") if well}
@@ -281,7 +285,9 @@ def test_wrangler_takes_them(
     assert bundle >= {"entry.py", "notes.py", "style.css"}, said
     assert "data.csv" not in bundle  # as the document says
 
-    found = re.search(r'`"predeploy": "wrangler (d1 .+) --remote"`', text)
+    found = re.search(
+        r'"predeploy": "uv run private-worker locked && wrangler (d1 .+) --remote"', text
+    )
     assert found and f"npx wrangler {found[1]} --local" in text
     assert "0001_first.sql" in wrangler(*found[1].split(), "--local")
     assert "No migrations to apply" in wrangler(*found[1].split(), "--local")

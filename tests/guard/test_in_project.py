@@ -14,8 +14,6 @@ from pytest_copier.plugin import CopierFixture, CopierProject
 
 from conftest import FOLDER, install
 
-pytestmark = pytest.mark.slow
-
 HERE = Path(__file__).parent
 INSIDE = HERE / "in_project"
 
@@ -63,6 +61,7 @@ def passes(
     assert " passed" in project.run(f"uv run --group {group} --with {package} pytest -q {files}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["plain", "fastapi"])
 def test_in_project(framework: str, ready: Ready) -> None:
     project = ready(upstreams="billing", framework=framework)
@@ -75,10 +74,29 @@ def test_in_project(framework: str, ready: Ready) -> None:
     passes(project, "test_forwarder.py", "test_local_settings.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("test", "api", "folders", "framework"), ROWS, ids=[row[0] for row in ROWS]
 )
-def test_rows(test: str, api: str, folders: tuple[str, ...], framework: str, ready: Ready) -> None:
+def test_rows(
+    test: str,
+    api: str,
+    folders: tuple[str, ...],
+    framework: str,
+    ready: Ready,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PROPERTIES_THINNED", "5")
+    run_row(test, api, folders, framework, ready)
+
+
+@pytest.mark.release
+def test_every_example_of_the_properties(ready: Ready) -> None:
+    [row] = [row for row in ROWS if row[0] == "test_properties.py"]
+    run_row(*row, ready)
+
+
+def run_row(test: str, api: str, folders: tuple[str, ...], framework: str, ready: Ready) -> None:
     project = ready(framework=framework)
     shutil.copy(INSIDE / api, project.path / "src" / "api.py")
     for folder in folders:
@@ -86,6 +104,7 @@ def test_rows(test: str, api: str, folders: tuple[str, ...], framework: str, rea
     passes(project, test)
 
 
+@pytest.mark.slow
 def test_local_access(ready: Ready) -> None:
     """A real browser, `npm run local`, the Worker in Pyodide."""
     if shutil.which("chromium") is None:

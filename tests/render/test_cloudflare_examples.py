@@ -17,6 +17,7 @@ import pytest
 
 from command_run import FILLED, check_findings
 from conftest import FOLDER, ROOT, Render, git, install
+from lock import sync
 
 PAGE = ROOT / "docs" / "reference" / "cloudflare-examples.md"
 EXAMPLES = ROOT / "tests" / "render" / "cloudflare_examples"
@@ -29,7 +30,12 @@ PROJECTS: dict[str, dict[str, Any]] = {
         "binding_style": "rpc",
         "calling_workers": "colours",
     },
-    "fastapi": {"profile": "production", "framework": "fastapi"},
+    "fastapi": {
+        "profile": "custom",
+        "exposure": "custom_domain",
+        "access_scope": "hostname",
+        "framework": "fastapi",
+    },
 }
 
 
@@ -123,6 +129,7 @@ def test_the_examples_work(name: str, rendered: Render, node_modules: Path, tmp_
     for path in before.rglob("*"):
         if path.is_file() and "Managed by" in path.read_text(encoding="utf-8", errors="ignore"):
             assert (project / path.relative_to(before)).read_bytes() == path.read_bytes(), path
+    sync(project)
     git(project, "init", "--quiet")
     git(project, "add", "--all")
     assert check_findings(project) == []

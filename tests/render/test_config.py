@@ -16,9 +16,11 @@ from packaging.specifiers import SpecifierSet
 import shapes
 from conftest import ROOT
 from files import all_files, read_jsonc, texts
+from private_worker import lock
 from private_worker.testing import needs
 from shapes import BINDING, HUMAN, MACHINE
 
+HASHES = (".private-worker.toml", "pylock.toml", "vendor/private-worker/manifest.sha256")
 EXACT = re.compile(r"\d+\.\d+\.\d+")
 PYTHON_314 = date(2026, 9, 8)  # the first compatibility date with Python 3.14
 
@@ -189,7 +191,7 @@ def test_one_python(
     pinned = project / ".python-version"
     assert not pinned.exists() or supported.contains(pinned.read_text().strip())
     assert package["devDependencies"]["pyodide"] == needs.PYODIDE
-    assert needs.PYTHON == "3.14"
+    assert lock.PYTHON == (3, 14)
 
 
 def test_versions_are_pinned(pyproject: dict[str, Any], package: dict[str, Any]) -> None:
@@ -199,9 +201,10 @@ def test_versions_are_pinned(pyproject: dict[str, Any], package: dict[str, Any])
     assert all(EXACT.fullmatch(version) for version in package["devDependencies"].values())
     assert package["engines"] == {"node": ">=22.12"}
     tools = {need.name: need for need in map(Requirement, pyproject["dependency-groups"]["dev"])}
-    exact = [tools["workers-py"], tools["workers-runtime-sdk"]]
-    exact += map(Requirement, pyproject["project"]["dependencies"])
-    for need in exact:
+    exact = [tools["workers-py"], *map(Requirement, pyproject["project"]["dependencies"])]
+    (sdk,) = map(Requirement, pyproject["tool"]["uv"]["constraint-dependencies"])
+    assert sdk.name == "workers-runtime-sdk" and sdk.name in tools
+    for need in (*exact, sdk):
         assert re.fullmatch(r"==\d+\.\d+\.\d+", str(need.specifier)), need
 
 
@@ -211,6 +214,17 @@ def test_runtime_dependencies(pyproject: dict[str, Any], shape: shapes.Shape) ->
     assert names == (["fastapi"] if shape["framework"] == "fastapi" else [])
 
 
+def test_lock(project: Path, shape: shapes.Shape) -> None:
+    """A new project can be tested and deployed as it is: its lock has the SDK, and FastAPI with
+    what that needs, with wheels for Pyodide."""
+    locked = lock.read(project)
+    assert not list(lock.out_of_date(project, locked))
+    names = {package.name for package in locked}
+    assert ({"fastapi", "pydantic-core"} <= names) == (shape["framework"] == "fastapi")
+    assert names == {lock.SDK} or shape["framework"] == "fastapi"
+    assert all(package.url.startswith("https://") for package in locked)
+
+
 def test_scripts_of_package_json(package: dict[str, Any], shape: shapes.Shape) -> None:
     """The names of Cloudflare's generator. pywrangler deploys: it adds the SDK. dev is local."""
     scripts = package["scripts"]
@@ -218,8 +232,9 @@ def test_scripts_of_package_json(package: dict[str, Any], shape: shapes.Shape) -
     assert scripts["dev"] == "uv run pywrangler dev"
     # With a second environment wrangler asks for the first one's name, which is empty.
     empty = ' --env ""' if shape["staging"] else ""
-    assert scripts["deploy"] == "uv run pywrangler deploy" + empty
-    staging = "uv run pywrangler deploy --env staging" if shape["staging"] else None
+    deploy = "uv run private-worker locked && uv run pywrangler deploy"
+    assert scripts["deploy"] == deploy + empty
+    staging = f"{deploy} --env staging" if shape["staging"] else None
     assert scripts.get("deploy:staging") == staging
     assert scripts["test"] == "uv run pytest"
 
@@ -245,6 +260,7 @@ def test_workflow(project: Path, shape: shapes.Shape) -> None:
     assert ("staging" in text) == shape["staging"]
     assert ("private-worker check" in text) == shape["ops"]
     assert "npm run test:guard" in text
+    assert text.index("private-worker locked") < text.index("npm test")
     for path in files:
         assert yaml.safe_load(path.read_text(encoding="utf-8"))
     for used in re.findall(r"uses: (\S+)", text):
@@ -278,7 +294,8 @@ def test_jobs_that_call(project: Path, shape: shapes.Shape) -> None:
 
 def test_nothing_that_another_tool_makes(project: Path) -> None:
     """A requirements.txt stops pywrangler, a second wrangler file wins over the
-    first, lock files conflict on the first update, which would also overwrite a .dev.vars."""
+    first, lock files conflict on the first update, which would also overwrite a .dev.vars. An
+    update leaves pylock.toml alone, see test_ownership."""
     names = {path.name for _, path in all_files(project)}
     unwanted = {
         "requirements.txt",
@@ -286,7 +303,6 @@ def test_nothing_that_another_tool_makes(project: Path) -> None:
         "wrangler.json",
         "uv.lock",
         "package-lock.json",
-        "pylock.toml",
         ".dev.vars",
         ".env",
     }
@@ -297,8 +313,8 @@ def test_no_secrets(project: Path) -> None:
     """No key, no token, no unexplained long hexadecimal, in any file."""
     for name, text in texts(project).items():
         assert not re.search(r"-----BEGIN|cfast_[A-Za-z0-9]{20}|eyJ[\w-]{20,}\.", text), name
-        if name in (".private-worker.toml", "vendor/private-worker/manifest.sha256"):
-            continue  # hashes of files
+        if name in HASHES:
+            continue
         known = {shapes.AUD, shapes.STAGING_AUD}
         assert set(re.findall(r"\b[0-9a-f]{64}\b", text)) <= known, name
         assert not re.search(r"(?i)(api_token|client_secret)[\"']?\s*[:=]\s*[\"']?\w{20}", text), (

@@ -20,6 +20,8 @@ from conftest import FOLDER, ROOT, git, install
 from updates import assert_no_conflict, commit, copy, update
 
 PRODUCT = ROOT / "tests" / "render" / "product"
+# Static assets need Access on a hostname.
+ANSWERS = {"profile": "custom", "exposure": "custom_domain", "access_scope": "hostname"}
 BINDINGS = {"CACHE", "DB", "FILES", "JOBS", "LIMIT", "COUNTER", "ASSETS"}
 MARK = "  // Yours to here"  # of wrangler.jsonc
 
@@ -73,7 +75,7 @@ def test_a_product_moves_in_and_stays(
     versions: Path, node: Path, node_modules: Path, sdk: Path, tmp_path: Path
 ) -> None:
     project = tmp_path / FOLDER
-    copy(versions, project, "v1.0.0", {"profile": "production", **FILLED})
+    copy(versions, project, "v1.0.0", {**ANSWERS, **FILLED})
     move_in(project)
     install(project, node_modules)
     commit(project)

@@ -429,6 +429,22 @@ CASES = (
         "secret-in-vars",
         ("npx wrangler preview secret put API_KEY",),
     ),
+    Case(
+        "secret-inside",
+        "workers_dev",
+        put("vars", "DB", value={"hosts": ["a"], "password": "made-up"}),
+        "secret-in-vars",
+        ("vars.DB.password", "npx wrangler secret put DB --env secret-inside"),
+    ),
+    Case(
+        "secret-key",
+        "workers_dev",
+        put("vars", "WEATHER_KEY", value="sk_made_up_0123456789"),
+        "secret-in-vars",
+        ("WEATHER_KEY",),
+    ),
+    Case("no-secret-key", "workers_dev", put("vars", "SORT_KEY", value="name"), None),
+    Case("public-key", "workers_dev", put("vars", "PUBLIC_KEY", value="0123456789abcdef"), None),
     Case("no-value", "workers_dev", put("vars", "API_KEY", value=""), None),
     Case("allowed", "custom_domain", put("vars", "ALLOWED_SERVICE_TOKENS", value="a.access"), None),
     Case("no-secret", "workers_dev", put("vars", "TOKEN_LIFETIME", value="3600"), None),
@@ -931,6 +947,62 @@ def test_versions(rendered: Render, tmp_path: Path) -> None:
     assert [each["file"] for each in check(folder)] == ["package.json", "pyproject.toml"]
 
 
+# What pyproject.toml and pylock.toml are changed to, and what is then wrong; "" for nothing.
+LOCKS: dict[str, tuple[tuple[str, str], tuple[str, str], str]] = {
+    "another SDK": (
+        ("workers-runtime-sdk==1", "workers-runtime-sdk==2"),
+        ("", ""),
+        "pylock.toml has workers-runtime-sdk 1.9.5, but pyproject.toml asks for "
+        "workers-runtime-sdk==2.9.5",
+    ),
+    "one more": (
+        ("dependencies = [", 'dependencies = ["Mark_Down>=3",'),
+        ("", ""),
+        "pylock.toml has no Mark_Down, which pyproject.toml asks for",
+    ),
+    "one that a Worker has no use for": (
+        ("dependencies = [", "dependencies = [\"colorama; sys_platform == 'win32'\","),
+        ("", ""),
+        "",
+    ),
+    "a limit for what is not used": (
+        ("constraint-dependencies = [", 'constraint-dependencies = ["markdown<3",'),
+        ("", ""),
+        "",
+    ),
+    "overridden": (
+        ("constraint-dependencies =", 'override-dependencies = ["workers-runtime-sdk<2"]\nx ='),
+        ("", ""),
+        "",
+    ),
+    "no hash": (
+        ("", ""),
+        ("sha256", "md5"),
+        "pylock.toml has no SHA-256 of workers-runtime-sdk",
+    ),
+    "for another platform": (
+        ("", ""),
+        ("py3-none-any.whl", "cp314-cp314-win_amd64.whl"),
+        "pylock.toml cannot be used (No wheel found matching the provided tags for package "
+        "'workers-runtime-sdk' at packages[0], and no sdist available as a fallback)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock(name: str, rendered: Render, tmp_path: Path) -> None:
+    """Whether pylock.toml has what pyproject.toml asks for, wheels for Pyodide with their hashes.
+    test_lock.py has more."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    *changes, wrong = LOCKS[name]
+    for file, (old, new) in zip(("pyproject.toml", "pylock.toml"), changes, strict=True):
+        text = (folder / file).read_text()
+        assert old in text
+        (folder / file).write_text(text.replace(old, new, 1) if old else text)
+    found = [(each["rule"], each["file"], each["wrong"]) for each in check(folder)]
+    assert found == ([("lock", "pylock.toml", wrong)] if wrong else [])
+
+
 def test_without_git(rendered: Render, tmp_path: Path) -> None:
     """No repository, one that ignores the project, and no git: said, and the rest is checked."""
     folder = project(rendered, tmp_path, **WORKERS_DEV)
@@ -1018,7 +1090,10 @@ def test_what_is_imported_in_place_of_the_guard(rendered: Render, tmp_path: Path
     (guard / "token.py").symlink_to(tmp_path / "elsewhere.py")
     (guard / "log.py").unlink()
     (guard / "log.py").mkdir()
+    (folder / "src" / "entry").mkdir()
+    (folder / "src" / "entry" / "__init__.py").write_text("from api import handle\n")
     assert edited(folder) == {
+        "src/entry/__init__.py": "The template has no such file",
         "src/guard/gate/__init__.py": "The template has no such file",
         SAME: "It has been changed",
         RENDERED: "It has been changed",

@@ -1,7 +1,11 @@
 """`check` reads wrangler.jsonc and src/events.py together: what one has and the other has not."""
 
+import copy
 import json
 import shutil
+from collections.abc import Iterator
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +13,11 @@ import pytest
 
 from conftest import Render
 from files import read_jsonc
+from private_worker.check.addresses import Addresses
 from private_worker.check.code import Code
 from private_worker.check.configuration import Configuration
 from private_worker.config import Config
-from private_worker.project import read
+from private_worker.project import Problem, read
 
 CRON: dict[str, Any] = {"triggers": {"crons": ["0 3 * * *"]}}
 CONSUMER: dict[str, Any] = {"queues": {"consumers": [{"queue": "jobs"}]}}
@@ -29,7 +34,7 @@ CLASSES = "class Room: pass\nclass Flow: pass\nCLASSES = (Room, Flow)\n"
 CASES: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {
     "nothing": ({}, "", []),
     "all of it": (CRON | CONSUMER | ROOM | MADE | FLOW, SCHEDULED + QUEUE + CLASSES, []),
-    "a cron": (CRON, "", [("no-code", "triggers.crons calls scheduled, which is no async")]),
+    "a cron": (CRON, "", [("no-code", "triggers.crons calls scheduled, which is not an async")]),
     "a consumer": (CONSUMER, "", [("no-code", "queues.consumers calls queue")]),
     "a consumer that pulls": (
         {"queues": {"consumers": [{"queue": "jobs", "type": "http_pull"}]}},
@@ -71,14 +76,35 @@ CASES: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {
     "a handler that is not async": (
         CRON,
         "def scheduled(event, env): pass\n",
-        [("no-code", "no async")],
+        [("no-code", "not an async")],
     ),
     "a handler with Cloudflare's own arguments": (
         CRON,
         "async def scheduled(controller, env, ctx): pass\n",
-        [("no-code", "no async")],
+        [("no-code", "not an async")],
     ),
     "a handler with one argument less": (CRON, "async def scheduled(event, env=None): pass\n", []),
+    "a handler without env": (
+        CRON,
+        "async def scheduled(event): pass\n",
+        [("no-code", "not an async")],
+    ),
+    "a handler that takes whatever comes": (CRON, "async def scheduled(*given): pass\n", []),
+    "a handler that wants more by name": (
+        CONSUMER,
+        "async def queue(batch, env, *, limit): pass\n",
+        [("no-code", "not an async")],
+    ),
+    "a handler that yields": (
+        CONSUMER,
+        "async def queue(batch, env):\n    yield batch\n",
+        [("no-code", "not an async")],
+    ),
+    "a handler with a generator in it": (
+        CONSUMER,
+        "async def queue(batch, env):\n    def each():\n        yield batch\n    list(each())\n",
+        [],
+    ),
     "a module of that name": (CONSUMER, "import queue\n", [("no-code", "queue")]),
     "nothing of that name": (CRON, "scheduled = None\n", [("no-code", "scheduled")]),
     "a queue called http_pull": (
@@ -100,9 +126,14 @@ CASES: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {
 }
 
 
+# A project with assets is never of Access on a whole Worker, so this one is not.
+ANSWERS = {"exposure": "custom_domain", "access_scope": "hostname", "hostname": "api.example.com"}
+ANSWERS |= {"profile": "custom", "staging_hostname": "staging.example.com"}
+
+
 @pytest.fixture
 def folder(rendered: Render, tmp_path: Path) -> Path:
-    shutil.copytree(rendered(staging=True), tmp_path / "my-api")
+    shutil.copytree(rendered(staging=True, **ANSWERS), tmp_path / "my-api")
     return tmp_path / "my-api"
 
 
@@ -127,6 +158,12 @@ STORES: dict[str, list[dict[str, Any]] | dict[str, Any]] = {
     "vectorize": [{"binding": "A", "index_name": "{}"}],
     "workflows": [{"binding": "A", "name": "{}", "class_name": "A"}],
     "hyperdrive": [{"binding": "A", "id": "{}"}],
+    "agent_memory": [{"binding": "A", "namespace": "{}"}],
+    "ai_search": [{"binding": "A", "instance_name": "{}"}],
+    "ai_search_namespaces": [{"binding": "A", "namespace": "{}"}],
+    "analytics_engine_datasets": [{"binding": "A", "dataset": "{}"}],
+    "artifacts": [{"binding": "A", "namespace": "{}"}],
+    "k2": [{"binding": "A", "stream": "{}"}],
 }
 
 
@@ -156,6 +193,30 @@ SHARED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"kv_namespaces": [{"binding": "A", "id": "two", "preview_id": "one"}]},
         "shared-store",
     ),
+    "a dataset that has its binding's name": (
+        {"analytics_engine_datasets": [{"binding": "A"}]},
+        {"analytics_engine_datasets": [{"binding": "A"}]},
+        "shared-store",
+    ),
+    "the other's own objects": (
+        {},
+        {
+            "durable_objects": {
+                "bindings": [{"name": "A", "class_name": "A", "script_name": "my-api"}]
+            }
+        },
+        "shared-store",
+    ),
+    "the other's own Worker": (
+        {},
+        {"services": [{"binding": "A", "service": "My-API"}]},
+        "shared-service",
+    ),
+    "Workers of a platform": (
+        {"dispatch_namespaces": [{"binding": "A", "namespace": "one"}]},
+        {"dispatch_namespaces": [{"binding": "A", "namespace": "one"}]},
+        "shared-service",
+    ),
     "another Worker": (
         {"services": [{"binding": "A", "service": "one"}]},
         {"services": [{"binding": "A", "service": "one"}]},
@@ -170,10 +231,81 @@ def test_shared_otherwise(name: str, folder: Path) -> None:
     assert [found for found, _ in judged(folder, top, staging)] == [rule]
 
 
-@pytest.mark.parametrize("key, value", [("cache", {"enabled": True}), ("build", {"command": "x"})])
+def test_an_environment_may_name_its_own_worker(folder: Path) -> None:
+    own = {"durable_objects": {"bindings": [{"name": "A", "class_name": "A", "script_name": "{}"}]}}
+    top, staging = (
+        json.loads(json.dumps(own).replace("{}", f"my-api{x}")) for x in ("", "-staging")
+    )
+    assert judged(folder, top, staging) == []
+
+
+def test_production_does_not_name_stagings_worker(folder: Path) -> None:
+    [(rule, wrong)] = judged(
+        folder,
+        {"services": [{"binding": "A", "service": "my-api-staging"}]},
+        {"services": [{"binding": "A", "service": "b"}]},
+    )
+    assert (rule, wrong) == (
+        "shared-service",
+        "services has my-api-staging, which belongs to env.staging",
+    )
+
+
+def test_cache_of_one_export(folder: Path) -> None:
+    exports = {"exports": {"default": {"cache": {"enabled": True}}, "Room": {"type": "x"}}}
+    assert judged(folder, exports, {}) == [("cache", "exports.default.cache must not be set")]
+    assert ("cache", "env.staging.exports.default.cache must not be set") in judged(
+        folder, {}, exports
+    )
+
+
+def test_what_javascript_would_take_for_a_setting(folder: Path) -> None:
+    file = folder / "wrangler.jsonc"
+    file.write_text('{"__proto__": {"assets": {"directory": "public"}}}', encoding="utf-8")
+    with pytest.raises(Problem, match='wrangler.jsonc is not JSON: a key is called "__proto__"'):
+        Config(file)
+
+
+VALUES: tuple[Any, ...] = (None, 1, "x", ["x"], [{}], [[]], {"a": [{"b": 1}]})
+
+
+@pytest.mark.slow
+def test_nothing_that_stands_there_is_a_traceback(folder: Path) -> None:
+    """Whatever type each value in wrangler.jsonc has. wrangler itself says what it is to be."""
+    (folder / "src" / "events.py").write_text(SCHEDULED + QUEUE + CLASSES, encoding="utf-8")
+    file, project = folder / "wrangler.jsonc", read(folder)
+    full = CRON | CONSUMER | ROOM | FLOW | STORES | {"name": "a", "assets": {"directory": "a"}}
+    full |= {"exports": {"Room": {"cache": {}}}, "routes": [{"pattern": "a"}], "vars": {"A": "a"}}
+    full["migrations"] = [{"tag": "v1", "new_classes": ["A"], "deleted_classes": ["A"]}]
+    full["env"] = {"staging": {"vars": {"A": "a"}, "previews": {"vars": {"A": "a"}}}}
+
+    def ways(value: Any) -> Iterator[tuple[Any, ...]]:
+        yield ()
+        inside = list(value) if isinstance(value, dict) else []
+        for key in range(len(value)) if isinstance(value, list) else inside:
+            yield from ((key, *way) for way in ways(value[key]))
+
+    for way in [way for way in ways(full) if way]:
+        for value in VALUES:
+            config = copy.deepcopy(full)
+            holder = reduce(getitem, way[:-1], config)
+            holder[way[-1]] = value
+            file.write_text(json.dumps(config), encoding="utf-8")
+            for rules in (Addresses, Configuration, Code):
+                list(rules(Config(file), project).findings())
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("cache", {"enabled": True}),
+        ("build", {"command": "x"}),
+        ("unsafe", {"metadata": {"main_module": "api.py"}}),
+    ],
+)
 def test_keys_that_get_past_the_guard(key: str, value: Any, folder: Path) -> None:
-    assert [rule for rule, _ in judged(folder, {key: value}, {})] == [key]
-    assert [rule for rule, _ in judged(folder, {}, {key: value})] == [key] * 2  # there too
+    both = [(rule, wrong.split()[0]) for rule, wrong in judged(folder, {key: value}, {key: value})]
+    assert both == [(key, key), (key, f"env.staging.{key}")]
 
 
 @pytest.mark.parametrize("directory", [".", "./src", "src/pages", "public/.."])
@@ -183,13 +315,22 @@ def test_assets_are_not_the_source(directory: str, folder: Path) -> None:
     assert rule == "assets" and "publishes the project's own files" in wrong
 
 
+def test_assets_and_access_on_a_whole_worker(rendered: Render, tmp_path: Path) -> None:
+    """The runtime then gives it no `ctx.access`, so that the guard lets nobody in."""
+    folder = tmp_path / "my-api"
+    shutil.copytree(rendered(staging=True), folder)
+    given = {"directory": "public", "binding": "ASSETS", "run_worker_first": True}
+    [(rule, wrong)] = judged(folder, {"assets": given}, {})
+    assert rule == "assets" and "ctx.access" in wrong
+
+
 @pytest.mark.parametrize("key", STORES)
 def test_store_of_two_environments(key: str, folder: Path) -> None:
     def store(name: str) -> dict[str, Any]:
         return {key: json.loads(json.dumps(STORES[key]).replace("{}", name))}
 
     assert judged(folder, store("one"), store("two")) == []
-    wrong = f"env.staging.{key} has one, and so has the top level"
+    wrong = f"env.staging.{key} has one, which belongs to the top level"
     assert judged(folder, store("one"), store("one")) == [("shared-store", wrong)]
 
 

@@ -18,7 +18,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from conftest import Render
 from kit_run import SAMPLE, Upstream, Variant, listening, raised, until
+from private_worker import lock
 from private_worker.standin.team import SigningKey, b64url
 from private_worker.testing import runtime
 from private_worker.testing.access import Access
@@ -514,7 +516,8 @@ def test_load_reports_what_the_import_raises(variant: Variant) -> None:
             "import requests\n",
             "src/entry.py:1: in <module>\n    import requests\n"
             "ModuleNotFoundError: No module named 'requests'\n"
-            "That is a package: `uv add requests` makes it part of the Worker",
+            "That is a package: `uv add --raw requests` and `uv run pywrangler sync` make it part "
+            "of the Worker",
         ),
         (
             "try:\n    {}['a']\nexcept KeyError:\n    raise ValueError('two\\n    lines')\n",
@@ -839,13 +842,16 @@ class Default(WorkerEntrypoint):
 
 
 @pytest.mark.slow
-def test_fastapi(tmp_path: Path, project_root: Path, pytestconfig: pytest.Config) -> None:
+def test_fastapi(
+    tmp_path: Path, project_root: Path, pytestconfig: pytest.Config, rendered: Render
+) -> None:
     """Wheels for Pyodide, pydantic's native one included, are installed from PyPI once."""
     root = shutil.copytree(project_root, tmp_path / "project", symlinks=True)
     (root / "src" / "entry.py").write_text(FASTAPI)
     text = (root / "pyproject.toml").read_text()
     wanted = 'dependencies = ["fastapi==0.165.0", "colorama; sys_platform == \'win32\'"]'
     (root / "pyproject.toml").write_text(text.replace("dependencies = []", wanted))
+    shutil.copy(rendered(framework="fastapi") / "pylock.toml", root)
     cache = getattr(pytestconfig, "cache", None)
     folder = Path(cache.mkdir("kit-packages")) if cache else tmp_path / "packages"
     own = Runtime(Project(root), folder)
@@ -860,17 +866,57 @@ def test_fastapi(tmp_path: Path, project_root: Path, pytestconfig: pytest.Config
         own.stop()
 
 
-def test_python_modules_are_used_if_they_fit(tmp_path: Path) -> None:
+RANDOM = """\
+import os, random, uuid
+from workers import Response, WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def fetch(self):
+        return Response(f"{random.random()} {uuid.uuid4()} {os.urandom(8).hex()}")
+"""
+
+
+@pytest.mark.slow
+def test_starts_from_a_snapshot(tmp_path: Path, project_root: Path) -> None:
+    """The first run makes it. Later ones have no number in common, and mend a broken one."""
+    root = shutil.copytree(project_root, tmp_path / "project", symlinks=True)
+    (root / "src" / "entry.py").write_text(RANDOM)
+    folder = tmp_path / "cache"
+
+    def numbers() -> list[str]:
+        own = Runtime(Project(root), folder)
+        own.start()
+        try:
+            return Worker(own, {}, {}).fetch().text.split()
+        finally:
+            own.stop()
+
+    seen = numbers()
+    (snapshot,) = folder.iterdir()
+    made = snapshot.stat()
+    seen += numbers()
+    assert snapshot.stat() == made
+    for broken in (b"", b"no snapshot", snapshot.read_bytes()[:1_000_000]):
+        snapshot.write_bytes(broken)
+        seen += numbers()
+        assert snapshot.stat().st_size == made.st_size
+        assert list(folder.iterdir()) == [snapshot]
+    assert len(set(seen)) == len(seen) == 15
+
+
+def test_python_modules_are_used_if_they_are_what_is_locked(tmp_path: Path) -> None:
     root = shutil.copytree(SAMPLE, tmp_path / "project")
     vendored = root / "python_modules"
     (vendored / "own_package-1.0.dist-info").mkdir(parents=True)
     (vendored / "own_package-1.0.dist-info" / "METADATA").write_text(
         "Name: own-package\nVersion: 1.0\n"
     )
-    assert "workers/__init__.py" in Project(root).packages(tmp_path)  # no SDK: not used
-    (vendored / "workers_runtime_sdk-1.9.5.dist-info").mkdir()
-    (vendored / "workers_runtime_sdk-1.9.5.dist-info" / "METADATA").write_text(
-        "Name: workers-runtime-sdk\nVersion: 1.9.5\n"
-    )
+    (sdk,) = lock.read(root)
+    info = vendored / f"workers_runtime_sdk-{sdk.version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Name: {sdk.name}\nVersion: {sdk.version}\n")
+    assert "workers/__init__.py" in Project(root).packages(tmp_path)  # more than that: not used
+    shutil.rmtree(vendored / "own_package-1.0.dist-info")
+    (vendored / "mine.py").touch()
     files = Project(root).packages(tmp_path)
-    assert "own_package-1.0.dist-info/METADATA" in files and "workers/__init__.py" not in files
+    assert "mine.py" in files and "workers/__init__.py" not in files

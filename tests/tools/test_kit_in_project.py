@@ -3,7 +3,9 @@
 The package is installed from its folder, as in a project; the project is a copy of the sample.
 """
 
+import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import pytest
 from uv import find_uv_bin
 
 from conftest import ROOT
+from package_index import wheel
 from private_worker.project import Problem
 from private_worker.testing import needs
 from private_worker.testing.needs import Project, find_node, find_pyodide
@@ -260,10 +263,16 @@ def test_pyodide_of_a_folder_above(tmp_path: Path) -> None:
     assert find_pyodide(tmp_path / "below" / "it") == package
 
 
-def test_sdk_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(needs, "SDK", "no-such-sdk")
-    with pytest.raises(Problem, match="no-such-sdk is missing: run `uv sync`"):
-        Project(SAMPLE).packages(tmp_path)
+def test_the_sdk_is_the_one_that_is_locked(project: Path, tmp_path: Path) -> None:
+    """Not the one that the development environment happens to have."""
+    file, content = wheel("workers_runtime_sdk", "9.9.9", "", "py3-none-any")
+    (tmp_path / file).write_bytes(content)
+    locked = project / "pylock.toml"
+    text = re.sub('url = "[^"]+"', f'url = "{(tmp_path / file).as_uri()}"', locked.read_text())
+    text = re.sub("[0-9a-f]{64}", hashlib.sha256(content).hexdigest(), text)
+    locked.write_text(re.sub("(?m)^version = .*", 'version = "9.9.9"', text))
+    files = Project(project).packages(tmp_path / "cache")
+    assert "workers_runtime_sdk.py" in files and "workers/__init__.py" not in files
 
 
 # -- names of v0.1 and v0.2

@@ -264,13 +264,13 @@ def test_binding_that_is_not_there(worker: Worker, ask: Ask) -> None:
     """What a failed test shows says what to add, in one line."""
     with pytest.raises(WorkerError):
         ask("missing")
-    shown = of_logs(worker.logs, worker.env)
+    shown = of_logs(worker.logs, worker.hint)
     [line] = [line for line in shown.splitlines() if "wrangler.jsonc" in line]
     assert '"d1_databases": [{ "binding": "CACHE"' in line
     assert "worker.load(fakes=" in line
     with pytest.raises(WorkerError):
         ask("ask_ai")
-    assert "env.AI is no local binding" in of_logs(worker.logs, worker.env)
+    assert "env.AI is only at Cloudflare: give the test a fake" in of_logs(worker.logs, worker.hint)
 
 
 def test_no_web_socket_leaves_the_test(ask: Ask) -> None:

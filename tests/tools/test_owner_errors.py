@@ -22,6 +22,10 @@ async def handle(request, identity, env):
     if "forgotten" in request.url:
         read_json(request)
         return reply({})
+    if "secret" in request.url:
+        return reply(env.RATES_KEY)
+    if "service" in request.url:
+        return reply(await env.BILLING.fetch("http://billing.example.com"))
     if "row" in request.url:
         return {"id": 1}
     return reply({"n": price({})})
@@ -55,6 +59,14 @@ def test_binding(worker, access):
     assert worker.fetch("/missing", headers=access.person()).status == 200
 
 
+def test_secret(worker, access):
+    assert worker.fetch("/secret", headers=access.person()).status == 200
+
+
+def test_service(worker, access):
+    assert worker.fetch("/service", headers=access.person()).status == 200
+
+
 def test_method(worker):
     assert worker.call("whoami", props={"caller": "caller"})["ok"]
 
@@ -84,16 +96,18 @@ def test_body(worker):
 """
 # What a failure shows of the Worker, whole and in this order.
 SHOWN = {
-    "test_request": "src/api.py:12: in handle\n"
+    "test_request": "src/api.py:16: in handle\n"
     '    return reply({"n": price({})})\n'
     "                       ~~~~~^^^^\n"
-    "src/api.py:16: in price\n"
+    "src/api.py:20: in price\n"
     '    return item["price"]\n'
     "           ~~~~^^^^^^^^^\n"
     "KeyError: 'price'",
-    "test_await": "an await is missing in src/: ",
-    "test_row": "TypeError: src/api.py returned dict, not a Response",
-    "test_binding": "AttributeError: CACHE\nenv.CACHE is no local binding of wrangler.jsonc.",
+    "test_await": "src/api.py:8: an await is missing: the coroutine read_json was never awaited",
+    "test_row": "TypeError: handle in src/api.py returned dict, not a Response: use reply()",
+    "test_binding": "AttributeError: CACHE\nenv.CACHE is not in wrangler.jsonc. Add it there",
+    "test_secret": "AttributeError: RATES_KEY\nenv.RATES_KEY is a secret. Write it into .dev.vars",
+    "test_service": "AttributeError: BILLING\nenv.BILLING is a private service, and tests have no",
     "test_method": "src/internal.py:5: in whoami\n    return [].pop()\n"
     "           ~~~~~~^^\nIndexError: pop from empty list",
     "test_cron": "src/events.py:2: in scheduled\n",
@@ -111,6 +125,9 @@ def folder(rendered: Render, node: Path, node_modules: Path, tmp_path: Path) -> 
     for test in (folder / "tests").glob("test_*.py"):
         test.unlink()
     (folder / "tests" / "test_mine.py").write_text(TESTS, encoding="utf-8")
+    with_secret = '{\n  "secrets": { "required": ["RATES_KEY"] },\n'
+    config = (folder / "wrangler.jsonc").read_text(encoding="utf-8")
+    (folder / "wrangler.jsonc").write_text(config.replace("{\n", with_secret, 1), encoding="utf-8")
     return folder
 
 
@@ -157,6 +174,19 @@ def test_what_cannot_be_imported(source: str, shown: str, folder: Path) -> None:
     write(folder, api=source)
     output = pytest_in(folder)
     assert output.count(shown) == 1 and "Interrupted" in output, output
+
+
+def test_await_in_the_last_test_of_all(folder: Path) -> None:
+    """The Worker ends with the session, and what it has printed is shown all the same."""
+    write(folder, api=API)
+    output = pytest_in(folder, "-k", "test_await")
+    assert "src/api.py:8: an await is missing" in output and "INTERNALERROR" not in output, output
+
+
+def test_handle_is_not_async(folder: Path) -> None:
+    write(folder, api="def handle(*_): ...\n")
+    output = pytest_in(folder, "-k", "request")
+    assert "handle in src/api.py is not an async function: write async def" in output, output
 
 
 def test_no_handle(folder: Path) -> None:

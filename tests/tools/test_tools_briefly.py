@@ -22,7 +22,7 @@ def folder(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_commands_name_themselves(folder: Path) -> None:
     done = run(folder, "--help")
     assert done.returncode == 0
-    for command in ("check", "provision", "probe", "local"):
+    for command in ("check", "locked", "provision", "probe", "local"):
         assert command in done.stdout
 
 

@@ -58,6 +58,7 @@ def own_dependencies(project: Path) -> dict[str, str]:
     assert set(package) & {"dependencies", "peerDependencies"} == set()
     python = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     asked = [*python["project"]["dependencies"], *sum(python["dependency-groups"].values(), [])]
+    asked += python["tool"]["uv"]["constraint-dependencies"]
     split = [re.fullmatch(r"([\w.-]+)(\[\w+\])?(.*)", line) for line in asked]
     wanted = {found[1]: found[3] for found in split if found}
     for name in python["tool"]["uv"]["sources"]:

@@ -81,7 +81,7 @@ class Upstream:
     timeout: seconds until the answer must have begun, with the time that it takes to send a body;
         how long the answer then lasts has no limit
 
-    Raises ValueError for an origin, a prefix or a path that cannot be meant, and for text in place
+    Raises ValueError for an origin, a prefix or a path that makes no sense, and for text in place
     of a tuple.
     """
 
@@ -206,8 +206,10 @@ class Upstream:
 
 
 # In a decoded segment: what ends a path or decodes further, a backslash, controls, letters that
-# cannot be seen, and signs that become a slash in 8-bit code pages.
-_UNSAFE = re.compile(r"[\\?#%\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2044\u2060\u2215\u2216\ufeff]")
+# cannot be seen, and signs that become a slash or a backslash in other code pages, such as the yen's.
+_UNSAFE = re.compile(
+    r"[\\?#%\x00-\x1f\x7f-\x9f\u00a5\u00ad\u200b-\u200f\u2044\u2060\u20a9\u2215\u2216\ufeff]"
+)
 # Something besides dots and blanks, which some file systems drop, and no drive of Windows.
 _NAME = re.compile(r"(?![A-Za-z]:).*[^.\s]")
 

@@ -162,7 +162,7 @@ def test_background(worker):
 
 
 def test_packages(worker):
-    """`uv add markdown`."""
+    """`uv add --raw markdown`."""
 
     async def html(env):
         from markdown import markdown

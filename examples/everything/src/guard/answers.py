@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import Any
 
 from workers import Response
@@ -46,9 +47,13 @@ def keys_unavailable(retry_after: int) -> Reply:
 async def from_api(handle: Handler, request: Any, env: Any, who: Identity) -> Any:
     """The API's own answer, not to be cached unless it says otherwise, or a fixed error."""
     try:
-        response = await handle(request, who, env)
+        answering = handle(request, who, env)
+        if not isawaitable(answering):
+            raise TypeError("handle in src/api.py is not an async function: write async def handle")
+        response = await answering
         if not platform.is_response(response):
-            raise TypeError(f"src/api.py returned {type(response).__name__}, not a Response")
+            kind = type(response).__name__
+            raise TypeError(f"handle in src/api.py returned {kind}, not a Response: use reply()")
         if isinstance(response, Reply) or platform.has_header(response, "Cache-Control"):
             return response
         return platform.with_header(response, "Cache-Control", PRIVATE)

@@ -33,10 +33,15 @@ class WithMethods(Entrypoint):
     def __init_subclass__(cls, methods: tuple[Method, ...] = (), **kwargs: Any) -> None:
         """Give the class one RPC method for each function in `methods`, named like it.
 
-        Raises ValueError for a name that the runtime keeps for itself, so that a deploy fails.
+        Raises TypeError for what is not an async function, and ValueError for a name that the runtime
+        keeps for itself, so that a deploy fails.
         """
         super().__init_subclass__(**kwargs)
+        if not isinstance(methods, tuple | list):
+            raise TypeError("METHODS is a tuple: a function alone needs a comma behind it")
         for method in methods:
+            if not inspect.iscoroutinefunction(method):
+                raise TypeError(f"METHODS: {method!r} is not an async function")
             if method.__name__.startswith("_") or method.__name__ in RESERVED:
                 raise ValueError(f"an RPC method cannot be called {method.__name__}")
             setattr(cls, method.__name__, _exposed(method))

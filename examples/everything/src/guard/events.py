@@ -9,7 +9,7 @@ https://developers.cloudflare.com/workers/runtime-apis/handlers/
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from inspect import isclass
+from inspect import isclass, isroutine
 from types import ModuleType
 from typing import Any
 
@@ -64,15 +64,20 @@ def _outside(inner: type[Any]) -> type[Any]:
     `run` alone.
     """
     is_workflow = issubclass(inner, WorkflowEntrypoint)
+    base: type[Any] = WorkflowEntrypoint if is_workflow else DurableObject
     methods = ["run"] if is_workflow else [name for name in dir(inner) if name[0] != "_"]
 
     def make(self: Any, ctx: Any, env: Any) -> None:
         object.__setattr__(self, "_inner", inner(ctx, env))
 
-    names: dict[str, Any] = {"__init__": make, "__getattribute__": Entrypoint.__getattribute__}
-    outside = type(inner.__name__, (WorkflowEntrypoint if is_workflow else DurableObject,), names)
+    def look_up(self: Any, name: str) -> Any:
+        # Its real class would make another one for a caller, out of what the caller hands over.
+        return base if name == "__class__" else Entrypoint.__getattribute__(self, name)
+
+    names: dict[str, Any] = {"__init__": make, "__getattribute__": look_up}
+    outside = type(inner.__name__, (base,), names)
     for name in methods:
-        if callable(method := getattr(inner, name)):
+        if isroutine(method := getattr(inner, name)):
             setattr(outside, name, _handing_on(method, name))
     return outside
 

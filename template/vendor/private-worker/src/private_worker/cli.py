@@ -19,6 +19,7 @@ from .text import plain
 # status; `options.project` is the Project. Loaded only to run: `check` needs no Cloudflare SDK.
 COMMANDS = {
     "check": "look for mistakes in the settings and in the repository (offline)",
+    "locked": "install for a deploy what pylock.toml says, and refuse anything else",
     "provision": "set up Cloudflare Access: shows a plan; --apply carries it out",
     "probe": "try every way in from outside and report what is open",
     "local": "play Cloudflare Access on this computer, in front of npm run dev",

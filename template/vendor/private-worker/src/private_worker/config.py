@@ -207,6 +207,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in pairs:
         if name in found:  # wrangler takes the last; who reads the first is misled
             raise ValueError(f"a key stands twice: {name!a}")
+        if name == "__proto__":  # JavaScript takes what is in it for the file's own
+            raise ValueError('a key is called "__proto__"')
         found[name] = value
     return found
 

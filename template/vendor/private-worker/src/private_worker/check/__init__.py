@@ -9,7 +9,7 @@ from rich.text import Text
 from ..config import Config
 from ..project import WRANGLER, Project
 from ..text import plain
-from . import managed, repository
+from . import managed, packages, repository
 from .addresses import Addresses
 from .code import Code
 from .configuration import Configuration
@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
         *Code(config, project).findings(),
         *Files(config, project).findings(),
         *(finding for finding in edited if finding.file not in keep),
+        *packages.findings(project.root),
         *repository.findings(project.root),
     ]
     # What is only not filled in yet comes last.

@@ -7,6 +7,7 @@ read and not run: what it makes by other means than `def`, `class` and `import` 
 import ast
 import re
 from collections.abc import Iterator
+from inspect import CO_ASYNC_GENERATOR
 from typing import Any
 
 from ..config import Block
@@ -42,7 +43,7 @@ class Code(Rules):
         for way, handler in CALLED:
             pushed = [item for item in listed(block, way) if not is_pulled(item)]
             if pushed and handler not in defined:
-                wrong = f"calls {handler}, which is no async function of {EVENTS}"
+                wrong = f"calls {handler}, which is not an async function in {EVENTS}"
                 fix = f"Write there: async def {handler}({ARGUMENTS[handler]}), or delete it here."
                 yield self.at((*block.path, *way), "no-code", wrong, fix)
 
@@ -71,11 +72,12 @@ class Code(Rules):
 
         https://developers.cloudflare.com/durable-objects/reference/durable-objects-migrations/
         """
-        made: set[str] = set()
+        exports = self.config.data.get("exports")
+        made = set(exports) if isinstance(exports, dict) else set()
         for step in listed(self.config.block(None), ("migrations",)):
-            made |= set(re.findall(r"'(\w+)'", str({**step, "deleted_classes": ""})))
-            made -= set(step.get("deleted_classes") or ())
-        made |= set(self.config.data.get("exports") or ())
+            if isinstance(step, dict):
+                made |= set(re.findall(r"'(\w+)'", str({**step, "deleted_classes": ""})))
+                made -= set(re.findall(r"'(\w+)'", str(step.get("deleted_classes"))))
         for way, name in own_classes(self.config.block(None)):
             if way == OBJECTS and name in there and name not in made:
                 fix = f'Add: "migrations": [{{ "tag": "v1", "new_sqlite_classes": ["{name}"] }}],'
@@ -103,6 +105,15 @@ def own_classes(block: Block) -> Iterator[tuple[tuple[str, ...], str]]:
                 yield way, str(item.get("class_name"))
 
 
+def is_handler(node: ast.AsyncFunctionDef) -> bool:
+    """Whether a function can be called with an event and `env`, and awaited."""
+    given, named = node.args, len(node.args.posonlyargs + node.args.args)
+    fits = named - len(given.defaults) <= 2 and (named >= 2 or given.vararg is not None)
+    made = compile(ast.Module([node], []), EVENTS, "exec").co_consts
+    yields = any(getattr(each, "co_flags", 0) & CO_ASYNC_GENERATOR for each in made)
+    return fits and None not in given.kw_defaults and not yields
+
+
 def look(source: str) -> tuple[set[str], set[str] | None]:
     """What a module defines that can be called with `await`, and the names in its CLASSES.
 
@@ -112,8 +123,7 @@ def look(source: str) -> tuple[set[str], set[str] | None]:
     classes: set[str] | None = set()
     for node in ast.parse(source).body:
         if isinstance(node, ast.AsyncFunctionDef):
-            needed = len(node.args.posonlyargs + node.args.args) - len(node.args.defaults)
-            if needed <= 2 or node.name not in ARGUMENTS:  # of the event and `env`, no more
+            if node.name not in ARGUMENTS or is_handler(node):
                 defined.add(node.name)
         elif isinstance(node, ast.ImportFrom):
             defined |= {alias.asname or alias.name for alias in node.names}

@@ -32,6 +32,7 @@ UNWANTED = {
     "keep_vars": "Delete this line.",
     "build": "Delete it: what it makes is deployed, and nobody has tested or checked it.",
     "cache": "Delete it.",
+    "unsafe": "Delete it.",
     "vpc_networks": 'Bind one service: "vpc_services": [{"binding": "...", "service_id": "..."}],',
 }
 # What must stand there, as it is to be written. These an environment inherits.
@@ -40,9 +41,12 @@ WANTED = {
     "name": '"...", and another one in each environment',
     "main": '"src/entry.py"',
     "compatibility_date": '"2026-09-08" or a later date: the first with Python 3.14',
-    "compatibility_flags": '["python_workers"], and none that takes Python away',
+    "compatibility_flags": '["python_workers"], and none that takes away what the guard needs',
 }
-PYTHON_TAKEN_AWAY = re.compile(r"python_workers_20250116|(no|disable)_(enable_)?python_.*")
+# Python itself, and the names by which the guard knows the runtime's own events.
+TAKEN_AWAY = re.compile(
+    r"python_workers_20250116|(no|disable)_(enable_)?python_.*|do_not_set_tostring_tag"
+)
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # What each environment has for itself: rule, way to it, what of it is compared.
 ITS_OWN: tuple[tuple[str, tuple[str, ...], str | re.Pattern[str]], ...] = (
@@ -52,11 +56,17 @@ ITS_OWN: tuple[tuple[str, tuple[str, ...], str | re.Pattern[str]], ...] = (
     *(
         (rule, (key,), rf'"(?:{names})": "((?!replace_with)[^"]+)"')
         for rule, key, names in (
+            ("shared-service", "dispatch_namespaces", "namespace"),
             ("shared-service", "services", "service"),
+            ("shared-store", "agent_memory", "namespace"),
+            ("shared-store", "ai_search", "instance_name"),
+            ("shared-store", "ai_search_namespaces", "namespace"),
             ("shared-store", "analytics_engine_datasets", "dataset"),
+            ("shared-store", "artifacts", "namespace"),
             ("shared-store", "d1_databases", "database_id|database_name"),
             ("shared-store", "durable_objects", "script_name"),
             ("shared-store", "hyperdrive", "id"),
+            ("shared-store", "k2", "stream"),
             ("shared-store", "kv_namespaces", "id|preview_id"),
             ("shared-store", "pipelines", "pipeline|stream"),
             ("shared-store", "queues", "queue|dead_letter_queue"),
@@ -67,10 +77,14 @@ ITS_OWN: tuple[tuple[str, tuple[str, ...], str | re.Pattern[str]], ...] = (
         )
     ),
 )
+# Where a binding names another Worker.
+WORKERS: tuple[tuple[str, ...], ...] = (("services",), ("durable_objects",), ("workflows",))
 SECRET_NAME = re.compile(
     r"(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?|(API|PRIVATE|ACCESS|SIGNING)_?KEY)(_?V?\d+)?\Z",
     re.IGNORECASE,
 )
+KEY_NAME = re.compile(r"(?<!PUBLIC)_KEY\Z", re.IGNORECASE)  # a secret, if the value looks like one
+LONG_WORD = re.compile(r"\S{16,}")
 PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 
@@ -116,19 +130,33 @@ class Configuration(Rules):
 
     def shared(self) -> Findings:
         """What two environments share. Previews share with their own environment on purpose."""
-        owners: dict[tuple[str, str], tuple[str, ...]] = {}  # rule and id -> way to the environment
-        for block in self.config.blocks():
-            own = block.path[:2] if block.path[:1] == ("env",) else ()
+        owners: dict[tuple[tuple[str, ...], str], str] = {}  # what it is and its id -> environment
+        blocks = [(block, environment_of(block)) for block in self.config.blocks()]
+        for block, own in blocks:
+            for path in () if block.is_previews else WORKERS:
+                owners.setdefault((path, self.name_of(block)), own)
+        for block, own in blocks:
             for rule, path, pattern in ITS_OWN:
-                value = self.config.get((*block.path, *path))
-                if rule == "worker-name" and not block.is_previews:  # left out, wrangler makes one
-                    value = value or "-".join([str(self.config.data.get("name")), *own[1:]])
-                for same in set(re.findall(pattern, json.dumps(value).lower())):
-                    owner = owners.setdefault((f"{rule} {path}", same), own)
+                for same in set(re.findall(pattern, json.dumps(self.own(block, path)).lower())):
+                    owner = owners.setdefault((path, same), own)
                     if owner != own:
-                        wrong = f"has {same}, and so has {'.'.join(owner) or 'the top level'}"
+                        wrong = f"has {same}, which belongs to {owner}"
                         fix = f"Write one here that is only for {block.name}."
                         yield self.at((*block.path, *path), rule, wrong, fix)
+
+    def own(self, block: Block, path: tuple[str, ...]) -> Any:
+        """The value at `path` in a block. What is left out there is as wrangler makes it."""
+        if path == ("name",) and not block.is_previews:
+            return self.name_of(block)
+        if path == ("analytics_engine_datasets",):
+            items = [item for item in block.items(path[0]) if isinstance(item, dict)]
+            return [{"dataset": item.get("binding"), **item} for item in items]
+        return self.config.get((*block.path, *path))
+
+    def name_of(self, block: Block) -> str:
+        """The name of a block's Worker, in small letters."""
+        made = "-".join([str(self.config.data.get("name")), *block.path[1:2]])
+        return str(block.settings.get("name") or made).lower()
 
     def keys(self, block: Block) -> Findings:
         """Keys that must be there with one value, and keys that must not be there."""
@@ -142,6 +170,11 @@ class Configuration(Rules):
         for key, fix in UNWANTED.items():
             if block.settings.get(key):
                 yield self.at((*block.path, key), key.replace("_", "-"), "must not be set", fix)
+        exports = block.settings.get("exports")
+        for name, export in exports.items() if isinstance(exports, dict) else ():
+            if isinstance(export, dict) and export.get("cache"):
+                path = (*block.path, "exports", name, "cache")
+                yield self.at(path, "cache", "must not be set", UNWANTED["cache"])
 
     def not_inherited(self, block: Block) -> Findings:
         """Vars and bindings of the top level that an environment or `previews` lacks."""
@@ -166,6 +199,15 @@ class Configuration(Rules):
             fix = 'Write: "assets": { "directory": "...", "binding": "ASSETS", '
             fix += '"run_worker_first": true }, and serve them in src/api.py.'
             yield self.at(path, "assets", "does not leave every request to the guard", fix)
+        elif self.project.shape.access_scope == "worker":
+            fix = "Type: uvx copier update --vcs-ref=:current: --defaults "
+            fix += "--data access_scope=hostname, and follow docs/SETUP.md again."
+            yield self.at(
+                path,
+                "assets",
+                "leaves the guard without `ctx.access`, so everybody gets a 403",
+                fix,
+            )
         elif isinstance(given.get("directory"), str):
             folder = (self.project.root / given["directory"]).resolve()
             source = (self.project.root / "src").resolve()
@@ -208,12 +250,14 @@ class Configuration(Rules):
         """
         command = f"npx wrangler {'preview ' if block.is_previews else ''}secret put"
         environment = f" --env {shlex.quote(block.path[1])}" if block.path[:1] == ("env",) else ""
-        for name, value in block.vars.items():
-            text = value if isinstance(value, str) else ""
-            if (text and SECRET_NAME.search(name)) or PASSWORD_IN_URL.search(text):
-                path = (*block.path, "vars", name)
+        for way, text in texts((), block.vars):
+            name = str(way[-1])
+            secret = text and SECRET_NAME.search(name)
+            key = KEY_NAME.search(name) and LONG_WORD.fullmatch(text)
+            if secret or key or PASSWORD_IN_URL.search(text):
+                path = (*block.path, "vars", *way)
                 fix = "Delete it here, have a new one made, and type: "
-                fix += f"{command} {shlex.quote(name)}{environment}"
+                fix += f"{command} {shlex.quote(str(way[0]))}{environment}"
                 yield self.at(path, "secret-in-vars", "looks like a secret", fix)
 
     def services(self, block: Block) -> Findings:
@@ -231,11 +275,16 @@ class Configuration(Rules):
                 yield self.at(path, "vpc-in-services", "is a private service, not a Worker", fix)
 
 
+def environment_of(block: Block) -> str:
+    """What a block belongs to, for a person."""
+    return ".".join(block.path[:2]) if block.path[:1] == ("env",) else "the top level"
+
+
 def is_right(key: str, value: Any) -> bool:
     """Whether a key of WANTED has a value that Python 3.14 and the guard run with."""
     if key == "compatibility_flags":
         flags = value if isinstance(value, list) else []
-        lost = any(PYTHON_TAKEN_AWAY.fullmatch(str(flag)) for flag in flags)
+        lost = any(TAKEN_AWAY.fullmatch(str(flag)) for flag in flags)
         return "python_workers" in flags and not lost
     if key == "name":
         return isinstance(value, str) and value != ""
@@ -243,6 +292,18 @@ def is_right(key: str, value: Any) -> bool:
         return str(value).removeprefix("./") == "src/entry.py"
     form = re.fullmatch(r"\d{4}-\d\d-\d\d", str(value), re.ASCII)
     return bool(form) and value >= "2026-09-08"  # Cloudflare refuses one in the future
+
+
+def texts(way: Way, value: Any) -> Iterator[tuple[Way, str]]:
+    """Each text in a var, with the way to it. One in a list has the list's name."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from texts((*way, name), item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(way, item)
+    elif isinstance(value, str):
+        yield way, value
 
 
 def names(key: str, value: Any) -> list[str]:

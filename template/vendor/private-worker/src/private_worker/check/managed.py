@@ -18,7 +18,8 @@ from ..text import LARGEST, read
 from .finding import Finding, Findings
 
 MANIFEST = "vendor/private-worker/manifest.sha256"
-ALONE = ("src/guard", "vendor/private-worker")
+# Python prefers a folder to a file of the same name.
+ALONE = ("src/guard", "src/entry", "src/bridge", "src/upstream", "vendor/private-worker")
 IN_EVERY_PROJECT = ("vendor/", "src/entry.py", "tests/test_doors.py", ".gitignore")
 
 
@@ -50,7 +51,7 @@ def findings(project: Project) -> Findings:
 
 def strangers(root: Path) -> set[str]:
     """The files in the folders that are the template's alone. There another file could be imported
-    in place of one of the guard's.
+    in place of a managed one.
     """
     found = [path for folder in ALONE for path in (root / folder).rglob("*") if not path.is_dir()]
     names = [path.relative_to(root) for path in found]

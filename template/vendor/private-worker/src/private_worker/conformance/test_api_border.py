@@ -239,7 +239,8 @@ def test_no_body_for_the_framework(worker: Worker, inside: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("path", ["/raise", "/none", "/cancelled", "/exit"])
 def test_mistake_in_the_api(path: Any, worker: Worker, inside: dict[str, Any]) -> None:
-    """The caller gets a reference, the log the rest."""
+    """The caller gets a reference, the log the rest, once."""
+    before = len(worker.logs)
     response = worker.fetch(path, **inside)
     answer = response.json()
     reference = answer.pop("reference")
@@ -249,6 +250,7 @@ def test_mistake_in_the_api(path: Any, worker: Worker, inside: dict[str, Any]) -
     assert [line["event"] for line in lines] == ["error"]
     if path == "/raise":
         assert "only for the log" in lines[0]["detail"]
+        assert sum("only for the log" in line for line in worker.logs[before:]) == 1
 
 
 @pytest.mark.parametrize(

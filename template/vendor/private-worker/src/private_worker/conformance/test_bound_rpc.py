@@ -1,6 +1,8 @@
 """Other Workers that call methods of `Internal`: over RPC everything that can be called answers."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -132,13 +134,43 @@ def test_methods_of_internal_are_not_on_default(worker: Worker) -> None:
 )
 def test_reserved_name_stops_the_deploy(name: Any, load: Load, probe_source: Path) -> None:
     """The runtime gives these a meaning of its own."""
+    method = f"async def {name}(caller, env):\n    return 1\n\n\nMETHODS = ({name},)\n"
+    refused(f"cannot be called {name}", method, load, probe_source)
+
+
+@pytest.mark.parametrize(
+    "source, said",
+    [
+        ("async def greet(caller, env): ...\nMETHODS = (greet)\n", "METHODS is a tuple"),
+        ("def greet(caller, env): ...\nMETHODS = (greet,)\n", "is not an async function"),
+        ("METHODS = ('greet',)\n", "METHODS: 'greet' is not an async function"),
+    ],
+)
+def test_what_is_no_method_stops_the_deploy(
+    source: str, said: str, load: Load, probe_source: Path
+) -> None:
+    refused(said, source, load, probe_source)
+
+
+@pytest.mark.parametrize("kind", ["tuple", "list"])
+def test_methods_may_be_listed_as_either(kind: str, load: Load, probe_source: Path) -> None:
+    method = f"async def greet(caller, env):\n    return 1\n\n\nMETHODS = {kind}([greet])\n"
+    with instead_of_methods(method, probe_source):
+        assert load().call("greet", props={"caller": "gateway"})["value"] == 1
+
+
+def refused(said: str, source: str, load: Load, probe_source: Path) -> None:
+    with instead_of_methods(source, probe_source), pytest.raises(WorkerError, match=said):
+        load()
+
+
+@contextmanager
+def instead_of_methods(source: str, probe_source: Path) -> Iterator[None]:
     file = probe_source / "internal.py"
     before = file.read_text(encoding="utf-8")
-    method = f"async def {name}(caller, env):\n    return 1\n\n\nMETHODS = ({name},)\n"
-    file.write_text(method, encoding="utf-8")
+    file.write_text(source, encoding="utf-8")
     try:
-        with pytest.raises(WorkerError, match=f"cannot be called {name}"):
-            load()
+        yield
     finally:
         file.write_text(before, encoding="utf-8")
 

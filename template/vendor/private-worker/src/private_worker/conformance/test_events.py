@@ -69,6 +69,20 @@ def test_nothing_else_of_an_object_answers(classes: Worker) -> None:
     assert room.call("hello") == "hello the secret"
 
 
+def test_nobody_makes_an_object(classes: Worker) -> None:
+    """`__class__` stays for the runtime. It must not make another object, of the owner's class and
+    with an `env` of the caller's."""
+    room = classes.durable_object("ROOM", "lobby")
+    tried: list[tuple[Any, ...]] = [(), ({}, {"NAME": "forged"}), ({}, {"NAME": "forged"}, {})]
+    for name in ("__class__", "Inner"):
+        for arguments in tried:
+            with pytest.raises(RpcError):
+                room.call(name, *arguments)
+            with pytest.raises(RpcError):
+                classes.call(name, *arguments, entrypoint="Flow")
+    assert ran(classes) == []
+
+
 def test_nothing_else_of_a_workflow_answers(classes: Worker) -> None:
     """Another Worker can bind to its class as if it were an entrypoint."""
     for name in ("help", "fetch", "_secret", "__setattr__", "__init__", "env", "ctx"):

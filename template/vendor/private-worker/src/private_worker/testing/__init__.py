@@ -42,6 +42,8 @@ such as AI, Vectorize or another Worker, a test names a class of its own:
 
 A test that fails shows the Worker's log, with tracebacks of your own code.
 
+`uv run pytest --workerd` runs the same tests in real workerd, see `private_worker.testing.workerd`.
+
 There is no network: outside `access` a Worker reaches only the `routes` that `load` is given.
 One Worker runs at a time in each pytest process. `needs.py` finds Node, Pyodide and the Worker's
 packages; the files in JavaScript, `inside.py` and `_cloudflare/` run in Node. Each `load` is a new

@@ -4,6 +4,7 @@ https://developers.cloudflare.com/workers/wrangler/configuration/#bindings
 """
 
 import inspect
+import json
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -77,13 +78,32 @@ def source_of(what: type | Callable[..., object]) -> str:
     return textwrap.dedent(inspect.getsource(what))
 
 
-def lines_for(name: str) -> str:
-    """What to add to wrangler.jsonc, for a binding that is asked for and not there."""
+def hint(config: Config, name: str, misspelt: bool) -> str:
+    """What to do for a name that the Worker asked for in `env` and that is not there.
+
+    misspelt: whether Python has said already what it could be.
+    """
+    settings = config.block(None).settings
+    secrets = settings.get("secrets")
+    if name in (secrets.get("required") or () if isinstance(secrets, dict) else ()):
+        return (
+            f'env.{name} is a secret. Write it into .dev.vars, {name}="...", or give the test one: '
+            f'worker.load(env={{**worker.env, "{name}": "..."}})'
+        )
+    if any(item.get("binding") == name for item in _listed(config.block(None), "vpc_services")):
+        return (
+            f"env.{name} is a private service, and tests have no network. Start one and write: "
+            f'worker.load(env={{**worker.env, "{name}": {{"$fetcher": "http://127.0.0.1:8000"}}}})'
+        )
+    fake = f'give the test a fake: worker.load(fakes={{"{name}": A_CLASS_OF_THE_TEST}})'
+    if f'"{name}"' in json.dumps(settings):
+        return f"env.{name} is only at Cloudflare: {fake}"
+    if misspelt:
+        return ""
+    database = f'[{{ "binding": "{name}", "database_name": "{name.lower()}" }}]'
     return (
-        f"env.{name} is no local binding of wrangler.jsonc. Add one there, such as "
-        f'"kv_namespaces": [{{ "binding": "{name}" }}] or "d1_databases": '
-        f'[{{ "binding": "{name}", "database_name": "{name.lower()}" }}], or give the test a fake: '
-        f"worker.load(fakes={{{name!r}: A_CLASS_OF_THE_TEST}})"
+        f'env.{name} is not in wrangler.jsonc. Add it there, such as "kv_namespaces": '
+        f'[{{ "binding": "{name}" }}] or "d1_databases": {database}, or {fake}'
     )
 
 

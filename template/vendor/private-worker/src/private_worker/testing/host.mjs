@@ -35,6 +35,7 @@ import { advance, hung, resetClock } from "./guards.mjs";
 import { listen, outbound, renewHttp, send } from "./http.mjs";
 import { freezeHeaders, RealResponse, receivedRequest } from "./messages.mjs";
 import { crossing, Objects } from "./objects.mjs";
+import { startPyodide } from "./pyodide.mjs";
 import { cleanGlobals, named, Snapshot } from "./snapshot.mjs";
 import "./webcrypto.mjs";
 import { fromWire, NULL_BODY, toWire } from "./wire.mjs";
@@ -224,7 +225,7 @@ async function importPython(name, folder, module) {
 }
 
 const operations = {
-  /** Starts Pyodide; `packages` maps a name under python_modules to a file on disk. */
+  /** Starts Pyodide; `packages` maps a name under python_modules to a file on disk, `snapshot` is a file. */
   async start(message) {
     nodeModules = path.dirname(message.pyodide);
     local = new LocalBindings(nodeModules, message.bindings);
@@ -232,7 +233,8 @@ const operations = {
     const { loadPyodide } = await import(pathToFileURL(path.join(message.pyodide, "pyodide.mjs")));
     // Its input is at its end: this process's own is the protocol.
     const streams = { stdin: () => null, stdout: log, stderr: log };
-    pyodide = await loadPyodide({ ...streams, jsglobals: named(globalThis), env: { HOME } });
+    const options = { ...streams, jsglobals: named(globalThis), env: { HOME } };
+    pyodide = await startPyodide(loadPyodide, options, message.snapshot);
     knowPython(pyodide);
     useFiles(pyodide);
     const flags = {

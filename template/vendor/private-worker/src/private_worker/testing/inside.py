@@ -53,6 +53,7 @@ def prepare(metadata: str, packages: str) -> None:
     _packages = packages
     at = next(i for i, entry in enumerate(sys.path) if "site-packages" in entry)
     sys.path.insert(at, packages)
+    random.seed()  # the snapshot's numbers would be the same in every run
     _guard_randomness()
     site.addsitedir(packages)  # runs the packages' .pth files, as workerd does
     # Last, as in workerd: a package's module hides the Worker's own of that name.
@@ -243,6 +244,9 @@ class _Bound(Coroutine[Any, Any, Any]):
         if now and now != self._owner:
             host.hung(self._owner, "a lock, event, task or future")
             return self._never()
+        # With it Python's warning about a coroutine that nobody awaited says where it was made.
+        # Every call from JavaScript resets it.
+        sys.set_coroutine_origin_tracking_depth(8)
         self._waits_for = self._coroutine.send(value)
         return self._waits_for
 

@@ -15,11 +15,20 @@ from private_worker.project import Problem
 
 from .access import TEST_VARS, Access, Issuer
 from .needs import Project
-from .report import of_logs
-from .runtime import NeverLoaded, Runtime, Worker, WorkerError
+from .report import forgotten_await, of_logs
+from .runtime import NeverLoaded, Runtime, Worker
+from .workerd import Workerd
 
 LINES = 100  # of the Worker's log that a failed test shows
 REASON = "private-worker: why the run ends"  # in what pytest-xdist brings from its processes
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("private-worker")
+    said = "run the Worker in real workerd, which takes longer; see private_worker.testing.workerd"
+    group.addoption("--workerd", action="store_true", help=said)
+    said = "folder with workerd's Python bundle, or for it; by default in pytest's cache"
+    group.addoption("--workerd-bundle", metavar="DIR", help=said)
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +43,10 @@ def kit_runtime(project_root: Path, pytestconfig: pytest.Config) -> Iterator[Run
     cache = getattr(pytestconfig, "cache", None)  # off with -p no:cacheprovider
     folder = cache.mkdir("worker-packages") if cache else project_root / ".pytest_cache/packages"
     runtime = Runtime(Project(project_root), Path(folder))
+    if pytestconfig.getoption("--workerd"):
+        given = pytestconfig.getoption("--workerd-bundle")
+        bundle = pytestconfig.invocation_params.dir / given if given else folder.parent / "workerd"
+        runtime = Workerd(runtime.project, runtime.cache, bundle)
     runtime.start()
     yield runtime
     runtime.stop()
@@ -64,12 +77,8 @@ def worker(kit_runtime: Runtime, access: Access) -> Iterator[Worker]:
     env = project.env | {name: TEST_VARS[name] for name in project.vars.keys() & TEST_VARS}
     worker = Worker(kit_runtime, env, {access.team_domain: access.url})
     yield worker
-    try:
-        lines = [line for line in worker.logs if "was never awaited" in line]
-    except (WorkerError, TimeoutError):  # it is gone, or in an endless loop
-        return
-    if lines:
-        pytest.fail(f"an await is missing in src/: {lines[0]}", pytrace=False)
+    if found := forgotten_await(worker.last_words()):
+        pytest.fail(found, pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -80,6 +89,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     except Problem as error:
         _end(item.config, str(error))
     except NeverLoaded as error:
+        if error.missing:  # tests without the Worker can go on
+            pytest.fail(error.report, pytrace=False)
         _end(item.config, error.report)
 
 
@@ -91,10 +102,7 @@ def pytest_runtest_makereport(
     report = yield
     for worker in getattr(item, "funcargs", {}).values() if report.failed else ():
         if isinstance(worker, Worker):
-            try:
-                said = of_logs(worker.logs[-LINES:], worker.env)
-            except (WorkerError, TimeoutError):  # it is gone, or in an endless loop
-                continue
+            said = of_logs(worker.last_words()[-LINES:], worker.hint)
             if said.strip():
                 report.sections.append(("the Worker's log", said))
     return report

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from typing import Any
 from private_worker.deployed import not_deployed, taken
 from private_worker.project import Problem
 
-from .needs import Project, find_node, find_pyodide
+from .needs import PYODIDE, Project, find_node, find_pyodide
 from .report import readable
 
-START_TIMEOUT = 120.0  # seconds; 2 to 3 on a quiet machine, more on a busy one
+START_TIMEOUT = 120.0  # seconds; the first start takes 5 on a quiet machine, later ones 1
 ANSWER_TIMEOUT = 30.0  # seconds
 
 
@@ -40,19 +40,27 @@ class WorkerError(Exception):
 class NeverLoaded(WorkerError):
     """The Worker could not be imported, nor ever before in this session.
 
-    `report` is for a person: of the traceback only what is the project's own.
+    report: for a person; of the traceback only what is the project's own
+    missing: the packages that could not be had, which may be the reason
     """
 
-    def __init__(self, error: WorkerError | TimeoutError) -> None:
+    def __init__(
+        self,
+        error: WorkerError | TimeoutError,
+        timeout: float = ANSWER_TIMEOUT,
+        missing: Sequence[str] = (),
+    ) -> None:
         if isinstance(error, WorkerError):
             super().__init__(error.name, error.type, error.message)
         else:
-            super().__init__("TimeoutError", None, f"it takes more than {ANSWER_TIMEOUT:g} s")
+            super().__init__("TimeoutError", None, f"it takes more than {timeout:g} s")
         text = readable(self.message)
         # What Pyodide advises for a package that it knows is not for a Worker.
         text, _, advice = text.partition("\nThe module '")
         if known := re.search(r'is included .*micropip\.install\("([^"]+)"', advice, re.DOTALL):
-            text += f"\nThat is a package: `uv add {known[1]}` makes it part of the Worker"
+            text += f"\nThat is a package: `uv add --raw {known[1]}` and `uv run pywrangler sync` "
+            text += "make it part of the Worker"
+        self.missing = missing
         self.report = f"the Worker cannot be imported:\n{text}"
 
 
@@ -71,6 +79,10 @@ class Cancelled(WorkerError):
 class Runtime:
     """The Node process. `start` starts it, `stop` ends it and everything it started."""
 
+    host = Path(__file__).with_name("host.mjs")
+    runs = "Pyodide"  # what `start` starts, for a person
+    load_timeout = ANSWER_TIMEOUT
+
     def __init__(self, project: Project, cache: Path) -> None:
         self.project = project
         self.cache = cache
@@ -82,12 +94,10 @@ class Runtime:
 
     def start(self) -> None:
         """Start Node and Pyodide; raises Problem if something is missing."""
-        packages = self.project.packages(self.cache)
-        pyodide = find_pyodide(self.project.root)
-        host = Path(__file__).with_name("host.mjs")
+        settings = self.settings()
         self._errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [*find_node(), str(host)],
+            [*find_node(), str(self.host)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -95,21 +105,34 @@ class Runtime:
         )
         self._reader = threading.Thread(target=self._read, args=[self.process], daemon=True)
         self._reader.start()
-        files = {name: str(file) for name, file in packages.items()}
-        stores = self.project.stores
-        started = self.send("start", pyodide=str(pyodide), packages=files, bindings=stores)
         try:
-            started.result(START_TIMEOUT)
+            self.send("start", **settings).result(START_TIMEOUT)
         except TimeoutError:
             self.stop()
-            raise Problem(f"Pyodide did not start within {START_TIMEOUT:.0f} s") from None
+            raise Problem(f"{self.runs} did not start within {START_TIMEOUT:.0f} s") from None
         except WorkerError as error:
             self.stop()
-            if error.name == "MigrationError":
+            if error.name in ("BundleError", "MigrationError"):
                 raise Problem(error.message) from None
             lines = error.message.strip().splitlines()
             reason = next((line for line in lines if "Error" in line), lines[-1])
-            raise Problem(f"Pyodide did not start: {reason.strip()}") from None
+            raise Problem(f"{self.runs} did not start: {reason.strip()}") from None
+
+    def settings(self) -> dict[str, Any]:
+        """What the host needs to start. Raises Problem if something is missing."""
+        packages = self.project.packages(self.cache)
+        self.cache.mkdir(parents=True, exist_ok=True)
+        return {
+            "pyodide": str(find_pyodide(self.project.root)),
+            "snapshot": str(self.cache / f"pyodide-{PYODIDE}.snapshot"),
+            "packages": {name: str(file) for name, file in packages.items()},
+            "bindings": self.project.stores,
+        }
+
+    @property
+    def main(self) -> Path:
+        """The Worker's main file."""
+        return self.project.source / f"{self.project.module}.py"
 
     def send(self, op: str, **fields: Any) -> "Future[Any]":
         """Send one request; the future's result is its answer or raises a WorkerError."""
@@ -119,8 +142,11 @@ class Runtime:
             future.id = self._last  # type: ignore[attr-defined]
             self._waiting[self._last] = future
             line = json.dumps({"id": self._last, "op": op, **fields})
+            if self.process is None:
+                self._fail(self._last, WorkerDied("Died", None, "the Node process was ended"))
+                return future
             try:
-                assert self.process and self.process.stdin
+                assert self.process.stdin
                 self.process.stdin.write(line.encode() + b"\n")
                 self.process.stdin.flush()
             except OSError:  # Node is gone
@@ -143,20 +169,20 @@ class Runtime:
         if self.process is None or self.process.poll() is not None:
             self.stop()
             self.start()
-        fields["main"] = str(self.project.source / f"{self.project.module}.py")
+        fields["main"] = str(self.main)
         fields["files"], left_out = taken(self.project.source, self.project.rules)
         fields["left_out"] = {name: not_deployed(name) for name in left_out}
         try:
             try:
-                self.send("load", **fields).result(ANSWER_TIMEOUT)
+                self.send("load", **fields).result(self.load_timeout)
             except TimeoutError:  # the last test left an endless loop: Node hears nothing any more
                 self.stop()
                 self.start()
-                self.send("load", **fields).result(ANSWER_TIMEOUT)
+                self.send("load", **fields).result(self.load_timeout)
         except (WorkerError, TimeoutError) as error:
             if self._loaded:
                 raise
-            raise NeverLoaded(error) from None
+            raise NeverLoaded(error, self.load_timeout, self.project.missing) from None
         self._loaded = True
 
     def stop(self) -> None:

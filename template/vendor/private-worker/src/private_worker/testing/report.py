@@ -2,9 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-
-from .bindings import lines_for
+from collections.abc import Callable, Iterable
 
 # Where files are in the runtime and what they are called here: those of packages are not shown,
 # then come the project's own, then those of the Workers that a test runs beside it.
@@ -46,8 +44,23 @@ def _path(name: str) -> str:
     return ""
 
 
-def of_logs(lines: Iterable[str], env: Mapping[str, object]) -> str:
-    """The Worker's log with its exceptions in the form of `readable`."""
+def forgotten_await(lines: Iterable[str]) -> str:
+    """What to say of a missing `await`, "" where none is. Python logs where the coroutine began."""
+    text = "\n".join(lines)
+    if not (found := re.search(r"coroutine '(\S+)' was never awaited", text)):
+        return ""
+    made = re.match(r"(\n.*created at.*(\n  .*)*)?", text[found.end() :])
+    frames = re.findall(r'File "(.+?)", line (\d+)', made[0] if made else "")
+    places = [f"{_path(name)}:{line}: " for name, line in frames if _path(name)]
+    own = [place for place in places if not place.startswith("src/guard/")]
+    place = (own or places or [""])[-1]
+    return f"{place}an await is missing: the coroutine {found[1]} was never awaited"
+
+
+def of_logs(lines: Iterable[str], hint: Callable[[str, bool], str]) -> str:
+    """The Worker's log with its exceptions in the form of `readable`, and what to do about names
+    that are missing in `env`.
+    """
     shown = []
     for line in lines:
         try:
@@ -57,5 +70,6 @@ def of_logs(lines: Iterable[str], env: Mapping[str, object]) -> str:
             pass  # a line of the owner's own
         shown.append(line)
     text = readable("\n".join(shown))
-    named = re.findall(r"(?m)^AttributeError: ([A-Z][A-Z0-9_]*)(?:\. Did you mean.*)?$", text)
-    return "\n".join([text, *map(lines_for, sorted({*named} - env.keys()))])
+    named = re.findall(r"(?m)^AttributeError: ([A-Z][A-Z0-9_]*)(\. Did you mean.*)?$", text)
+    hints = [hint(name, bool(guess)) for name, guess in sorted({*named})]
+    return "\n".join([text, *filter(None, hints)])

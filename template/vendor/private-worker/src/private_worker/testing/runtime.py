@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .bindings import fake, source_of
+from .bindings import fake, hint, source_of
 from .objects import DurableObject, Workflow, WorkflowRun
 from .process import (
     ANSWER_TIMEOUT,
@@ -39,6 +39,7 @@ __all__ = [
     "WorkflowRun",
 ]
 
+SOON = 5.0  # seconds; Node answers at once, unless the Worker is in an endless loop
 ORIGIN = "https://worker.example.com"  # of the requests a test sends by path
 
 Pairs = Mapping[str, str] | list[tuple[str, str]]
@@ -60,8 +61,8 @@ class Pending:
             wire = self._future.result(timeout)
         except TimeoutError:
             raise TimeoutError(
-                f"the Worker did not answer within {timeout:g} s; if it waits for something nobody "
-                "finishes, workerd would cancel the request with 500"
+                f"the Worker did not answer within {timeout:g} s: it is in an endless loop, or "
+                "waits for something nobody finishes, and workerd would cancel it with 500"
             ) from None
         except (WorkerDied, Cancelled):
             raise
@@ -130,6 +131,7 @@ class Worker:
             {"name": name, "main": str(other.main), "env": other.env}
             for name, other in (beside or {}).items()
         ]
+        self._said: list[str] = []
         self._runtime.load(env=self.env, routes=self.routes, beside=others)
 
     def start(
@@ -288,6 +290,20 @@ class Worker:
         """Lines printed since `load`, from print, logging and console, with tracebacks."""
         lines: list[str] = self._runtime.ask("logs", {})
         return lines
+
+    def hint(self, name: str, misspelt: bool) -> str:
+        """What to do where the Worker asked for `env.<name>` and there is none; maybe nothing."""
+        return "" if name in self.env else hint(self._runtime.project.config, name, misspelt)
+
+    def last_words(self) -> list[str]:
+        """`logs`, or what was last seen of it when the Worker is gone. Ends an endless loop."""
+        try:
+            self._said = self._runtime.ask("logs", {}, SOON)
+        except TimeoutError:
+            self._runtime.stop()
+        except WorkerError:
+            pass
+        return self._said
 
     @property
     def outbound(self) -> list[dict[str, Any]]:

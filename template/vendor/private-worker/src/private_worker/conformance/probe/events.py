@@ -22,6 +22,15 @@ async def queue(batch, env):
 class Room(DurableObject):
     rules = ("not", "for", "others")
 
+    class Inner:
+        def __init__(self, *given):
+            print(json.dumps({"event": "ran", "made": "Inner"}))
+
+    def __init__(self, ctx, env):
+        super().__init__(ctx, env)
+        if str(env.NAME).startswith("forged"):
+            print(json.dumps({"event": "ran", "made": "Room"}))
+
     async def hello(self):
         return f"hello {self._secret()}"
 
@@ -36,6 +45,11 @@ class Room(DurableObject):
 
 
 class Flow(WorkflowEntrypoint):
+    def __init__(self, ctx, env):
+        super().__init__(ctx, env)
+        if str(env.NAME).startswith("forged"):
+            print(json.dumps({"event": "ran", "made": "Flow"}))
+
     async def run(self, event, step):
         return {"was": event["payload"], "helped": self.help()}
 
