@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from kit_run import SAMPLE, raised
+from conftest import Render
+from kit_run import raised
+from lock import sync
 from private_worker.testing.needs import Project
 from private_worker.testing.runtime import Runtime, Worker
 
@@ -96,17 +98,22 @@ class Default(WorkerEntrypoint):
 
 @pytest.fixture(scope="module")
 def fastapi_runtime(
-    tmp_path_factory: pytest.TempPathFactory, node_modules: Path, pytestconfig: pytest.Config
+    tmp_path_factory: pytest.TempPathFactory,
+    node_modules: Path,
+    rendered: Render,
+    pytestconfig: pytest.Config,
 ) -> Iterator[Runtime]:
     root = tmp_path_factory.mktemp("fastapi") / "project"
-    shutil.copytree(SAMPLE, root)
+    shutil.copytree(rendered(framework="fastapi"), root)
     (root / "node_modules").symlink_to(node_modules, target_is_directory=True)
     (root / "src" / "entry.py").write_text(APP)
     (root / "src" / "files").mkdir()
     (root / "src" / "files" / "a.txt").write_text("a file")
     text = (root / "pyproject.toml").read_text()
-    wanted = 'dependencies = ["fastapi==0.165.0", "python-multipart"]'
-    (root / "pyproject.toml").write_text(text.replace("dependencies = []", wanted))
+    assert '"fastapi' in text
+    text = text.replace('"fastapi', '"python-multipart", "fastapi', 1)
+    (root / "pyproject.toml").write_text(text)
+    sync(root)
     cache = getattr(pytestconfig, "cache", None)
     folder = Path(cache.mkdir("kit-packages")) if cache else root / "packages"
     runtime = Runtime(Project(root), folder)
