@@ -298,6 +298,23 @@ def test_each_load_is_a_new_isolate(worker: Worker) -> None:
     assert worker.logs == []
 
 
+def test_only_what_a_deploy_takes_is_there(
+    worker: Worker, kit_runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = shutil.copytree(kit_runtime.project.source, tmp_path / "src")
+    (source / "deep").mkdir()
+    for name in ("page.html", "deep/data.csv", "deep/notes.md"):
+        (source / name).write_text(f"this is {name}")
+    rule = {"type": "Data", "globs": ["**/*.csv"]}
+    monkeypatch.setattr(kit_runtime.project, "source", source)
+    monkeypatch.setattr(kit_runtime.project, "rules", [rule])
+    worker.load()
+    for name in ("page.html", "deep/data.csv"):
+        assert worker.fetch(f"/import?name={name}").text == f"this is {name}"
+    answer = worker.fetch("/import?name=deep/notes.md")
+    assert answer.status == 500 and 'No such module "deep/notes.md"' in str(answer.error)
+
+
 def test_an_endless_loop_ends_with_the_next_load(worker: Worker) -> None:
     pending = worker.start("/endless")
     with pytest.raises(TimeoutError):

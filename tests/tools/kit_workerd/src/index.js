@@ -21,6 +21,10 @@ const paths = {
     const answer = await fetch(url, { method: "POST", body: "ping", headers: { "X-Title": "Grüße" } });
     return new Response(answer.body, { status: answer.status });
   },
+  "/import": async ({ request }) => {
+    const { default: file } = await import(`./${new URL(request.url).searchParams.get("name")}`);
+    return new Response(file);
+  },
   "/private": ({ env }) => env.PRIVATE.fetch("http://anything.internal/path?q=1"),
   "/slow": () => new Promise((resolve) => setTimeout(() => resolve(new Response("late")), 60_000)),
   "/endless": () => {

@@ -3,17 +3,15 @@ hidden by others of their name."""
 
 import re
 import sys
-import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
+from .. import lock
 from ..deployed import rule_for, taken
+from ..project import Problem
 from .finding import Finding, Findings, Rules
 
-SDK = "workers-runtime-sdk"
 ELSEWHERE = (".pyi", "py.typed", ".rej")  # for tools, or what another rule names
 
 
@@ -37,26 +35,19 @@ class Files(Rules):
 
 
 def packaged(root: Path) -> Iterator[tuple[str, str]]:
-    """Top-level names of the Worker's packages as far as they are installed, and the packages."""
+    """Top-level names of the locked packages as far as they are installed, and the packages."""
     for path in (root / "python_modules").glob("*"):
         if path.is_dir() or path.suffix == ".py":
             yield path.stem, "python_modules/"
     try:
-        text = (root / "pyproject.toml").read_text(encoding="utf-8")
-        wanted = [SDK, *tomllib.loads(text)["project"].get("dependencies", [])]
-    except (OSError, ValueError, LookupError):
-        wanted = [SDK]
-    seen = set()
-    while wanted:
-        need = Requirement(wanted.pop())
-        if need.name in seen or (need.marker and not need.marker.evaluate({"extra": ""})):
-            continue
-        seen.add(need.name)
+        locked = lock.read(root)
+    except Problem:
+        return  # the rule `lock` says it
+    for package in locked:
         try:
-            found = metadata.distribution(need.name)
+            found = metadata.distribution(package.name)
         except metadata.PackageNotFoundError:
             continue
-        wanted += found.requires or []
         for file in found.files or ():
             if re.fullmatch(r"\w+(\.py|/.+\.py)", file.as_posix()):
-                yield file.parts[0].removesuffix(".py"), f"the package {need.name}"
+                yield file.parts[0].removesuffix(".py"), f"the package {package.name}"

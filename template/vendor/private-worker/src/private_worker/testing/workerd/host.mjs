@@ -60,7 +60,7 @@ function unload() {
 }
 
 /** A new isolate, with `flags` for workerd. */
-async function started({ main, env }, flags) {
+async function started({ main, files, env }, flags) {
   await unload();
   outbound = [];
   objects = Object.fromEntries(
@@ -71,6 +71,7 @@ async function started({ main, env }, flags) {
   try {
     isolate = await Isolate.start(nodeModules, {
       main,
+      files,
       packages,
       date,
       flags: compatibility,
@@ -96,7 +97,7 @@ function failure(text) {
  * time one is made, which is where a Worker fails that cannot be imported, or cannot be saved.
  */
 async function snapshot(message) {
-  const folder = path.join(snapshots, digest(path.dirname(message.main)));
+  const folder = path.join(snapshots, digest(message));
   const flags = ["--python-snapshot-dir", folder];
   if (!fs.existsSync(path.join(folder, "snapshot.bin"))) {
     fs.mkdirSync(folder, { recursive: true });
@@ -108,12 +109,10 @@ async function snapshot(message) {
   return [...flags, "--python-load-snapshot", "snapshot.bin"];
 }
 
-function digest(folder) {
+function digest({ main, files }) {
   const hash = crypto.createHash("sha256");
-  for (const entry of fs.readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    const file = path.join(entry.parentPath, entry.name);
-    if (!entry.isFile() || file.includes("__pycache__")) continue;
-    hash.update(`${path.relative(folder, file)}\0`).update(fs.readFileSync(file)).update("\0");
+  for (const file of [path.basename(main), ...files]) {
+    hash.update(`${file}\0`).update(fs.readFileSync(path.join(path.dirname(main), file))).update("\0");
   }
   return hash.digest("hex").slice(0, 16);
 }

@@ -65,21 +65,16 @@ function said(line) {
 
 // ---------------------------------------------------------------- what Miniflare is given
 
-/** The Worker's files and packages, the main module first, each as wrangler would upload it. */
-function modulesOf(main, packages) {
+/** The Worker's files, the main module first, and its packages, each as wrangler would upload it. */
+function modulesOf(main, files, packages) {
   const root = path.dirname(main);
-  const files = fs
-    .readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.join(entry.parentPath, entry.name))
-    .filter((file) => file !== main && !file.includes("__pycache__"));
-  const script = !main.endsWith(".py");
   const module = (type, name, file) => ({ type, path: `/${name}`, contents: fs.readFileSync(file) });
+  const first = path.basename(main);
   return [
-    ...[main, ...files.sort()].map((file) => {
-      const type = file.endsWith(".py") ? "PythonModule" : script && file.endsWith(".js") ? "ESModule" : "Data";
-      return module(type, path.relative(root, file).split(path.sep).join("/"), file);
-    }),
+    module(first.endsWith(".py") ? "PythonModule" : "ESModule", first, main),
+    ...files
+      .filter((name) => name !== first)
+      .map((name) => module(name.endsWith(".py") ? "PythonModule" : "Data", name, path.join(root, name))),
     // The SDK's own JavaScript is imported; to all else only Python looks.
     ...Object.entries(packages)
       .filter(([name]) => !name.endsWith(".pyc"))
@@ -179,12 +174,13 @@ export class Isolate {
   /**
    * Start one. Throws an Error with what workerd says if it does not start.
    *
-   * main: the Worker's main file. packages: path under python_modules -> file. date, flags: of
-   * compatibility. env: as in `worker.load`. stores: as in bindings.py. outbound: the port of the
-   * proxy for all that the Worker fetches. origin: gives the port of one for a single origin.
-   * workerd: flags of the program itself.
+   * main: the Worker's main file. files: what a deploy takes along, as paths from its folder.
+   * packages: path under python_modules -> file. date, flags: of compatibility. env: as in
+   * `worker.load`. stores: as in bindings.py. outbound: the port of the proxy for all that the
+   * Worker fetches. origin: gives the port of one for a single origin. workerd: flags of the
+   * program itself.
    */
-  static async start(nodeModules, { main, packages, date, flags: compatibility, env, stores, outbound, origin, workerd }) {
+  static async start(nodeModules, { main, files, packages, date, flags: compatibility, env, stores, outbound, origin, workerd }) {
     const require = createRequire(path.join(nodeModules, "wrangler", "package.json"));
     const { convertV4MiniflareOptions, Log, LogLevel, Miniflare, ...rest } = require("miniflare");
     kVoid = rest.kVoid;
@@ -192,7 +188,7 @@ export class Isolate {
     const bindings = await bindingsOf(env, stores, origin);
     const worker = {
       name: "worker",
-      modules: modulesOf(main, packages),
+      modules: modulesOf(main, files, packages),
       modulesRoot: "/",
       compatibilityDate: date,
       compatibilityFlags: compatibility,
