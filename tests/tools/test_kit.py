@@ -715,7 +715,7 @@ def test_deeply_nested_json_ends_the_isolate(worker: Worker, what: str) -> None:
     assert worker.fetch("/count").text == "1"
 
 
-@pytest.mark.parametrize("what", ["list*3900", "dict*3900", "string*1"])
+@pytest.mark.parametrize("what", ["list*3900", "dict*3900", "string*1", "unended*1"])
 def test_json_that_workerd_survives(worker: Worker, what: str) -> None:
     assert worker.fetch("/json?" + what).text in {"not JSON", "parsed"}
     assert worker.fetch("/count").text == "1"

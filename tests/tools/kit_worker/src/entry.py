@@ -270,7 +270,8 @@ async def on_subtle(self, request, query):
 
 async def on_json(self, request, query):
     opening, depth = query.split("*")
-    opening = {"list": "[", "dict": '{"a":', "string": '"' + "[" * 9000 + '"'}[opening]
+    text = '"' + "[" * 9000
+    opening = {"list": "[", "dict": '{"a":', "string": f'{text}"', "unended": f"{text}\\"}[opening]
     try:
         json.loads(opening * int(depth))
     except ValueError:

@@ -57,6 +57,7 @@ def test_json(worker: Worker, inside: dict[str, Any]) -> None:
 )
 def test_no_json(body: Any, worker: Worker, inside: dict[str, Any]) -> None:
     assert failed(post(worker, inside, body))
+    assert failed(post(worker, inside, body, "/any-json", "text/plain"))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,9 @@ def test_deep_bodies_do_not_end_the_isolate(fresh: Worker, inside: dict[str, Any
     for body in ("[" * 100_000, lists, objects, quoted):
         for _ in range(5):
             assert failed(post(fresh, inside, body))
+            assert failed(post(fresh, inside, body, "/any-json", "application/octet-stream"))
         assert post(fresh, inside, "[]").status == 200
+        assert post(fresh, inside, "[]", "/any-json", "text/plain").json() == {"body": []}
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "image/png", "application/json"])

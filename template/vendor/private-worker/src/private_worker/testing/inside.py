@@ -317,7 +317,7 @@ def _nesting(text: str) -> int:
     if text.count("[") + text.count("{") <= DEEPEST_JSON:
         return 0
     depth = deepest = 0
-    for token in re.finditer(r'"(?:[^"\\]|\\.)*"|[][{}]', text, re.DOTALL):
+    for token in re.finditer(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[][{}]', text, re.DOTALL):
         if token[0] in "[{":
             depth += 1
             deepest = max(deepest, depth)

@@ -28,6 +28,8 @@ async def handle(request, identity, env):
     match path:
         case "/json":
             return reply({"body": await read_json(request)})
+        case "/any-json":
+            return reply({"body": await request.json()})
         case "/short":
             return reply({"body": await read_json(request, 1000)})
         case "/body":
