@@ -31,7 +31,7 @@ async def _strict(self: Request) -> object:
     return _parsed(await self.bytes())
 
 
-Request.json = _strict  # type: ignore[method-assign]
+Request.json = _strict  # type: ignore[assignment, method-assign]
 
 
 async def read_body(request: Any, limit: int = MAX_BODY) -> bytes:
