@@ -291,15 +291,16 @@ def test_functions_and_classes_do_not_cross(variant: Variant, what: str) -> None
 # -- a load is a new isolate
 
 LEAVES = """
-import os, js
+import os, tempfile, js
 async def on(self, request):
-    seen = [os.path.exists("/tmp/a"), os.path.exists("a"), "LEFT" in os.environ, os.getcwd()]
+    shared = tempfile.gettempdir()
+    seen = [os.path.exists(f"{shared}/a"), os.path.exists("a"), "LEFT" in os.environ, os.getcwd()]
     seen.append(hasattr(js, "left"))
-    open("/tmp/a", "w").close()
+    open(f"{shared}/a", "w").close()
     open("a", "w").close()
-    os.mkdir("/tmp/folder")
+    os.mkdir(f"{shared}/folder")
     os.environ["LEFT"] = "1"
-    os.chdir("/tmp")
+    os.chdir(shared)
     js.left = 1
     return Response.json(seen)
 """
