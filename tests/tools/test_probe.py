@@ -966,7 +966,7 @@ def test_a_zone_that_cannot_be_read(production: Path, world: World, api: Cloudfl
     assert done.returncode == 1 and done.stderr == "", done.stderr
     assert "access      https://last.example/ (route)" in done.stdout.splitlines()
     (said,) = [line for line in done.stdout.splitlines() if "closed.example" in line]
-    assert said.startswith("Could not be read, so not known to be closed: routes in closed.example")
+    assert said.startswith("Not known to be closed: routes in closed.example")
     assert "broken.example" in said and "Workers Routes Read" in said
 
 

@@ -65,7 +65,8 @@ class Result(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "With CLOUDFLARE_API_TOKEN it asks Cloudflare for all addresses. With CF_ACCESS_CLIENT_ID "
-        "and CF_ACCESS_CLIENT_SECRET it tries that service token as well, which must get in. "
+        "and CF_ACCESS_CLIENT_SECRET it tries that service token as well, which must get in, "
+        "wherever Access has proved that it is in front. "
         "Exit status: 0 closed, 1 not closed or not known, 2 it could not start."
     )
     parser.add_argument("--env", metavar="NAME", help="an environment of wrangler.jsonc")
@@ -84,8 +85,9 @@ def run(options: argparse.Namespace) -> int:
         with suppress(guard_rules.NotConfigured):
             settings = guard_rules.settings(project.root, config.block(options.env).vars)
     token, client = _service_token(project), _client()
-    known = {*token.values()} | (settings.service_tokens - {ANYONE} if settings else set())
-    ways = find(options, config, known if project.shape.machines else set())
+    client_ids = {*settings.service_tokens} if settings else set()
+    client_ids |= {value for name, value in token.items() if name.endswith("Id")}
+    ways = find(options, config, client_ids - {ANYONE})
     requests = _prepare(settings, project.shape.humans, token)
 
     async def tried() -> list[Result]:
@@ -95,8 +97,7 @@ def run(options: argparse.Namespace) -> int:
             return [await _try(client, way, requests, settings) for way in shown]
 
     results = asyncio.run(tried())
-    unread = [f"Could not be read, so not known to be closed: {each}" for each in ways.unread]
-    problems = unread + _problems(results, bool(token))
+    problems = ways.unread + _problems(results, bool(token))
     if settings is None and project.shape.edge:
         problems.insert(0, "Whose login it is: a setting is missing, see npm run check.")
     if options.json:
@@ -174,8 +175,9 @@ async def _try(
             continue
         if name == SERVICE_TOKEN:
             ours = way.wanted and url.scheme == "https"
+            # What is only said by headers and a redirect is no proof; see _is_access.
             if not headers or not ours or any(made["verdict"] != "access" for made in attempts):
-                continue  # another could read the secret
+                continue
         if name == "http":  # the last request
             if url.scheme == "http" or url.port:
                 continue
@@ -205,7 +207,7 @@ async def _try(
 
 
 async def _is_access(client: httpx.AsyncClient, url: httpx.URL, settings: Settings | None) -> bool:
-    """Whether Access proves that our application is in front. A secret is sent right after that."""
+    """Whether Access proves that our application is in front, so that a secret may go there."""
     if settings is None:
         return False
     signed = (await _ask(client, url, proof.ASK, "HEAD")).headers.get(proof.ANSWER, "")

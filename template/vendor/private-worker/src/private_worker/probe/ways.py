@@ -35,15 +35,12 @@ class Way(NamedTuple):
 
 
 class Ways:
-    """What was found, each address once, and what could not be looked at.
-
-    unread: what Cloudflare should have said and did not. warnings: what ends soon.
-    """
+    """What was found, each address once, what could not be looked at, and what ends soon."""
 
     def __init__(self) -> None:
         self.found: dict[str, Way] = {}
         self.not_tried: list[str] = []
-        self.unread: list[str] = []
+        self.unread: list[str] = []  # why the exit status is 1 although all that was tried is well
         self.warnings: list[str] = []
 
     def add(self, pattern: object, source: str, wanted: bool = False) -> None:
@@ -68,9 +65,9 @@ class Ways:
 
 
 def find(options: argparse.Namespace, config: Config, client_ids: set[str]) -> Ways:
-    """Look everywhere. Raises Problem, also when there is nothing to try and no API to ask.
+    """Look everywhere, also for the end of the service tokens of `client_ids`.
 
-    client_ids: of the service tokens whose end is looked at.
+    Raises Problem, also when there is nothing to try and no API to ask.
     """
     ways = Ways()
     name = quote(config.worker_name(options.env), safe="")
@@ -155,7 +152,8 @@ def _from_api(
                     ways.add(row.get("pattern"), "route")
         except Problem as problem:  # the other zones are still tried
             unread.setdefault(str(problem), []).append(plain(zone.get("name")))
-    ways.unread = [f"routes in {', '.join(names)}: {why}" for why, names in unread.items()]
+    for why, names in unread.items():
+        ways.unread.append(f"Not known to be closed: routes in {', '.join(names)}: {why}")
     if client_ids:
         try:
             for row in api.rows(client, f"/accounts/{account}/access/service_tokens"):
