@@ -502,6 +502,52 @@ def test_another_application_in_front(production: Path, world: World) -> None:
         assert other in row["hint"] and "POLICY_AUD" in row["hint"]
 
 
+def only(path: str, inside: Behaviour, outside: Behaviour = login) -> Callable[[Seen], Reply]:
+    """One path is another's than the rest."""
+    assert callable(inside) and callable(outside)
+    return lambda seen: inside(seen) if seen.path.startswith(path) else outside(seen)
+
+
+OTHER_LOGIN = to(f"{LOGIN}?kid={'ab' * 32}")
+# What the account can have that opens, as it looks from outside: what answers, the path that is
+# asked, the verdict and a part of the hint.
+OPENS: dict[str, tuple[Behaviour, str, str, str]] = {
+    "override-of-all": (forbidden, "/", "guard", "npm run provision"),
+    "override-before-the-guard": (answer(200), "/", "open", "npm run provision"),
+    "override-of-a-path": (only("/health", forbidden), "/health", "guard", "Turn it off"),
+    "override-of-another-path": (only("/health", forbidden), "/", "access", ""),
+    "bypass-for-everybody": (forbidden, "/", "guard", "npm run provision"),
+    "hostname-with-bypass-in-front": (answer(200), "/", "open", "npm run provision"),
+    "hostname-in-front": (OTHER_LOGIN, "/", "access", "Another Access application is in front"),
+    "path-in-front": (
+        only("/admin", OTHER_LOGIN),
+        "/admin",
+        "access",
+        "Another Access application",
+    ),
+    "path-with-bypass-in-front": (only("/admin", answer(200)), "/admin", "open", "Turn it off"),
+    "policy-for-everyone": (login, "/", "access", ""),
+    "no-application": (forbidden, "/", "guard", "npm run provision"),
+}
+
+
+def test_what_opens_in_the_account(production: Path, world: World) -> None:
+    """Without a login nobody sees who may log in; whatever is let through is seen."""
+    hosts = {name: f"{name}.example.net" for name in OPENS}
+    words = []
+    for name, (behaviour, path, *_) in OPENS.items():
+        world.hosts[hosts[name]] = behaviour
+        if path != "/":
+            words += ["--url", f"https://{hosts[name]}{path}"]
+    configure(production, routes=domains(*(hosts[name] for name in OPENS if OPENS[name][1] == "/")))
+    status, found, _ = probe(production, world, *words)
+    assert status == 1
+    for name, (_, _, verdict, hint) in OPENS.items():
+        row = by_host(found)[hosts[name]]
+        assert row["verdict"] == verdict and hint in row["hint"], row
+        assert bool(row["hint"]) == bool(hint), row
+
+
 def test_a_static_asset_that_comes_before_the_guard(production: Path, world: World) -> None:
     """Cloudflare serves it itself, unless the Worker runs first: Access and the guard are right."""
     for name in (".hidden", ".well-known/a", "_headers", "_redirects", "ü %41.css", "z/app.css"):
