@@ -620,6 +620,11 @@ SENT: dict[str, tuple[Behaviour, str, str]] = {
     "in": (edge(answer(200, '{"ok": true}')), "let in", ""),
     "no-such-page": (edge(answer(404)), "let in", ""),
     "moved": (edge(to("https://elsewhere.example.org/")), "let in", ""),
+    "refused-in-json": (
+        edge(answer(403, '{"detail":"no"}', KEPT)),
+        "unreachable",
+        "no clear answer",
+    ),
     "broken": (edge(answer(500, "oops", KEPT)), "unreachable", "no clear answer"),
     "wrong-secret": (with_token(answer(401)), "access", "Access refused the service token"),
     "no-policy": (with_token(answer(403)), "access", "Service Auth policy"),

@@ -226,7 +226,7 @@ def _let_in(status: int | None, verdict: str) -> tuple[str, str]:
     if verdict == "guard":
         why = "is it in ALLOWED_SERVICE_TOKENS, is POLICY_AUD right?"
         return verdict, f"Access took the service token, the guard refused it: {why}"
-    if verdict == "access" or refused:
+    if verdict == "access" or (refused and verdict != "open"):
         did = "refused the service token" if refused else "asks for a login"
         return "access", f"Access {did}: it is wrong, expired, or in no Service Auth policy here."
     return "unreachable", "The service token got no clear answer."
