@@ -14,6 +14,7 @@ import socketserver
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 TEAM = "acme-labs.cloudflareaccess.com"
@@ -37,6 +38,7 @@ class Seen:
     host: str
     path: str
     headers: dict[str, str]
+    method: str = "GET"
 
     def claims(self) -> dict[str, Any]:
         """The claims of a token in the header, without looking at its signature."""
@@ -92,6 +94,10 @@ class World:
         proxy = f"http://127.0.0.1:{self.port}"
         found = {"HTTPS_PROXY": proxy, "HTTP_PROXY": proxy, "NO_PROXY": "127.0.0.1"}
         return found | {"SSL_CERT_FILE": str(self.trusted)}
+
+    def behaviour(self, host: str) -> Behaviour:
+        """The team's keys are always there, unless the test says otherwise."""
+        return self.hosts.get(host, certs if host == TEAM else NO_ROUTE)
 
     def at(self, host: str) -> list[Seen]:
         return [seen for seen in self.seen if seen.host == host]
@@ -175,13 +181,14 @@ class _Handler(socketserver.BaseRequestHandler):
                 self._plain(target, headers)
                 return
             host = target.rpartition(":")[0]
-            if self.world.hosts.get(host, NO_ROUTE) == NO_ROUTE:
+            if self.world.behaviour(host) == NO_ROUTE:
                 self.request.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
                 return
             self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             with self.world.context(host).wrap_socket(self.request, server_side=True) as secure:
                 line, headers = _head(secure)
-                self._answer(secure, Seen("https", host, line.split(" ")[1], headers))
+                method, target, _ = line.split(" ")
+                self._answer(secure, Seen("https", host, target, headers, method))
 
     def _plain(self, target: str, headers: dict[str, str]) -> None:
         """A request for the proxy (http://host/path), or for this machine itself (/path)."""
@@ -193,7 +200,7 @@ class _Handler(socketserver.BaseRequestHandler):
 
     def _answer(self, stream: socket.socket, seen: Seen) -> None:
         self.world.seen.append(seen)
-        behaviour = self.world.hosts.get(seen.host, NO_ROUTE)
+        behaviour = self.world.behaviour(seen.host)
         if behaviour == HANG:
             self.world.wait()
             return
@@ -209,6 +216,8 @@ class _Handler(socketserver.BaseRequestHandler):
         headers = {"Server": "cloudflare", **reply.headers}
         lines += [f"{name}: {value}" for name, value in headers.items()]
         stream.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        if seen.method == "HEAD":
+            return
         for piece in [reply.body] if isinstance(reply.body, bytes) else reply.body:
             stream.sendall(piece)
 
@@ -223,6 +232,37 @@ def _head(stream: socket.socket) -> tuple[str, dict[str, str]]:
     line, *rest = raw.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
     pairs = (header.partition(":") for header in rest)
     return line, {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+# What Access signs
+
+KEY, OTHER_KEY = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+
+
+def metadata(host: str, key: rsa.RSAPrivateKey = KEY, **claims: Any) -> str:
+    """Access's word that it is in front, in the form that cloudflared 2026.8.0 checks."""
+    made: dict[str, Any] = {
+        "type": "match",
+        "hostname": host,
+        "auth_domain": TEAM,
+        "app_hostname": host,
+    }
+    made |= {"iat": int(time.time()), **claims}
+    parts = [{"alg": "RS256", "kid": "k1", "typ": "JWT"}, made]
+    signed = ".".join(_text(json.dumps(part).encode()) for part in parts)
+    signature = key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+    return f"{signed}.{_text(signature)}"
+
+
+def certs(seen: Seen) -> Reply:
+    """The team's keys. The first is broken, as one may be."""
+    n = KEY.public_key().public_numbers().n
+    jwk = {"kid": "k1", "kty": "RSA", "alg": "RS256", "e": "AQAB", "n": _text(n.to_bytes(256))}
+    return Reply(200, json.dumps({"keys": [{"kid": "k0"}, jwk]}).encode())
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 # Tokens, as a careless API reads them

@@ -828,6 +828,80 @@ def test_public_configuration(name: str, rendered: Render, tmp_path: Path) -> No
     assert {each["rule"] for each in check(folder)} == rules
 
 
+# What the Workers of cloudflare/python-workers-examples configure (August 2026), besides addresses.
+EXAMPLES: dict[str, tuple[Config, str, set[str]]] = {
+    "02-binding": ({"kv_namespaces": [{"binding": "FOO", "id": "0f2ac74b"}]}, "", set()),
+    "03-fastapi": (
+        {
+            "compatibility_flags": ["python_workers", "python_dedicated_snapshot"],
+            "vars": {"MESSAGE": "My env var"},
+            "observability": {"enabled": True},
+        },
+        "",
+        set(),
+    ),
+    "04-query-d1": (
+        {"d1_databases": [{"binding": "DB", "database_name": "quotes", "database_id": UUID}]},
+        "",
+        set(),
+    ),
+    "05-langchain": ({"ai": {"binding": "AI", "remote": True}}, "", set()),
+    "06-assets": ({"assets": {"directory": "./assets/", "binding": "ASSETS"}}, "", {"assets"}),
+    "06-assets, after the guard": (
+        {"assets": {"directory": "./assets/", "binding": "ASSETS", "run_worker_first": True}},
+        "",
+        set(),
+    ),
+    "07-durable-objects": (
+        {
+            "durable_objects": {"bindings": [{"name": "LISTS", "class_name": "List"}]},
+            "migrations": [{"tag": "v1", "new_sqlite_classes": ["List"]}],
+        },
+        "class List: pass\nCLASSES = (List,)\n",
+        set(),
+    ),
+    "08-cron": (
+        {"triggers": {"crons": ["*/1 * * * *"]}},
+        "async def scheduled(event, env): pass\n",
+        set(),
+    ),
+    "10-workflows": (
+        {"workflows": [{"name": "dag", "binding": "MY_WORKFLOW", "class_name": "DAGWorkflow"}]},
+        "class DAGWorkflow: pass\nCLASSES = (DAGWorkflow,)\n",
+        set(),
+    ),
+    "13-js-api-pygments": (
+        {"services": [{"binding": "PYTHON_RPC", "service": "py-rpc-server"}]},
+        "",
+        set(),
+    ),
+    "17-dynamic-py-py": ({"worker_loaders": [{"binding": "LOADER"}]}, "", set()),
+    "19-django-todo-d1": (
+        {
+            "assets": {"directory": "./public", "run_worker_first": ["/api/*"]},
+            "d1_databases": [{"binding": "DB", "database_id": UUID, "migrations_dir": "./m"}],
+        },
+        "",
+        {"assets"},
+    ),
+}
+
+
+def test_the_official_examples(rendered: Render, tmp_path: Path) -> None:
+    """In a project that is right otherwise, only what lets files past the guard is a finding."""
+    folder = project(rendered, tmp_path, **HOSTNAME_APPLICATION)
+    (folder / "assets").mkdir()
+    right, events = configuration(folder), folder / "src" / "events.py"
+    before = events.read_text(encoding="utf-8") if events.exists() else ""
+    for name, (given, code, rules) in EXAMPLES.items():
+        config = {**deepcopy(right), **given}
+        config["vars"] = {**right["vars"], **given.get("vars", {})}
+        write(folder, config)
+        events.write_text(code or before, encoding="utf-8")
+        found = {each["rule"] for each in check(folder, "--allow", "edited-file")}
+        assert found == rules, name
+
+
 # --- The repository ------------------------------------------------------------------------------
 
 WRONG_FILES: dict[str, tuple[str, str, int]] = {

@@ -1,5 +1,6 @@
 """`probe` against servers on loopback, which answer for every hostname."""
 
+import datetime
 import json
 import os
 import pty
@@ -23,14 +24,17 @@ from conftest import Render
 from probe_servers import (
     HANG,
     LOGIN,
+    OTHER_KEY,
     RESET,
     TEAM,
     Behaviour,
     Reply,
     Seen,
     World,
+    certs,
     claims,
     header,
+    metadata,
 )
 
 pytestmark = pytest.mark.slow
@@ -90,6 +94,8 @@ def to(location: str, status: int = 302) -> Callable[[Seen], Reply]:
 
 def login(seen: Seen) -> Reply:
     """Access in front: whoever comes without its login is sent there, also over http."""
+    if "cf-access-metadata-request" in seen.headers:
+        return Reply(200, b"", {"Cf-Access-Metadata": metadata(seen.host, aud=AUD)})
     query = f"?kid={AUD}&redirect_url=%2F"
     return Reply(302, b"", {"Location": LOGIN + query, "Set-Cookie": "CF_AppSession=n0; Secure"})
 
@@ -219,17 +225,27 @@ def flat(text: str) -> str:
 
 ALL = ATTEMPTS
 WITHOUT_HTTP = ATTEMPTS[:-1]
+HTML = "<title>Forbidden</title>"
+
+
+def challenge(name: str, scheme: str = "Cloudflare-Access ") -> str:
+    path = ".well-known/cloudflare-access-protected-resource/"
+    return f'{scheme}resource_metadata="https://{name}.example.org/{path}"'
+
+
 # Host, what it does, the verdict for the address, which attempts got that verdict.
 Case = tuple[str, Behaviour, str, list[str]]
 CLOSED: list[Case] = [
     ("login", login, "access", ALL),
     ("login303", to(f"{LOGIN}?kid={AUD}", 303), "access", ALL),
     ("login-https", https_to("login-https.example.org"), "access", WITHOUT_HTTP),
-    ("strict401", answer(401, "Unauthorized", {"CF-Access-Aud": AUD}), "access", ALL),
-    ("strict403", answer(403, "<title>Forbidden</title>"), "access", ALL),
-    # Not the guard's, however much it looks like it.
-    ("longer", answer(403, '{"error":"forbidden","a":1}', KEPT), "access", ALL),
-    ("nested", answer(403, "[" * 60000, KEPT), "access", ALL),
+    # An application for service tokens alone refuses and names itself.
+    ("refused401", answer(401, "Unauthorized", {"CF-Access-Aud": AUD}), "access", ALL),
+    ("refused403", answer(403, HTML, {"CF-ACCESS-AUD": AUD.upper()}), "access", ALL),
+    ("to-scripts", answer(401, HTML, {"WWW-Authenticate": challenge("to-scripts")}), "access", ALL),
+    # Only Managed OAuth (RFC 9728) says so in JSON.
+    ("oauth", answer(401, '{"error":"invalid_token"}',
+     {**KEPT, "www-authenticate": challenge("oauth", 'BEARER realm="OAuth", ')}), "access", ALL),
 ]  # fmt: skip
 GUARDED: list[Case] = [
     ("guard", forbidden, "guard", ALL),
@@ -246,6 +262,26 @@ OPEN: list[Case] = [
     ("threw", answer(500, "error code: 1101", CLOUDFLARE), "open", ALL),
     ("not-the-status", answer(500, '{"error":"forbidden"}', KEPT), "open", ALL),
     ("teapot", answer(418), "open", ALL),
+    # An API of its own that refuses at Cloudflare. JSON is the API's, whatever the headers are.
+    ("json401", answer(401, '{"detail":"Not authenticated"}', KEPT), "open", ALL),
+    ("json403", answer(403, '{"detail":"Forbidden"}', KEPT), "open", ALL),
+    ("json-by-type", answer(403, "", {"Content-Type": "application/problem+JSON"}), "open", ALL),
+    ("json-as-html", answer(403, ' \n{"error":1}', {"CF-Access-Aud": AUD}), "open", ALL),
+    ("json-list", answer(401, "[1]", {"WWW-Authenticate": challenge("json-list")}), "open", ALL),
+    ("oauth403", answer(403, "{}", {"WWW-Authenticate": challenge("oauth403", "Bearer ")}),
+     "open", ALL),
+    ("longer", answer(403, '{"error":"forbidden","a":1}', KEPT), "open", ALL),
+    ("nested", answer(403, "[" * 60000, KEPT), "open", ALL),
+    ("huge", answer(403, b'{"a":"' + b"x" * 10**6, {"CF-Access-Aud": AUD}), "open", ALL),
+    # A page that looks like the login, at the API's own address.
+    ("login-page", answer(200, f'<title>Sign in - Cloudflare Access</title><form action="{LOGIN}">',
+     {"CF-Access-Domain": "login-page.example.org", "CF-Access-Aud": AUD}), "open", ALL),
+    ("own-login", to("https://own-login.example.org/cdn-cgi/access/login/a"), "open", WITHOUT_HTTP),
+    ("in-the-path", to(f"https://example.com/{TEAM}/cdn-cgi/access/login/a"), "open", ALL),
+    ("in-the-query", to(f"https://example.com/?to={LOGIN}"), "open", ALL),
+    ("no-dot", to("https://evilcloudflareaccess.com/cdn-cgi/access/login/a"), "open", ALL),
+    ("below-the-team", to(f"https://a.{TEAM}/cdn-cgi/access/login/a"), "open", ALL),
+    ("another-port", to(LOGIN.replace(TEAM, f"{TEAM}:8443")), "open", ALL),
     # Each way around Access on its own.
     ("unsigned", but(unsigned), "open", ["unsigned token"]),
     ("unverified", but(unverified), "open", ["forged token"]),
@@ -277,6 +313,14 @@ NOTHING: list[Case] = [
     ("off", answer(404, "error code: 1042\n", CLOUDFLARE), "nothing", ALL),
 ]
 UNKNOWN: list[Case] = [
+    # Refused at Cloudflare, but by whom?
+    ("bare401", answer(401, "Unauthorized"), "unreachable", ALL),
+    ("bare403", answer(403, HTML, {"CF-Ray": "0-ZRH"}), "unreachable", ALL),
+    ("no-tag", answer(403, HTML, {"CF-Access-Aud": "1", "CF-Access-Domain": "a"}),
+     "unreachable", ALL),
+    ("bearer", answer(401, HTML, {"WWW-Authenticate": "Bearer realm=a"}), "unreachable", ALL),
+    ("named", answer(401, HTML, {"WWW-Authenticate": "Cloudflare-Access"}), "unreachable", ALL),
+    ("for-another", answer(401, HTML, {"WWW-Authenticate": challenge("x")}), "unreachable", ALL),
     # Whoever can answer in the Worker's place can also say 401.
     ("not-cloudflare", answer(401, "", {"Server": "nginx"}), "unreachable", ALL),
     ("no-server", answer(403, "", {"Server": "", "Cf-Access-Aud": AUD}), "unreachable", ALL),
@@ -378,13 +422,14 @@ def test_servers_that_take_their_time(production: Path, world: World) -> None:
     ("behaviour", "status", "says"),
     [
         (login, 0, "Closed"),
-        (answer(401), 0, "Closed"),
+        (answer(401, "", {"CF-Access-Aud": AUD}), 0, "Closed"),
+        (answer(401), 1, "Could not be tried, so not known to be closed: https://invoices.example"),
         (forbidden, 1, "Access is not in front, only the guard held: https://invoices.example.net/"),
         (RESET, 1, "Could not be tried, so not known to be closed: https://invoices.example.net/"),
         (NOTHING[0][1], 1, "Nothing is there, but should be"),
         (answer(200), 1, "OPEN: https://invoices.example.net/"),
     ],
-    ids=["login", "401", "guard", "resets", "nothing", "open"],
+    ids=["login", "401", "who", "guard", "resets", "nothing", "open"],
 )  # fmt: skip
 def test_the_summary_and_the_exit_status(
     production: Path, world: World, behaviour: Behaviour, status: int, says: str
@@ -455,6 +500,52 @@ def test_another_application_in_front(production: Path, world: World) -> None:
     assert status == 0
     for row in found["addresses"]:
         assert other in row["hint"] and "POLICY_AUD" in row["hint"]
+
+
+def only(path: str, inside: Behaviour, outside: Behaviour = login) -> Callable[[Seen], Reply]:
+    """One path is another's than the rest."""
+    assert callable(inside) and callable(outside)
+    return lambda seen: inside(seen) if seen.path.startswith(path) else outside(seen)
+
+
+OTHER_LOGIN = to(f"{LOGIN}?kid={'ab' * 32}")
+# What the account can have that opens, as it looks from outside: what answers, the path that is
+# asked, the verdict and a part of the hint.
+OPENS: dict[str, tuple[Behaviour, str, str, str]] = {
+    "override-of-all": (forbidden, "/", "guard", "npm run provision"),
+    "override-before-the-guard": (answer(200), "/", "open", "npm run provision"),
+    "override-of-a-path": (only("/health", forbidden), "/health", "guard", "Turn it off"),
+    "override-of-another-path": (only("/health", forbidden), "/", "access", ""),
+    "bypass-for-everybody": (forbidden, "/", "guard", "npm run provision"),
+    "hostname-with-bypass-in-front": (answer(200), "/", "open", "npm run provision"),
+    "hostname-in-front": (OTHER_LOGIN, "/", "access", "Another Access application is in front"),
+    "path-in-front": (
+        only("/admin", OTHER_LOGIN),
+        "/admin",
+        "access",
+        "Another Access application",
+    ),
+    "path-with-bypass-in-front": (only("/admin", answer(200)), "/admin", "open", "Turn it off"),
+    "policy-for-everyone": (login, "/", "access", ""),
+    "no-application": (forbidden, "/", "guard", "npm run provision"),
+}
+
+
+def test_what_opens_in_the_account(production: Path, world: World) -> None:
+    """Without a login nobody sees who may log in; whatever is let through is seen."""
+    hosts = {name: f"{name}.example.net" for name in OPENS}
+    words = []
+    for name, (behaviour, path, *_) in OPENS.items():
+        world.hosts[hosts[name]] = behaviour
+        if path != "/":
+            words += ["--url", f"https://{hosts[name]}{path}"]
+    configure(production, routes=domains(*(hosts[name] for name in OPENS if OPENS[name][1] == "/")))
+    status, found, _ = probe(production, world, *words)
+    assert status == 1
+    for name, (_, _, verdict, hint) in OPENS.items():
+        row = by_host(found)[hosts[name]]
+        assert row["verdict"] == verdict and hint in row["hint"], row
+        assert bool(row["hint"]) == bool(hint), row
 
 
 def test_a_static_asset_that_comes_before_the_guard(production: Path, world: World) -> None:
@@ -529,6 +620,11 @@ SENT: dict[str, tuple[Behaviour, str, str]] = {
     "in": (edge(answer(200, '{"ok": true}')), "let in", ""),
     "no-such-page": (edge(answer(404)), "let in", ""),
     "moved": (edge(to("https://elsewhere.example.org/")), "let in", ""),
+    "refused-in-json": (
+        edge(answer(403, '{"detail":"no"}', KEPT)),
+        "unreachable",
+        "no clear answer",
+    ),
     "broken": (edge(answer(500, "oops", KEPT)), "unreachable", "no clear answer"),
     "wrong-secret": (with_token(answer(401)), "access", "Access refused the service token"),
     "no-policy": (with_token(answer(403)), "access", "Service Auth policy"),
@@ -536,7 +632,39 @@ SENT: dict[str, tuple[Behaviour, str, str]] = {
     "not-the-guards": (edge(forbidden), "guard", "the guard refused it"),
     "unset": (edge(guard(500, "not_configured")), "guard", "POLICY_AUD"),
 }
+
+
+def copied(signed: str, reply: Callable[[Seen], Reply] = login) -> Callable[[Seen], Reply]:
+    """A server of somebody else's that copies each answer of Access but one, which it cannot."""
+
+    def answered(seen: Seen) -> Reply:
+        if "cf-access-metadata-request" in seen.headers:
+            return Reply(200, b"", {"Cf-Access-Metadata": signed} if signed else {})
+        return reply(seen)
+
+    return answered
+
+
+DAY = 24 * 3600
+# What such a server could have instead of Access's signature about itself.
+UNPROVED: dict[str, Callable[[str], str]] = {
+    "nothing": lambda host: "",
+    "garbage": lambda host: "x" * 30000,
+    "no-signature": lambda host: metadata(host, aud=AUD).rpartition(".")[0] + ".",
+    "own-key": lambda host: metadata(host, OTHER_KEY, aud=AUD),
+    "of-another-host": lambda host: metadata("other.example.net", aud=AUD),
+    "of-another-application": lambda host: metadata(host, aud="ab" * 32),
+    "of-another-team": lambda host: metadata(host, aud=AUD, auth_domain="m.cloudflareaccess.com"),
+    "of-a-login": lambda host: metadata(host, aud=AUD, type="app"),
+    "kept-for-a-day": lambda host: metadata(host, aud=AUD, iat=int(time.time()) - DAY - 60),
+    "from-tomorrow": lambda host: metadata(host, aud=AUD, iat=int(time.time()) + DAY),
+    "not-claims": lambda host: metadata(host, aud=None, iat="now", hostname=1),
+}
 NOT_SENT: dict[str, Behaviour] = {
+    "json": copied("", answer(403, '{"detail":"no"}', {"CF-Access-Aud": AUD})),
+    "bare": answer(403, HTML),
+    "open-to-cookies": but(lambda seen: "cookie" in seen.headers),
+    "open-to-forgers": but(unverified),
     "only-guard": forbidden,
     "open": answer(200),
     "other-team": to(LOGIN.replace("acme-labs", "mallory")),
@@ -557,7 +685,8 @@ def test_the_service_token_gets_in(production: Path, world: World) -> None:
     assert names == WITHOUT_HTTP, "another port speaks no plain http"
     assert which(by_host(found)[HOST], "let in") == ["service token"]
     assert by_host(found)[HOST]["verdict"] == "access"
-    assert len(world.at(HOST)) == 8
+    assert [seen.method for seen in world.at(HOST)].count("HEAD") == 1
+    assert len(world.at(HOST)) == 9
     # Only where wrangler.jsonc says that this Worker answers, and never without TLS.
     got = [seen for seen in world.seen if SECRET in str(seen)]
     assert [(seen.host, seen.scheme) for seen in got] == [(HOST, "https")]
@@ -581,6 +710,56 @@ def test_who_refused_the_service_token(production: Path, world: World) -> None:
         assert SECRET not in str(world.at(f"{name}.example.net")), name
     assert world.at("elsewhere.example.org") == []
     assert SECRET not in json.dumps(found) + errors
+
+
+def test_the_secret_goes_only_where_access_has_signed(production: Path, world: World) -> None:
+    """Each server looks like Access, for whoever believes headers and a redirect."""
+    for name, signed in UNPROVED.items():
+        host = f"{name}.example.net"
+        world.hosts[host] = copied(signed(host))
+    refused403 = answer(403, HTML, {"CF-Access-Aud": AUD})
+    world.hosts["no-redirect.example.net"] = copied("", refused403)
+    hosts = list(world.hosts)
+    configure(production, routes=domains(*hosts))
+    status, found, errors = probe(production, world, **TOKEN)
+    assert status == 1 and found["problems"] == ["The service token did not get in."]
+    for host in hosts:
+        row = by_host(found)[host]
+        assert row["verdict"] == "access", "nothing shows more to somebody without the secret"
+        assert (
+            row["hint"]
+            == "Access did not prove that it is in front, so the service token was not sent."
+        )
+        assert which(row, "unreachable") == ["service token"]
+    assert SECRET not in str(world.seen) + json.dumps(found) + errors
+    # Somebody who asks for it gets in at one of them, and that is not enough.
+    world.hosts[hosts[0]] = edge(answer(200))
+    status, found, _ = probe(production, world, **TOKEN)
+    assert status == 1 and which(by_host(found)[hosts[0]], "let in") == ["service token"]
+    assert [seen.host for seen in world.seen if SECRET in str(seen)] == [hosts[0]]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        answer(503),
+        answer(200, "{}"),
+        answer(200, "[" * 10000),
+        answer(200, '{"keys":1}'),
+        flood,
+        RESET,
+    ],
+    ids=["down", "empty", "nested", "wrong", "flood", "resets"],
+)
+def test_without_the_keys_nothing_is_proved(
+    production: Path, world: World, keys: Behaviour
+) -> None:
+    world.hosts = {HOST: edge(answer(200)), TEAM: keys}
+    status, found, _ = probe(production, world, **TOKEN)
+    assert status == 1 and SECRET not in str(world.seen)
+    assert "was not sent" in by_host(found)[HOST]["hint"]
+    world.hosts[TEAM] = certs
+    assert probe(production, world, **TOKEN)[0] == 0
 
 
 def test_a_service_token_that_the_guard_does_not_know(production: Path, world: World) -> None:
@@ -824,6 +1003,76 @@ def test_a_worker_that_should_have_no_address(
     assert "provision" not in done.stdout
 
 
+def test_a_zone_that_cannot_be_read(production: Path, world: World, api: CloudflareApi) -> None:
+    """It is named once with the reason, the rest is tried, and that is no success."""
+    account, *_ = deployed(api)
+    closed, broken = api.zone(account, "closed.example"), api.zone(account, "broken.example")
+    api.route(api.zone(account, "last.example"), "last.example/*", "my-api")
+    world.hosts = {host: login for host in (HOST, "last.example", "my-api.acme.workers.dev")}
+    world.hosts[f"{account.versions['my-api'][0]['id'][:8]}-my-api.acme.workers.dev"] = login
+    assert run(production, "probe", env=with_api(api, world)).returncode == 0
+    api.fail("GET", f"/zones/{closed['id']}/", 403, times=9)
+    api.fail("GET", f"/zones/{broken['id']}/", 403, times=9)
+    done = run(production, "probe", env=with_api(api, world))
+    assert done.returncode == 1 and done.stderr == "", done.stderr
+    assert "access      https://last.example/ (route)" in done.stdout.splitlines()
+    (said,) = [line for line in done.stdout.splitlines() if "closed.example" in line]
+    assert said.startswith("Not known to be closed: routes in closed.example")
+    assert "broken.example" in said and "Workers Routes Read" in said
+
+
+def test_a_worker_without_a_deployment(production: Path, world: World, api: CloudflareApi) -> None:
+    account, *_ = deployed(api)
+    account.deployments["my-api"] = []
+    world.hosts = {HOST: login, "my-api.acme.workers.dev": NOTHING[0][1]}
+    done = run(production, "probe", env=with_api(api, world))
+    assert "Version URL: my-api has no deployment" in done.stdout, done.stdout + done.stderr
+    assert "cannot be made into an address" not in done.stdout
+
+
+def test_service_tokens_that_end(production: Path, world: World, api: CloudflareApi) -> None:
+    """People are told in time, for the tokens that are let in and the one that was given."""
+    account, *_ = deployed(api)
+    day = datetime.timedelta(days=1)
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+
+    def token(name: str, client_id: str, end: datetime.datetime | None, **fields: Any) -> None:
+        made = {"id": name, "name": name, "client_id": client_id, "enabled": True, **fields}
+        made["expires_at"] = end and end.isoformat().replace("+00:00", "Z")
+        account.service_tokens[name] = made
+
+    def warned() -> list[str]:
+        status, found, _ = probe(production, world, **with_api(api, world), **given)
+        assert found["problems"] == [] and status == 0, "it is still as closed as it was"
+        warnings: list[str] = found["warnings"]
+        return warnings
+
+    world.hosts = {HOST: edge(answer(200)), "my-api.acme.workers.dev": NOTHING[0][1]}
+    world.hosts[f"{account.versions['my-api'][0]['id'][:8]}-my-api.acme.workers.dev"] = NOTHING[0][
+        1
+    ]
+    given: dict[str, str] = {}
+    for end in (None, now + 31 * day):
+        token("robot", CLIENT_ID, end)
+        assert warned() == []
+    token("somebody else's", "ffff.access", now - day)
+    token("robot", CLIENT_ID, now + 20 * day + day / 2)
+    (said,) = warned()
+    assert f"{now + 20 * day + day / 2:%Y-%m-%d}" in said and "days left: 20" in said
+    assert "npm run provision -- --renew robot" in said
+    done = run(production, "probe", env=with_api(api, world))
+    assert f"Warning: {said}" in done.stdout.splitlines()
+    token("robot", CLIENT_ID, now - day)
+    (said,) = warned()
+    assert "ended" in said and "--renew robot" in said
+    token("robot", CLIENT_ID, now + 99 * day, enabled=False)
+    (said,) = warned()
+    assert "switched off" in said
+    api.denied = {"/access/service_tokens"}
+    (said,) = warned()
+    assert "Access: Service Tokens Read" in said
+
+
 def test_errors_of_the_api(production: Path, world: World, api: CloudflareApi) -> None:
     """What cannot be asked is never taken for closed: exit 2, and nothing was tried."""
     account, *_ = deployed(api)
@@ -831,8 +1080,8 @@ def test_errors_of_the_api(production: Path, world: World, api: CloudflareApi) -
     worker = account.workers.pop("my-api")
     refused(run(production, "probe", env=env), "HTTP 404", "is my-api deployed")
     account.workers["my-api"] = worker
-    api.denied = {"/workers/routes"}
-    refused(run(production, "probe", env=env), "Workers Routes")
+    api.denied = {"/workers/domains"}
+    refused(run(production, "probe", env=env), "Workers Scripts")
     api.denied = set()
     api.fail("GET", "/workers/workers/", 200, body=b'{"success": true, "result": [1]}', times=9)
     refused(run(production, "probe", env=env), "Cloudflare's answer")

@@ -1,7 +1,8 @@
 """`probe`: try every way in from outside, as somebody who must not get in.
 
-At most nine requests for each address. What reaches the API is OPEN, however it answers. Closed
-are only the login of Cloudflare Access and a 401 or 403 of Cloudflare's.
+At most eleven requests for each address. What reaches the API is OPEN, however it answers. Closed
+are only the login of Cloudflare Access and a refusal that names its application. The secret of a
+service token goes only where Access has proved by a signature that it is in front.
 """
 
 import argparse
@@ -23,10 +24,11 @@ from .. import guard_rules
 from ..config import Config
 from ..guard_rules import ANYONE, Settings
 from ..project import WRANGLER, Problem, Project
-from ..standin.team import AUD, MACHINE, PERSON, SigningKey, Team
+from ..standin.team import AUD, CERTS, MACHINE, PERSON, SigningKey, Team
 from ..text import plain
+from . import proof
 from .verdicts import NO_NAME, VERDICTS, Answer, judge
-from .ways import Way, find
+from .ways import Way, Ways, find
 
 TIMEOUT = 10  # seconds for a request and all of its answer, however slowly the pieces come
 MOST = 64 * 1024  # bytes of an answer's body
@@ -37,6 +39,7 @@ PROTECT = "Put Access in front: npm run provision."
 TURN_OFF = "Turn it off in the dashboard (Settings > Domains & Routes), or put Access in front."
 GUARD_FIRST = 'Cloudflare serves it before the guard: deploy with "run_worker_first": true.'
 HTTPS_ONLY = "Turn on Always Use HTTPS for the zone."
+UNPROVED = "Access did not prove that it is in front, so the service token was not sent"
 # Why the exit status is 1, the worst last.
 PROBLEMS = {
     "missing": "Nothing is there, but should be (is it deployed, is there a DNS record?):",
@@ -62,7 +65,8 @@ class Result(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "With CLOUDFLARE_API_TOKEN it asks Cloudflare for all addresses. With CF_ACCESS_CLIENT_ID "
-        "and CF_ACCESS_CLIENT_SECRET it tries that service token as well, which must get in. "
+        "and CF_ACCESS_CLIENT_SECRET it tries that service token as well, which must get in, "
+        "wherever Access has proved that it is in front. "
         "Exit status: 0 closed, 1 not closed or not known, 2 it could not start."
     )
     parser.add_argument("--env", metavar="NAME", help="an environment of wrangler.jsonc")
@@ -80,7 +84,10 @@ def run(options: argparse.Namespace) -> int:
     if project.shape.edge:
         with suppress(guard_rules.NotConfigured):
             settings = guard_rules.settings(project.root, config.block(options.env).vars)
-    token, client, ways = _service_token(project), _client(), find(options, config)
+    token, client = _service_token(project), _client()
+    client_ids = {*settings.service_tokens} if settings else set()
+    client_ids |= {value for name, value in token.items() if name.endswith("Id")}
+    ways = find(options, config, client_ids - {ANYONE})
     requests = _prepare(settings, project.shape.humans, token)
 
     async def tried() -> list[Result]:
@@ -90,16 +97,17 @@ def run(options: argparse.Namespace) -> int:
             return [await _try(client, way, requests, settings) for way in shown]
 
     results = asyncio.run(tried())
-    problems = _problems(results, bool(token))
+    problems = ways.unread + _problems(results, bool(token))
     if settings is None and project.shape.edge:
         problems.insert(0, "Whose login it is: a setting is missing, see npm run check.")
     if options.json:
         is_open = [result.url for result in results if result.verdict == "open"]
         said = {"ok": not problems, "open": is_open, "problems": problems}
         addresses = [result._asdict() for result in results]
-        print(json.dumps({**said, "addresses": addresses, "not_tried": ways.not_tried}, indent=2))
+        more = {"not_tried": ways.not_tried, "warnings": ways.warnings}
+        print(json.dumps({**said, "addresses": addresses, **more}, indent=2))
     else:
-        _print(results, problems, ways.not_tried)
+        _print(results, problems, ways)
     return 1 if problems else 0
 
 
@@ -117,6 +125,7 @@ def _service_token(project: Project) -> dict[str, str]:
 def _client() -> httpx.AsyncClient:
     """Raises Problem when a variable about certificates or a proxy is wrong."""
     headers = {"User-Agent": "private-worker-probe", "Accept-Encoding": "identity"}
+    headers["Accept"] = "text/html"  # for JSON, Access would answer with JSON, as the API does
     once = httpx.Limits(max_keepalive_connections=0)  # a connection for each request
     try:  # `_ask` has the only timeout
         return httpx.AsyncClient(headers=headers, limits=once, timeout=None)
@@ -165,18 +174,20 @@ async def _try(
         if name == ASSET and not way.asset:
             continue
         if name == SERVICE_TOKEN:
-            ours = way.wanted and url.scheme == "https" and settings is not None
-            # Unless Access refused the first request, another could read the secret.
-            if not headers or not ours or attempts[0]["verdict"] != "access":
+            ours = way.wanted and url.scheme == "https"
+            # What is only said by headers and a redirect is no proof; see _is_access.
+            if not headers or not ours or any(made["verdict"] != "access" for made in attempts):
                 continue
         if name == "http":  # the last request
             if url.scheme == "http" or url.port:
                 continue
             url = url.copy_with(scheme="http")
         asked = url.copy_with(raw_path=way.asset) if name == ASSET else url
-        answer = await _ask(client, asked, headers)
+        answer = Answer(why=UNPROVED)
+        if name != SERVICE_TOKEN or await _is_access(client, url, settings):
+            answer = await _ask(client, asked, headers)
         verdict, remark = judge(answer, asked, settings)
-        if name == SERVICE_TOKEN:
+        if name == SERVICE_TOKEN and answer.why != UNPROVED:
             verdict, remark = _let_in(answer.status, verdict)
         made = {"name": name, "status": answer.status, "verdict": verdict, "remark": remark}
         attempts.append(made)
@@ -195,28 +206,41 @@ async def _try(
     return Result(way.url, way.source, worst, " ".join(dict.fromkeys(said)), attempts)
 
 
+async def _is_access(client: httpx.AsyncClient, url: httpx.URL, settings: Settings | None) -> bool:
+    """Whether Access proves that our application is in front, so that a secret may go there."""
+    if settings is None:
+        return False
+    signed = (await _ask(client, url, proof.ASK, "HEAD")).headers.get(proof.ANSWER, "")
+    certs = await _ask(client, httpx.URL(settings.issuer + CERTS), {})
+    return proof.is_given(signed, certs.body, url.host, settings)
+
+
 def _let_in(status: int | None, verdict: str) -> tuple[str, str]:
     """What became of the service token. The answer is not shown: it could repeat what was sent.
 
     https://developers.cloudflare.com/cloudflare-one/access-controls/service-credentials/service-tokens/
     """
-    if verdict == "open" and status and status < 500:
+    refused = status in (401, 403)  # Access does not always name itself to a token
+    if verdict == "open" and status and status < 500 and not refused:
         return "let in", ""
     if verdict == "guard":
         why = "is it in ALLOWED_SERVICE_TOKENS, is POLICY_AUD right?"
         return verdict, f"Access took the service token, the guard refused it: {why}"
-    if verdict == "access":
-        did = "refused the service token" if status in (401, 403) else "asks for a login"
-        return verdict, f"Access {did}: it is wrong, expired, or in no Service Auth policy here."
+    if verdict == "access" or (refused and verdict != "open"):
+        did = "refused the service token" if refused else "asks for a login"
+        return "access", f"Access {did}: it is wrong, expired, or in no Service Auth policy here."
     return "unreachable", "The service token got no clear answer."
 
 
-async def _ask(client: httpx.AsyncClient, url: httpx.URL, headers: dict[str, str]) -> Answer:
+async def _ask(
+    client: httpx.AsyncClient, url: httpx.URL, headers: dict[str, str], method: str = "GET"
+) -> Answer:
     """What is known of the answer after TIMEOUT. No redirect is followed, no long body read."""
     answer = Answer(why="It timed out")
     client.cookies.clear()  # each request is for itself
     try:
-        async with asyncio.timeout(TIMEOUT), client.stream("GET", url, headers=headers) as response:
+        asked = client.stream(method, url, headers=headers)
+        async with asyncio.timeout(TIMEOUT), asked as response:
             answer = Answer(response.status_code, response.headers, why="The answer did not end")
             if url.scheme == "http" and PROXIED and not answer.at_cloudflare:
                 return Answer(why="A proxy may have answered instead")
@@ -244,7 +268,7 @@ def _problems(results: list[Result], token: bool) -> list[str]:
     return problems
 
 
-def _print(results: list[Result], problems: list[str], not_tried: list[str]) -> None:
+def _print(results: list[Result], problems: list[str], ways: Ways) -> None:
     # Text from outside stays text.
     out = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
     if problems and problems[-1].startswith("OPEN:"):
@@ -254,8 +278,10 @@ def _print(results: list[Result], problems: list[str], not_tried: list[str]) -> 
         out.print(f"{verdict:12}{result.url} ({result.source})")
         if result.hint:
             out.print(f"{'':12}{result.hint}")
-    for what in not_tried:
+    for what in ways.not_tried:
         out.print(f"Not tried, so not known to be closed: {what}")
+    for warning in ways.warnings:
+        out.print(f"Warning: {warning}", style="yellow")
     for problem in problems:
         out.print(problem, style="bold red")
     if not problems:

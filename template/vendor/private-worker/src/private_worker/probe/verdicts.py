@@ -1,5 +1,6 @@
 """What an answer means for somebody who must not get in. What is not known to be closed is open."""
 
+import re
 from typing import NamedTuple
 
 import httpx
@@ -12,6 +13,8 @@ from ..text import plain
 VERDICTS = ("open", "unreachable", "guard", "missing", "access", "nothing", "https")
 NO_NAME = "DNS knows no such name"
 LOGIN = "/cdn-cgi/access/login"
+# What Access's challenge names, with or without Managed OAuth (RFC 9728).
+CHALLENGE = r'="https://{}(:\d+)?/\.well-known/cloudflare-access-protected-resource\b'
 # Cloudflare's firewall refuses with a page of one line or with one of these in HTML.
 # https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/
 _BLOCKED = (b"Attention Required! | Cloudflare", b"cf-error-details")
@@ -58,7 +61,7 @@ def judge(answer: Answer, asked: httpx.URL, settings: Settings | None) -> tuple[
         blocked = page.startswith(b"error code:") or any(part in page for part in _BLOCKED)
         if blocked or "cf-mitigated" in headers:
             return "unreachable", "Cloudflare's firewall stopped the probe itself."
-        return "access", _audience(headers.get("cf-access-aud", ""), settings)
+        return _refusal(answer, asked, settings)
     return "open", f"It answered {status}."
 
 
@@ -66,7 +69,7 @@ def _redirect(answer: Answer, asked: httpx.URL, settings: Settings | None) -> tu
     to = httpx.URL(answer.headers.get("location", ""))  # httpx has refused one that is none
     if asked.scheme == "http" and to.scheme == "https" and to.netloc == asked.netloc:
         return "https", ""
-    at_access = to.scheme == "https" and to.host.endswith(".cloudflareaccess.com")
+    at_access = to.scheme == "https" and to.netloc.endswith(b".cloudflareaccess.com")
     login = at_access and answer.status in (302, 303) and f"{to.path}/".startswith(f"{LOGIN}/")
     if login and (settings is None or settings.issuer == f"https://{to.host}"):
         return "access", _audience(to.params.get("kid", ""), settings)
@@ -74,8 +77,25 @@ def _redirect(answer: Answer, asked: httpx.URL, settings: Settings | None) -> tu
     return "open", f"{what}: {plain(to.host or to.path)}."
 
 
+def _refusal(answer: Answer, asked: httpx.URL, settings: Settings | None) -> tuple[str, str]:
+    """A 401 or 403: any API can answer so. Access names its application, or where to log in.
+
+    It is not asked for JSON. Only Managed OAuth answers with JSON all the same, and a challenge.
+    """
+    headers, tag = answer.headers, answer.headers.get("cf-access-aud", "")
+    scheme, _, challenge = headers.get("www-authenticate", "").partition(" ")
+    here = re.search(CHALLENGE.format(re.escape(asked.host)), challenge, re.IGNORECASE)
+    kind = headers.get("content-type", "").lower()
+    is_json = "json" in kind or answer.body.lstrip().startswith((b"{", b"["))
+    if is_json and not (here and answer.status == 401 and scheme.lower() == "bearer"):
+        return "open", f"It answered {answer.status} with JSON, as the API does."
+    if here or re.fullmatch("[0-9a-f]{64}", tag, re.IGNORECASE):
+        return "access", _audience(tag, settings)
+    return "unreachable", f"It answered {answer.status}, but nothing shows that this is Access."
+
+
 def _audience(tag: str, settings: Settings | None) -> str:
-    """`tag`: the AUD of the application in front. cloudflared reads it from the same places."""
+    """`tag`: the AUD of the application in front. Any server can copy it."""
     if not tag or settings is None or tag.lower() in settings.audiences:
         return ""
     return (

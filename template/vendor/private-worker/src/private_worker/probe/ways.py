@@ -15,6 +15,7 @@ import httpx
 from ..config import Config, routes_of
 from ..project import Problem
 from ..text import plain
+from ..token_life import warning
 
 _LABEL = r"[a-z0-9_-]{1,63}"
 _PREVIEWS = "Previews (wrangler preview): Cloudflare lists none, give --url"
@@ -34,11 +35,13 @@ class Way(NamedTuple):
 
 
 class Ways:
-    """What was found, each address once, and what could not be looked at."""
+    """What was found, each address once, what could not be looked at, and what ends soon."""
 
     def __init__(self) -> None:
         self.found: dict[str, Way] = {}
         self.not_tried: list[str] = []
+        self.unread: list[str] = []  # why the exit status is 1 although all that was tried is well
+        self.warnings: list[str] = []
 
     def add(self, pattern: object, source: str, wanted: bool = False) -> None:
         """An address that a route's pattern covers. A hostname alone is such a pattern, too.
@@ -57,11 +60,15 @@ class Ways:
         if url:  # wrangler.jsonc comes first, so what it says about an address stays
             self.found.setdefault(url, Way(url, source, wanted, wildcard))
         else:
-            self.not_tried.append(f'{source}: "{plain(text)}" cannot be made into an address')
+            why = f'"{plain(text)}" cannot be made into an address' if text else "there is none"
+            self.not_tried.append(f"{source}: {why}")
 
 
-def find(options: argparse.Namespace, config: Config) -> Ways:
-    """Look everywhere. Raises Problem, also when there is nothing to try and no API to ask."""
+def find(options: argparse.Namespace, config: Config, client_ids: set[str]) -> Ways:
+    """Look everywhere, also for the end of the service tokens of `client_ids`.
+
+    Raises Problem, also when there is nothing to try and no API to ask.
+    """
     ways = Ways()
     name = quote(config.worker_name(options.env), safe="")
     settings = config.inherited(options.env)
@@ -77,7 +84,7 @@ def find(options: argparse.Namespace, config: Config) -> Ways:
         host = f"{name}.{options.subdomain}.workers.dev"
         ways.add(host, "workers.dev", settings.get("workers_dev") is True)
     if os.environ.get("CLOUDFLARE_API_TOKEN"):
-        _from_api(ways, options, config, name)
+        _from_api(ways, options, config, name, client_ids)
     else:
         if not options.subdomain:
             ways.not_tried.append("workers.dev: give --subdomain or CLOUDFLARE_API_TOKEN")
@@ -98,7 +105,9 @@ def find(options: argparse.Namespace, config: Config) -> Ways:
     return ways
 
 
-def _from_api(ways: Ways, options: argparse.Namespace, config: Config, name: str) -> None:
+def _from_api(
+    ways: Ways, options: argparse.Namespace, config: Config, name: str, client_ids: set[str]
+) -> None:
     """What Cloudflare says. Raises Problem.
 
     https://developers.cloudflare.com/api/resources/workers/
@@ -110,9 +119,9 @@ def _from_api(ways: Ways, options: argparse.Namespace, config: Config, name: str
     workers = f"/accounts/{account}/workers"
     try:
         worker = api.get(client, f"{workers}/workers/{name}")
+        deployed = api.get(client, f"{workers}/scripts/{name}/deployments")
     except api.NotFound as problem:
         raise Problem(f"{problem}; is {name} deployed, and in this account?") from None
-    deployed = api.get(client, f"{workers}/scripts/{name}/deployments")
     try:
         subdomain = dict(worker["subdomain"])
         newest = deployed["deployments"][:1]  # none before the first deploy
@@ -122,8 +131,11 @@ def _from_api(ways: Ways, options: argparse.Namespace, config: Config, name: str
     # Both are named whether they are on or off, unless the account has no name at workers.dev.
     ways.add(subdomain.get("url"), "workers.dev", settings.get("workers_dev") is True)
     suffix = subdomain.get("preview_url_suffix")
-    host = f"{version}{suffix}" if version and suffix else None
-    ways.add(host, "Version URL", settings.get("preview_urls") is True)
+    if version:
+        host = f"{version}{suffix}" if suffix else None
+        ways.add(host, "Version URL", settings.get("preview_urls") is True)
+    else:
+        ways.not_tried.append(f"Version URL: {name} has no deployment, type: npm run deploy")
     if subdomain.get("previews_enabled") is not False:
         ways.not_tried.append(_PREVIEWS)
     for row in api.rows(client, f"{workers}/domains", service=name):
@@ -132,10 +144,23 @@ def _from_api(ways: Ways, options: argparse.Namespace, config: Config, name: str
     zones = api.rows(client, "/zones", **{"account.id": account})
     sees = "does not see" if zones else "does not see (it sees none)"
     ways.not_tried.append(f"routes in zones that the API token {sees}")
+    unread: dict[str, list[str]] = {}  # why -> the zones
     for zone in zones:
-        for row in api.rows(client, f"/zones/{zone.get('id')}/workers/routes"):
-            if row.get("script") == name:
-                ways.add(row.get("pattern"), "route")
+        try:
+            for row in api.rows(client, f"/zones/{zone.get('id')}/workers/routes"):
+                if row.get("script") == name:
+                    ways.add(row.get("pattern"), "route")
+        except Problem as problem:  # the other zones are still tried
+            unread.setdefault(str(problem), []).append(plain(zone.get("name")))
+    for why, names in unread.items():
+        ways.unread.append(f"Not known to be closed: routes in {', '.join(names)}: {why}")
+    if client_ids:
+        try:
+            for row in api.rows(client, f"/accounts/{account}/access/service_tokens"):
+                if row.get("client_id") in client_ids and (said := warning(row)):
+                    ways.warnings.append(said)
+        except Problem as problem:
+            ways.warnings.append(f"It is not known when the service tokens end: {problem}")
 
 
 def _assets(root: Path, settings: dict[str, Any]) -> list[str]:
