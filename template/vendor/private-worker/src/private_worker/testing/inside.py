@@ -7,6 +7,7 @@ have to be in Python.
 
 import asyncio
 import builtins
+import errno
 import gc
 import importlib
 import io
@@ -64,7 +65,7 @@ def prepare(metadata: str, packages: str) -> None:
     _guard_locks()
     _guard_json()
     _guard_files()
-    _guard_sockets()
+    _guard_processes_and_sockets()
     _environment.update(os.environ)
 
 
@@ -360,15 +361,24 @@ def _guard_randomness() -> None:
     sys.meta_path.insert(0, import_patch_manager.Finder())
 
 
-def _guard_sockets() -> None:
-    plain = socket.socket.connect
+def _guard_processes_and_sockets() -> None:
+    """Under Node, Emscripten runs commands and opens WebSockets, past all routes of a test."""
+    os.system = lambda command: -1  # as where there is no shell
 
-    def connect(self: socket.socket, address: Any) -> None:
-        if host.importing():
-            raise OSError(29, "Disallowed operation called within global scope: socket.connect")
-        plain(self, address)
+    def refused(name: str) -> Callable[..., Any]:
+        def call(self: socket.socket, *args: Any) -> Any:
+            if host.importing():
+                message = f"Disallowed operation called within global scope: socket.{name}"
+                raise OSError(errno.EIO, message)
+            where = f" to {args[-1]}" if args else ""
+            message = f"no socket{where}: tests have no network"
+            print(message)  # some libraries hide the exception
+            raise OSError(errno.EHOSTUNREACH, message)
 
-    socket.socket.connect = connect  # type: ignore[assignment, method-assign]
+        return call
+
+    for name in ("connect", "connect_ex", "listen", "sendto", "sendmsg"):
+        setattr(socket.socket, name, refused(name))
 
 
 def _guard_files() -> None:
