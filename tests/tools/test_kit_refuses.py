@@ -98,6 +98,12 @@ def test_a_module_of_the_worker_is_named(variant: Variant, tmp_path: Path) -> No
     assert "`encoder` in src/deep/__init__.py" in not_loaded(variant, "import deep\n" + HANDLER)
 
 
+def test_a_module_of_pythons_own_is_named(variant: Variant) -> None:
+    said = not_loaded(variant, "import js, json\njson.kept = js.Object.new()\n")
+    assert "`kept` in json, a JavaScript Object" in said
+    variant("import json\ndel json.kept\n" + HANDLER)  # it stays imported, and so for other tests
+
+
 def test_no_subtle_at_import(variant: Variant) -> None:
     said = not_loaded(variant, "import js\njs.crypto.subtle.digest('SHA-256', None)\n")
     assert "TypeError: Illegal invocation" in said
