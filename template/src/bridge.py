@@ -47,7 +47,8 @@ async def run(
 
     async def with_identity(scope: Any, receive: Any, send: Any) -> None:
         scope["identity"] = identity
-        if scope["method"] == "HEAD":  # the runtime leaves the body out
+        # None in the lifespan, which starts and ends with each request.
+        if scope.get("method") == "HEAD":  # the runtime leaves the body out
             scope["method"] = "GET"
         try:
             await app(scope, receive, send)

@@ -62,11 +62,14 @@ def test_a_file_that_no_deploy_takes(folder: Path) -> None:
         ("calendar.py", "Python itself"),
         ("workers/own.py", "the package workers-runtime-sdk"),
         ("vendored.py", "python_modules/"),
+        ("compression.py", "Python itself"),
+        ("js.py", "the runtime"),
     ],
 )
 def test_a_module_that_another_hides(folder: Path, name: str, by: str) -> None:
     (folder / "python_modules" / "vendored").mkdir(parents=True)
-    put(folder, "notes.py")
+    for own in ("notes.py", "chunk.py", "resource.py"):  # the last two are not in Pyodide
+        put(folder, own)
     assert found(folder) == []
     put(folder, name)
     rules = Files(Config(folder / "wrangler.jsonc"), read(folder))

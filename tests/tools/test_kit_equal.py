@@ -310,3 +310,38 @@ def test_nothing_is_left_of_the_worker_before(variant: Variant) -> None:
     for _ in range(2):
         worker = variant(LEAVES + HANDLER)
         assert worker.fetch().json() == [False, False, False, "/session", False]
+
+
+SETS_UP = """
+import logging, random, sys, warnings
+handlers = len(logging.getLogger().handlers)
+levels = [logging.getLogger(name).level for name in ("", "own")]
+handlers += len(logging.getLogger("own").handlers)
+logging.getLogger().addHandler(logging.StreamHandler())
+logging.getLogger("own").addHandler(logging.StreamHandler())
+for name in ("", "own"):
+    logging.getLogger(name).setLevel(logging.INFO)
+before = [handlers, levels, "/tmp/own" in sys.path, len(warnings.filters)]
+sys.path.append("/tmp/own")
+warnings.filterwarnings("error", category=FutureWarning)
+async def on(self, request):
+    number = random.random()
+    random.seed(1)
+    logging.getLogger().info("said")
+    return Response.json([number, before])
+"""
+
+
+def test_what_a_worker_sets_up_is_set_up_once(variant: Variant) -> None:
+    answers = [variant(SETS_UP + HANDLER).fetch().json() for _ in range(3)]
+    numbers, before = zip(*answers, strict=True)
+    assert len(set(numbers)) == 3
+    assert before[0][:3] == [0, [30, 0], False]
+    assert before[0] == before[1] == before[2]
+
+
+def test_a_line_of_the_log_is_there_once(variant: Variant) -> None:
+    for _ in range(2):
+        worker = variant(SETS_UP + HANDLER)
+        worker.fetch()
+        assert worker.logs.count("said") == 1

@@ -75,7 +75,7 @@ import js
 from js import Object, crypto
 from pyodide.ffi import jsnull, run_sync, to_js
 from workers import env
-log, nothing, lock, promise = js.console.log, jsnull, asyncio.Lock(), js.Promise.resolve(1)
+log, nothing, lock, promise = js.self.console.log, jsnull, asyncio.Lock(), js.Promise.resolve(1)
 settings, aud = env.SETTINGS, env.POLICY_AUD
 js.Object.new()
 def size(encoder=None):
@@ -96,6 +96,12 @@ def test_a_module_of_the_worker_is_named(variant: Variant, tmp_path: Path) -> No
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "__init__.py").write_text("import js\nencoder = js.TextEncoder.new()\n")
     assert "`encoder` in src/deep/__init__.py" in not_loaded(variant, "import deep\n" + HANDLER)
+
+
+def test_a_module_of_pythons_own_is_named(variant: Variant) -> None:
+    said = not_loaded(variant, "import js, json\njson.kept = js.Object.new()\n")
+    assert "`kept` in json, a JavaScript Object" in said
+    variant("import json\ndel json.kept\n" + HANDLER)  # it stays imported, and so for other tests
 
 
 def test_no_subtle_at_import(variant: Variant) -> None:
@@ -136,6 +142,9 @@ async def evaluate(env: Any, way: str) -> Any:
         "module": lambda: js.WebAssembly.Module.new(empty),
         "compile": lambda: js.WebAssembly.compile(empty),
         "instantiate": lambda: js.WebAssembly.instantiate(empty),
+        "streaming": lambda: js.WebAssembly.compileStreaming(
+            js.fetch("data:application/wasm;base64,AGFzbQEAAAA=")
+        ),
     }
     result = ways[way]()
     return str(await result if hasattr(result, "then") else result)
@@ -152,6 +161,47 @@ def test_no_javascript_from_text(worker: Worker, way: str) -> None:
 @pytest.mark.parametrize("way", ["module", "compile", "instantiate"])
 def test_no_webassembly_from_bytes(worker: Worker, way: str) -> None:
     assert "CompileError" in failure(worker, evaluate, way).message
+
+
+def test_no_webassembly_from_a_stream(worker: Worker) -> None:
+    assert failure(worker, evaluate, "streaming").type in {"TypeError", "AttributeError"}
+
+
+# -- what Node could do
+
+
+async def run_command(env: Any, command: str) -> int:
+    import os
+
+    return os.system(command)
+
+
+def test_no_command_is_run(worker: Worker, tmp_path: Path) -> None:
+    assert worker.run(run_command, f"echo said > {tmp_path}/made; echo said") == -1
+    assert not (tmp_path / "made").exists()
+
+
+async def open_socket(env: Any, host: str, port: int, way: str) -> None:
+    import socket
+    import urllib.request
+
+    if way == "urllib":
+        urllib.request.urlopen(f"http://{host}:{port}/")
+    elif way == "connect":
+        socket.create_connection((host, port), 5)
+    elif way == "datagram":
+        socket.socket(type=socket.SOCK_DGRAM).sendto(b"", (host, port))
+    else:
+        socket.create_server(("127.0.0.1", 0))
+
+
+@pytest.mark.parametrize("way", ["urllib", "connect", "datagram", "server"])
+def test_no_socket_leaves_the_test(worker: Worker, upstream: Upstream, way: str) -> None:
+    host, port = upstream.server_address[:2]
+    error = failure(worker, open_socket, str(host), port, way)
+    assert "tests have no network" in error.message
+    assert "tests have no network" in "".join(worker.logs)
+    assert upstream.seen == []
 
 
 # -- files

@@ -1,13 +1,20 @@
 """The API behind the bridge in test_bridge.py: the seed's, with endpoints that fail."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Body, FastAPI, HTTPException, Request
 
 import bridge
 
-app = FastAPI(exception_handlers=bridge.ERRORS)
+
+@asynccontextmanager
+async def lifespan(app):
+    yield {"started": True}
+
+
+app = FastAPI(exception_handlers=bridge.ERRORS, lifespan=lifespan)
 
 
 @app.post("/echo")
@@ -33,6 +40,11 @@ async def by_hand(request: Request):
 @app.get("/number")
 async def number(n: int):
     return n
+
+
+@app.get("/started")
+async def started(request: Request):
+    return request.state.started
 
 
 @app.get("/status/{code}")

@@ -55,6 +55,10 @@ def test_deep_json_of_any_type(kind, encoding, worker, access):
     assert worker.fetch("/by-hand", method="POST", headers=headers, body="[1]").json() == [1]
 
 
+def test_lifespan_of_the_application(ask):
+    assert ask("/started").json() is True
+
+
 def test_head_of_what_can_be_read(ask):
     answer = ask("/number?n=1", method="HEAD")
     assert (answer.status, answer.body) == (200, b"")

@@ -7,10 +7,12 @@ have to be in Python.
 
 import asyncio
 import builtins
+import errno
 import gc
 import importlib
 import io
 import json
+import logging
 import os
 import random
 import re
@@ -18,6 +20,7 @@ import shutil
 import site
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from inspect import isawaitable, isclass
@@ -41,6 +44,8 @@ HOME = "/session"  # in workerd as well
 KEPT = ("/session/metadata", "/session/beside")
 
 _environment: dict[str, str] = {}
+_path: list[str] = []
+_filters: list[Any] = []
 _left_out: dict[str, str] = {}
 _packages = ""
 _place = 0  # of a Worker's folder in sys.path
@@ -64,8 +69,10 @@ def prepare(metadata: str, packages: str) -> None:
     _guard_locks()
     _guard_json()
     _guard_files()
-    _guard_sockets()
+    _guard_processes_and_sockets()
     _environment.update(os.environ)
+    _path.extend(sys.path)
+    _filters.extend(warnings.filters)
 
 
 def renew(left_out: dict[str, str]) -> None:
@@ -88,6 +95,24 @@ def renew(left_out: dict[str, str]) -> None:
                 shutil.rmtree(entry.path)
             else:
                 os.unlink(entry.path)
+    _undo_setup()
+
+
+def _undo_setup() -> None:
+    """Python's own modules stay imported: forget what Workers often set up in them."""
+    sys.path[:] = _path
+    random.seed()
+    warnings.resetwarnings()
+    filters: Any = warnings.filters  # a list, in which C looks as well
+    filters[:] = _filters
+    logging.disable(logging.NOTSET)
+    root = logging.getLogger()
+    for logger in (root, *root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):  # and not only part of a name
+            logger.setLevel(logging.WARNING if logger is root else logging.NOTSET)
+            logger.disabled, logger.propagate, logger.filters[:] = False, True, []
+            # Packages put the null handler there, once.
+            logger.handlers[:] = [h for h in logger.handlers if type(h) is logging.NullHandler]
 
 
 def import_worker(worker: str, folder: str, module: str) -> str | None:
@@ -121,12 +146,18 @@ def imported() -> None:
 
 def _keeper() -> str:
     seen = {id(vars(module)) for module in sys.modules.values() if hasattr(module, "__dict__")}
-    for module in list(sys.modules.values()):
+    own, others = [], []  # a Worker can put something into Python's own modules, too
+    for name, module in sys.modules.items():
         file = getattr(module, "__file__", None) or ""
-        for name, value in list(vars(module).items()) if file.startswith("/session/") else ():
+        if file.startswith("/session/"):
+            path = file.removeprefix(_packages + "/").replace("/session/metadata/", "src/")
+            own.append((path, module))
+        else:
+            others.append((name, module))
+    for place, module in own + others:
+        for name, value in list(getattr(module, "__dict__", {}).items()):
             if not name.startswith("__") and _leads_to_unnamed(value, seen):
-                path = file.removeprefix(_packages + "/")
-                return f"`{name}` in {path.replace('/session/metadata/', 'src/')}"
+                return f"`{name}` in {place}"
     return "of some module"
 
 
@@ -360,15 +391,24 @@ def _guard_randomness() -> None:
     sys.meta_path.insert(0, import_patch_manager.Finder())
 
 
-def _guard_sockets() -> None:
-    plain = socket.socket.connect
+def _guard_processes_and_sockets() -> None:
+    """Under Node, Emscripten runs commands and opens WebSockets, past all routes of a test."""
+    os.system = lambda command: -1  # as where there is no shell
 
-    def connect(self: socket.socket, address: Any) -> None:
-        if host.importing():
-            raise OSError(29, "Disallowed operation called within global scope: socket.connect")
-        plain(self, address)
+    def refused(name: str) -> Callable[..., Any]:
+        def call(self: socket.socket, *args: Any) -> Any:
+            if host.importing():
+                message = f"Disallowed operation called within global scope: socket.{name}"
+                raise OSError(errno.EIO, message)
+            where = f" to {args[-1]}" if args else ""
+            message = f"no socket{where}: tests have no network"
+            print(message)  # some libraries hide the exception
+            raise OSError(errno.EHOSTUNREACH, message)
 
-    socket.socket.connect = connect  # type: ignore[assignment, method-assign]
+        return call
+
+    for name in ("connect", "connect_ex", "listen", "sendto", "sendmsg"):
+        setattr(socket.socket, name, refused(name))
 
 
 def _guard_files() -> None:

@@ -45,6 +45,8 @@ const NO_WEBASSEMBLY = Object.assign(Object.create(WebAssembly), {
   },
   compile: async () => refused("WebAssembly.compile()")(),
   instantiate: async () => refused("WebAssembly.instantiate()")(),
+  compileStreaming: undefined, // neither is there in workerd
+  instantiateStreaming: undefined,
 });
 
 const EVAL = withoutText(eval);
@@ -60,7 +62,7 @@ export function named(real) {
       if (target === globalThis) {
         if (name === "WebAssembly") return NO_WEBASSEMBLY;
         if (name === "eval") return EVAL;
-        if (name === "globalThis" || name === "global") return receiver;
+        if (name === "globalThis" || name === "global" || name === "self") return receiver;
       }
       if (!importing()) return Reflect.get(target, name);
       const value = get(target, name, target === globalThis ? target : receiver);
