@@ -122,7 +122,9 @@ def import_worker(worker: str, folder: str, module: str) -> str | None:
     the place of a JavaScript object that no deploy can keep, such as "`name` in src/api.py".
     """
     _forget_modules()
-    importlib.invalidate_caches()
+    for place, finder in sys.path_importer_cache.items():
+        if finder and _is_worker_file(f"{place}/"):  # all others are as they were
+            finder.invalidate_caches()
     sys.path[_place] = folder
     _mains.pop(worker, None)
     sys.dont_write_bytecode = False  # compiling is most of the time that a load takes
