@@ -1,23 +1,39 @@
-"""The service tokens that get in. A new one's secret is handed over at once, and never stored.
+"""The service tokens that get in: made, renewed, rotated. A secret is handed over at once, and
+never stored.
 
 https://developers.cloudflare.com/cloudflare-one/access-controls/service-credentials/service-tokens/
 """
 
 import argparse
+import json
 import os
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from ..api import TOKEN
 from ..guard_rules import ANYONE
 from ..project import Problem
 from ..text import plain, shown
-from .walk import Row, Walk, field_of, only
+from .walk import CHANGE, Row, Walk, called, field_of, object_of, only
 
 CREDENTIALS = "Zero Trust > Access controls > Service credentials"
+SOON = timedelta(days=30)  # before its end, a token is told of
+SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=30)  # that an old secret may go on
+# What signs in at Cloudflare's API. The command that gets a secret does not get these.
+API_CREDENTIALS = (
+    TOKEN,
+    "CLOUDFLARE_API_KEY",
+    "CLOUDFLARE_EMAIL",
+    "CLOUDFLARE_API_USER_SERVICE_KEY",
+)
 
 
 def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
@@ -38,13 +54,95 @@ def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
             raise Problem(f"ALLOWED_SERVICE_TOKENS: the account has no token {plain(client_id)}")
         found += match[:1]
     for name in dict.fromkeys(names):
-        token = only([row for row in listed if row.get("name") == name], "service tokens")
+        token = only(_of_name(walk, listed, name), "service tokens")
         if token is None:
             found.append(_new_token(walk, name))
         elif token not in found:
             found.append(token)
-            lost = f"If nobody has its secret, rotate it in {CREDENTIALS}"
-            walk.by_hand.append(f"Service token {shown(name)} was there already. {lost}")
+            lost = f"If nobody has its secret: {_again(walk, '--rotate', name)} --grace 0"
+            walk.by_hand.append(f"Service token {called(token)} was there already. {lost}")
+    for token in found:
+        _look_at(walk, token)
+    return found
+
+
+def _of_name(walk: Walk, listed: list[Row], name: str) -> list[Row]:
+    """The tokens that `name` means: as we name them, or as somebody else did."""
+    ours = [walk.name(f": {name}"), *([walk.name()] if name == walk.worker else [])]
+    return [row for row in listed if row.get("name") in (name, *ours)]
+
+
+def _again(walk: Walk, option: str, name: str) -> str:
+    environment = ["--env", walk.options.env] if walk.options.env else []
+    return shlex.join(["npm", "run", "provision", "--", *environment, option, name])
+
+
+def _look_at(walk: Walk, token: Row) -> None:
+    """Tells of a token that locks its program out, or soon will."""
+    name, ends = plain(token.get("name")), token.get("expires_at")
+    if token.get("enabled") is False:
+        there = f"Enable it in {CREDENTIALS}, or take it out of ALLOWED_SERVICE_TOKENS"
+        walk.by_hand.append(f"Service token {called(token)} is disabled. {there}")
+    try:
+        left = datetime.fromisoformat(str(ends)) - datetime.now(UTC)
+    except (ValueError, TypeError):  # a new one, or one without an end
+        return
+    if left < SOON:
+        when = f"ended on {ends}" if left < timedelta() else f"ends in {left.days} days, on {ends}"
+        renew = _again(walk, "--renew", name)
+        walk.by_hand.append(f"Service token {called(token)} {plain(when)}. Renew it: {renew}")
+
+
+def renew(walk: Walk) -> None:
+    """--renew: the token is valid for a year more, and its secret stays. Raises Problem."""
+    token = _let_in(walk, walk.options.renew, "--renew")
+    details = [f"expires_at: {shown(token.get('expires_at'))} -> a year from now"]
+    if walk.apply:
+        done = walk.post("access/service_tokens", None, token["id"], "/refresh")
+        ends = object_of(done, "the service token").get("expires_at")
+        print(f"The service token ends on {plain(ends)}.")
+    walk.note(CHANGE, f"service token {called(token)}", details)
+
+
+def rotate(walk: Walk) -> None:
+    """--rotate: a new secret, while the one before goes on until the end of --grace.
+
+    Cloudflare knows one secret before the current one: another rotation ends the older one.
+    """
+    token = _let_in(walk, walk.options.rotate, "--rotate")
+    _must_be_seen(walk, walk.options.rotate)
+    # Seconds, and no more exact than that.
+    until = (datetime.now(UTC) + walk.options.grace).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ends = f"works until {until}" if walk.options.grace else "ends at once"
+    details = [f"a new secret; the one before {ends}"]
+    if walk.apply:
+        lost = f"is lost, and the one before {ends}: another --rotate would end it at once"
+        body = {"previous_client_secret_expires_at": until} if walk.options.grace else {}
+        with _uninterrupted():
+            made = walk.post("access/service_tokens", body, token["id"], "/rotate")
+            _hand_over(walk.options.secret_to, walk.options.rotate, lost, {**token, **dict(made)})
+    walk.note(CHANGE, f"service token {called(token)}", details)
+
+
+def _let_in(walk: Walk, name: str, option: str) -> Row:
+    """The token of this name, if the Worker lets it in. Raises Problem."""
+    token = only(_of_name(walk, walk.listed("access/service_tokens"), name), "service tokens")
+    if token is None:
+        raise Problem(f"{option}: the account has no service token {shown(name)}")
+    # Not one that only other projects use.
+    listed = json.dumps(walk.block.vars.get("ALLOWED_SERVICE_TOKENS"))
+    if client_id_of(token) not in listed and f'"{ANYONE}"' not in listed:
+        raise Problem(f"{option}: ALLOWED_SERVICE_TOKENS does not list service token {shown(name)}")
+    return token
+
+
+def grace(text: str) -> timedelta:
+    """--grace as a time. Raises ArgumentTypeError."""
+    match = re.fullmatch(r"(\d{1,3})([hd])", text)
+    number = int(match[1]) if match else 0
+    found = timedelta(hours=number) if match and match[2] == "h" else timedelta(days=number)
+    if text != "0" and not (match and SHORTEST <= found <= LONGEST):
+        raise argparse.ArgumentTypeError("give 1h to 30d, or 0 to end the old secret at once")
     return found
 
 
@@ -57,34 +155,50 @@ def command(text: str) -> list[str]:
     words = shlex.split(text)
     if not words or not shutil.which(words[0]):
         raise argparse.ArgumentTypeError(f"there is no command {shown(text)}")
+    token = os.environ.get(TOKEN, "").strip()
+    if token and token in text:
+        raise argparse.ArgumentTypeError(f"the command must not hold what {TOKEN} holds")
     return words
 
 
-def _new_token(walk: Walk, name: str) -> Row:
-    """Creates a token. Ctrl-C waits until its secret has been handed over."""
+def _must_be_seen(walk: Walk, name: str) -> None:
+    """A secret that nobody could see would be lost. Raises Problem."""
     if walk.options.apply and not walk.options.secret_to and not sys.stdout.isatty():
         raise Problem(f"no terminal to show the secret of {shown(name)}: add --secret-to COMMAND")
-    body = {"name": name, "duration": "8760h"}  # a year
-    hand_over = partial(_hand_over, walk.options.secret_to, name)
+
+
+def _new_token(walk: Walk, name: str) -> Row:
+    _must_be_seen(walk, name)
+    named = walk.name() if name == walk.worker else walk.name(f": {name}")
+    body = {"name": named, "duration": "8760h"}  # a year
+    lost = f"is lost. Take another: {_again(walk, '--rotate', name)} --grace 0"
+    hand_over = partial(_hand_over, walk.options.secret_to, name, lost)
+    with _uninterrupted():
+        return walk.create("access/service_tokens", "service token", body, hand_over)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until a secret has been handed over."""
     pressed: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:
-        token = walk.create("access/service_tokens", "service token", body, hand_over)
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
     if pressed:
         raise KeyboardInterrupt
-    return token
 
 
-def _hand_over(words: list[str] | None, name: str, token: Row) -> None:
-    """Gives the secret away at once: Cloudflare never shows it again."""
+def _hand_over(words: list[str] | None, name: str, lost: str, token: Row) -> None:
+    """Gives the secret away at once: Cloudflare never shows it again. `lost`: what then is."""
     secret, client_id = plain(token.get("client_secret") or ""), client_id_of(token)
     if not secret:
-        raise Problem(f"service token {shown(name)} came without its secret: {CREDENTIALS}")
+        raise Problem(f"service token {shown(name)} came without its secret, which {lost}")
     if not words:
         return _show(client_id, secret)
     env = {**os.environ, "CF_ACCESS_CLIENT_ID": client_id, "CF_ACCESS_TOKEN_NAME": name}
+    env = {variable: value for variable, value in env.items() if variable not in API_CREDENTIALS}
     # No shell. The secret is on the standard input, where no other process sees it.
     try:
         done = subprocess.run(words, input=secret, text=True, env=env)
@@ -95,7 +209,7 @@ def _hand_over(words: list[str] | None, name: str, token: Row) -> None:
         kept = sys.stdout.isatty()
         if kept:
             _show(client_id, secret)
-        where = "is shown above" if kept else f"is lost, rotate it: {CREDENTIALS}"
+        where = "is shown above" if kept else lost
         raise Problem(f"--secret-to: {said}; token {shown(name)} exists, its secret {where}")
 
 
