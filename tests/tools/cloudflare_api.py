@@ -484,7 +484,7 @@ class CloudflareApi:
                 raise Refused(400, 12130, "access.api.error.invalid_policy: needs Service Auth")
         if not body["include"]:
             raise Refused(400, 12130, "access.api.error.invalid_request: include is empty")
-        kept = {"exclude": [], "require": [], **body}
+        kept = {**_EVERY_POLICY, **body}
         for name in READ_ONLY:
             kept.pop(name, None)
         return kept
@@ -519,6 +519,9 @@ class CloudflareApi:
                 policy = self._policy(account, policy["id"]) | policy
                 del policy["app_count"], policy["reusable"]
             policies.append(policy)
+        for row in shown.get("destinations") or []:
+            if row["type"] == "public":
+                shown.setdefault("domain", row["uri"])
         shown["policies"] = sorted(policies, key=lambda policy: int(policy["precedence"]))
         return shown
 

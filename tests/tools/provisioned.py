@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -104,6 +105,12 @@ class Setup:
     def app(self) -> Json:
         [found] = self.account.apps.values()
         return found
+
+    @property
+    def policy_aud(self) -> str:
+        """What stands in wrangler.jsonc."""
+        [found] = set(re.findall(r'"([0-9a-f]{64})"', self.wrangler.read_text()))
+        return str(found)
 
     def policy(self, decision: str) -> Json:
         [found] = [p for p in self.account.policies.values() if p["decision"] == decision]
