@@ -186,7 +186,7 @@ def test_lists_are_asked_for_as_they_are_paged(make: Make) -> None:
 def test_removed_is_what_was_created(make: Make) -> None:
     setup = make()
     before = setup.api.state()
-    well(setup.run("--remove"), "Nothing to remove.")
+    well(setup.run("--remove"), "Nothing to change.")
     well(setup.apply("--service-token", "my-api", "--service-token", "ci"))
     full = setup.api.state()
     plan = setup.run("--remove")
@@ -206,7 +206,7 @@ def test_removed_is_what_was_created(make: Make) -> None:
     assert counts(setup) == [1, 0, 0, 0]  # the login method may serve others
     assert setup.account.workers == before[0][setup.account.id].workers
     assert setup.files() == files
-    well(setup.run("--remove", "--apply"), "Nothing to remove.")
+    well(setup.run("--remove", "--apply"), "Nothing to change.")
 
 
 def _others(setup: Setup) -> list[Json]:
@@ -256,7 +256,7 @@ def test_what_others_use_stays(make: Make) -> None:
     well(done, "another application uses", "another policy names", "done: delete application")
     assert list(setup.account.apps) == [wiki["id"]] and people["id"] in setup.account.policies
     assert token["id"] in setup.account.service_tokens
-    well(setup.run("--remove", "--apply"), "Nothing to remove.", "another application uses")
+    well(setup.run("--remove", "--apply"), "Nothing to change.", "another application uses")
 
 
 def test_an_application_that_covers_more_is_not_removed(make: Make) -> None:

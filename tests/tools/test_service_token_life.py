@@ -148,9 +148,9 @@ def test_tokens_that_are_not_this_workers(setup: Setup) -> None:
     refused(setup.apply("--rotate", "backup"), "several service tokens match")
 
 
-@pytest.mark.parametrize("time", ["0d", "31d", "7", "1m", "-1d", "721h", "7d ", "a week"])
+@pytest.mark.parametrize("time", ["31d", "7", "1h", "-1d", "100d", "7d ", "a week"])
 def test_a_wrong_grace(setup: Setup, time: str) -> None:
-    refused(setup.apply("--rotate", "my-api", f"--grace={time}"), "--grace", "1h to 30d")
+    refused(setup.apply("--rotate", "my-api", f"--grace={time}"), "--grace", "1d to 30d")
 
 
 def test_only_one_of_them_at_a_time(setup: Setup) -> None:

@@ -18,6 +18,7 @@ from .text import plain
 
 TOKEN = "CLOUDFLARE_API_TOKEN"
 TOKENS_PAGE = "https://dash.cloudflare.com/profile/api-tokens"
+APPLICATIONS = "Zero Trust > Access controls > Applications"
 ENABLE = "Zero Trust is not enabled: open it in the dashboard and choose a team name"
 _IDENTITY = "Access: Organizations, Identity Providers, and Groups"
 # A part of the path, what it is about, and the token's permission for it (without Read or Write).
@@ -41,10 +42,6 @@ LONGEST = 30  # seconds that Cloudflare may ask for; a person waits better than 
 
 class NotFound(Problem):
     """There is no such object, or it is in another account."""
-
-
-class Taken(Problem):
-    """409: there is one already, with this name or for this address."""
 
 
 class NotYet(Problem):
@@ -80,7 +77,7 @@ def rows(api: cloudflare.Cloudflare, path: str, **query: object) -> list[dict[st
     """All objects of a list, page after page until one is empty or repeats. Raises Problem."""
     found: list[dict[str, Any]] = []
     whole = path.endswith(_NO_PAGES)
-    for page in range(1, 500):
+    for page in range(1, 2 if whole else 500):
         pages = {} if whole else {"page": page, "per_page": 50}
         result = get(api, path, **query, **pages)
         if not isinstance(result, list) or not all(isinstance(row, dict) for row in result):
@@ -88,8 +85,6 @@ def rows(api: cloudflare.Cloudflare, path: str, **query: object) -> list[dict[st
         if not result or result == found[-len(result) :]:
             break
         found += result
-        if whole:
-            break
     return found
 
 
@@ -138,8 +133,7 @@ def _result(send: partial[Any], name: str = "") -> Any:
             later, after = NotYet(said), error.response.headers.get("retry-after", "")
             later.seconds = float(after) if re.fullmatch(r"\d{1,6}", after) else None
             raise later from None
-        kinds = {cloudflare.NotFoundError: NotFound, cloudflare.ConflictError: Taken}
-        raise kinds.get(type(error), Problem)(said) from None
+        raise (NotFound if isinstance(error, cloudflare.NotFoundError) else Problem)(said) from None
     except (cloudflare.CloudflareError, httpx.HTTPError, TypeError, ValueError) as error:
         raise Problem(f"Cloudflare's answer is unusable: {type(error).__name__}") from None
 
@@ -191,6 +185,9 @@ def _explained(
         after = plain(error.response.headers.get("retry-after", 60))
         limit = status in (403, 429)
         said += f": rate limit, wait {after} s" if limit else ": it may be too new, try again"
+    elif status == 409:
+        adopt = f"find the application for this address in {APPLICATIONS}, and add --adopt ID"
+        said += f": {adopt if '/access/apps' in path else 'there is one already, run it again'}"
     elif status in (401, 403):
         said += f': {TOKEN} is wrong or lacks "{need} {right}" (Edit, at {TOKENS_PAGE})'
     elif request.method != "GET" and not 200 <= status < 500:

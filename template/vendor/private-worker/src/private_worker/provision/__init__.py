@@ -11,23 +11,15 @@ import sys
 from datetime import timedelta
 
 from .. import guard_rules
-from ..api import ENABLE, NotFound, account_id, client, get, write
+from ..api import ENABLE, account_id, client, get, write
 from ..config import PLACEHOLDER, Config
 from ..guard_rules import ANYONE
 from ..project import WRANGLER, Problem
 from ..text import plain, shown
 from .application import login_method, protect
 from .remove import remove
-from .service_tokens import (
-    CREDENTIALS,
-    client_id_of,
-    command,
-    grace,
-    renew,
-    rotate,
-    service_tokens,
-)
-from .walk import CHANGE, KEEP, Row, Walk, called, field_of, object_of
+from .service_tokens import CREDENTIALS, client_id_of, command, grace, renew, rotate, service_tokens
+from .walk import CHANGE, KEEP, Row, Walk, called, field_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--renew", metavar="NAME", help="only let this service token be valid for a year more")
     add("--rotate", metavar="NAME", help="only give this service token a new secret")
     add("--remove", action="store_true", help="only delete what provision created for this Worker")
-    grace_help = "how long the old secret goes on: 1h to 30d, or 0 (default: 7d)"
+    grace_help = "how long the old secret goes on: 1d to 30d, or 0 (default: 7d)"
     week = timedelta(days=7)
     parser.add_argument("--grace", metavar="TIME", type=grace, default=week, help=grace_help)
 
@@ -55,20 +47,15 @@ def run(options: argparse.Namespace) -> int:
     account = account_id(api, options.account_id, config)
     plan = Walk(api, account, options, apply=False)
     plan.wait_for_lists()
-    steps = _steps
-    if only := options.renew or options.rotate or options.remove:
-        steps = renew if options.renew else rotate if options.rotate else remove
+    asked = {renew: options.renew, rotate: options.rotate, remove: options.remove}
+    steps = next((only for only, given in asked.items() if given), _steps)
     steps(plan)
     print(f"Account {account}, {plain(plan.block.name)} of wrangler.jsonc", *plan.lines, sep="\n")
     if all(line.startswith(KEEP) for line in plan.lines):
-        fine = (
-            "Nothing to change."
-            if plan.by_hand
-            else "Nothing to do: everything is as it should be."
-        )
-        print(f"\n{'Nothing to remove.' if options.remove else fine}")
+        all_well = "Nothing to do: everything is as it should be."
+        print("\nNothing to change." if plan.by_hand or steps is remove else f"\n{all_well}")
     else:
-        if not only:
+        if steps is _steps:
             plan.by_hand.append(f"Deploy, so that the new settings count: {plan.deploy}")
             plan.by_hand.append(f"Then look from outside whether all is closed: {plan.probe}")
         if options.apply:
@@ -77,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
                 steps(Walk(api, account, options, apply=True))
             except (Problem, KeyboardInterrupt) as error:
                 again = "To go on, run it again."
-                if options.rotate:
+                if steps is rotate:
                     again = f"Before you run it again, see whether it was rotated: {CREDENTIALS}"
                 for line in (str(error) or "stopped", again):
                     print(f"private-worker: {line}", file=sys.stderr)
@@ -115,29 +102,24 @@ def _team(walk: Walk, organisation: Row) -> str:
 
 
 def _strict(walk: Walk) -> None:
-    """A bad service token then gets an error, never a login page. It only closes, so it is last.
-
-    https://developers.cloudflare.com/cloudflare-one/access-controls/service-credentials/service-tokens/
-    """
-    if walk.apply:
-        try:
-            body = {"strict_service_token_auth": True}
-            write(walk.api, "PATCH", walk.path("access/organizations"), body)
-        except Problem as problem:
-            where = "Zero Trust > Access controls > Access settings"
-            raise Problem(f"{problem}; or turn strict service tokens on in {where}") from None
+    """A bad service token then gets an error, never a login page. It only closes, so it is last."""
+    path, body = walk.path("access/organizations"), {"strict_service_token_auth": True}
+    try:
+        if walk.apply:
+            write(walk.api, "PATCH", path, body)
+    except Problem as problem:
+        where = "Zero Trust > Access controls > Access settings"
+        raise Problem(f"{problem}; or turn strict service tokens on in {where}") from None
     details = ["strict_service_token_auth: false -> true, for all applications of the account"]
     walk.note(CHANGE, "Zero Trust organisation", details)
 
 
 def _worker(walk: Walk) -> Row:
     """The Worker. Its id outlives its name, but not the Worker."""
-    try:
-        found = get(walk.api, walk.path("workers/workers", walk.worker))
-    except NotFound:
+    worker = walk.find_worker(walk.worker)
+    if worker is None:
         said = f"account {walk.account} has no Worker {shown(walk.worker)}"
-        raise Problem(f"{said}: first {walk.deploy}, or give its --account-id") from None
-    worker = object_of(found, "the Worker")
+        raise Problem(f"{said}: first {walk.deploy}, or give its --account-id")
     walk.note(KEEP, f"Worker {called(worker)}")
     return worker
 

@@ -72,9 +72,9 @@ def is_first(theirs: object, ours: str) -> bool:
     """Whether an application for `theirs` is asked before one for `ours`: it says more exactly
     which requests it means."""
     (host, *path), (our_host, *our_path) = _parts(theirs), _parts(ours)
-    if host != our_host:
-        return overlap(theirs, ours) and host.count("*") <= our_host.count("*")
-    return overlap(theirs, ours) and len(path) > len(our_path)
+    as_exact = host.count("*") <= our_host.count("*")
+    first = len(path) > len(our_path) if host == our_host else as_exact
+    return first and overlap(theirs, ours)
 
 
 def _parts(uri: object) -> list[str]:

@@ -3,12 +3,14 @@
 https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/
 """
 
-from ..api import NotFound, get
+from typing import Any
+
+from ..api import APPLICATIONS
 from ..guard_rules import ANYONE
 from ..project import Problem
 from ..text import plain, shown
 from .addresses import destinations_of, everywhere, hostnames, is_first, overlap
-from .walk import APPLICATIONS, KEEP, Row, Walk, called, differences, list_of, only, without_nulls
+from .walk import KEEP, Row, Walk, called, differences, list_of, only, without_nulls
 
 WORKERS = ("worker", "preview_worker")  # destinations that are one Worker
 LOGINS = {"otp": ("onetimepin", "One-time PIN login"), "cloudflare": ("cloudflare", "Cloudflare")}
@@ -118,9 +120,9 @@ def _find(walk: Walk, listed: list[Row], own: list[Row]) -> Row | None:
     adopt, wanted = walk.options.adopt, set(map(_key, own))
     covering = [row for row in listed if wanted & set(map(_key, destinations_of(row)))]
     named = [row for row in listed if row.get("name") == walk.name()]
-    for row in listed if adopt and not covering else ():
-        if row["id"] == adopt and any(_is_gone(walk, one) for one in destinations_of(row)):
-            named = [row]
+    given = [row for row in listed if row["id"] == adopt]
+    if given and any(_is_gone(walk, one) for one in destinations_of(given[0])):
+        named = given
     found = only(covering or named, "applications")
     there = found["id"] if found else "not there yet"
     if adopt not in (None, there):
@@ -136,16 +138,11 @@ def _refuse_what_comes_first(walk: Walk, others: list[Row], worker: Row, own: li
     of_worker = walk.shape.access_scope == "worker"
     addresses = everywhere(walk, worker) if of_worker else [one["uri"] for one in own]
     before = overlap if of_worker else is_first
-    wrong = []
+    previews, wrong = f"preview_worker {worker['id']}", []
     for row in others:
-        where = []
-        for one in destinations_of(row) if row.get("type") != "bookmark" else ():
-            uri, kind = one.get("uri"), one.get("type")
-            if kind == "public" and any(before(uri, address) for address in addresses):
-                where.append(one)
-            elif kind == "preview_worker" and one.get("worker_id") == worker["id"]:
-                where.append(one)
-        if not where:
+        there = destinations_of(row)
+        where = [one for one in there if _key(one) == previews or _is_at(one, addresses, before)]
+        if not where or row.get("type") == "bookmark":
             continue
         at = ", ".join(plain(one.get("uri") or "its previews") for one in where)
         said = f"application {called(row)} comes before this Worker's own at {at}"
@@ -170,38 +167,33 @@ def _destinations(walk: Walk, found: Row, worker: Row, own: list[Row]) -> list[R
         said = f"application {called(found)} also covers {', '.join(map(shown, other))}"
         there = f"give it an application of its own in {APPLICATIONS}"
         raise Problem(f"{said}: {there}, or add --adopt {found['id']} to leave it here")
-    keys = [_key(one) for one in own]
-    more = [one for one in destinations_of(found) if _key(one) not in keys]
-    for one in more:
+    keys, kept = [_key(one) for one in own], list(own)
+    for one in destinations_of(found):
         if one in other:
-            own = [*own, without_nulls(one)]
-        elif not _is_gone(walk, one):
-            own = [*own, {name: one[name] for name in ("type", "worker_id", "uri") if name in one}]
-    return own
+            kept.append(without_nulls(one))
+        elif _key(one) not in keys and not _is_gone(walk, one):
+            kept.append({k: one[k] for k in ("type", "worker_id", "uri") if k in one})
+    return kept
 
 
 def foreign(walk: Walk, application: Row, worker: Row, own: list[Row]) -> list[Row]:
     """Its destinations that are neither of this Worker nor of one that is gone."""
     addresses, keys = everywhere(walk, worker), [_key(one) for one in own]
     keys += [f"{kind} {worker.get('id')}" for kind in WORKERS]
-    found = []
-    for one in destinations_of(application):
-        public = one.get("type") == "public"
-        at = [each for each in addresses if public and overlap(one.get("uri"), each)]
-        if _key(one) not in keys and not at and not _is_gone(walk, one):
-            found.append(one)
-    return found
+    there = [one for one in destinations_of(application) if _key(one) not in keys]
+    return [one for one in there if not _is_at(one, addresses) and not _is_gone(walk, one)]
+
+
+def _is_at(destination: Row, addresses: list[str], fits: Any = overlap) -> bool:
+    """Whether it is a hostname or path at one of these addresses."""
+    public = destination.get("type") == "public"
+    return any(public and fits(destination.get("uri"), one) for one in addresses)
 
 
 def _is_gone(walk: Walk, destination: Row) -> bool:
     """Whether it was a Worker. One that is deployed anew has another id."""
-    if destination.get("type") not in WORKERS:
-        return False
-    try:
-        get(walk.api, walk.path("workers/workers", str(destination.get("worker_id"))))
-    except NotFound:
-        return True
-    return False
+    key = str(destination.get("worker_id"))
+    return destination.get("type") in WORKERS and walk.find_worker(key) is None
 
 
 def _fields(walk: Walk, found: Row, destinations: list[Row], login: str | None) -> Row:

@@ -6,11 +6,11 @@ other applications may need. The guard then refuses everybody, because nobody ha
 
 import json
 
-from ..api import NotFound, get
+from ..api import APPLICATIONS
 from ..project import Problem
 from ..text import shown
 from .application import foreign
-from .walk import APPLICATIONS, KEEP, Row, Walk, called, list_of, object_of
+from .walk import KEEP, Walk, called, list_of
 
 POLICIES = ("people", "service tokens")  # as application.py names them
 
@@ -20,7 +20,7 @@ def remove(walk: Walk) -> None:
     applications = walk.listed("access/apps")
     policies = walk.listed("access/policies")
     tokens = walk.listed("access/service_tokens") if walk.shape.machines else []
-    worker = _worker(walk)
+    worker = walk.find_worker(walk.worker) or {}  # it may be gone already
     ours = [row for row in applications if row.get("name") == walk.name()]
     for row in ours:
         if other := foreign(walk, row, worker, []):
@@ -40,22 +40,12 @@ def remove(walk: Walk) -> None:
             policies.remove(row)
 
     rules = json.dumps([policies, in_use])
-    for row in [row for row in tokens if _is_ours(walk, row)]:
+    start, end = walk.name(": *").split("*")  # around a name from --service-token
+    for row in tokens:
+        name = str(row.get("name"))
+        if name != walk.name() and not (name.startswith(start) and name.endswith(end)):
+            continue
         if row["id"] in rules:
             walk.note(KEEP, f"service token {called(row)}, which another policy names")
         else:
             walk.delete("access/service_tokens", "service token", row)
-
-
-def _worker(walk: Walk) -> Row:
-    """The Worker, or {} when it is gone already."""
-    try:
-        return object_of(get(walk.api, walk.path("workers/workers", walk.worker)), "the Worker")
-    except NotFound:
-        return {}
-
-
-def _is_ours(walk: Walk, token: Row) -> bool:
-    """Whether `provision` gave it its name: the Worker's, or that and one from --service-token."""
-    name, (start, end) = str(token.get("name")), walk.name(": *").split("*")
-    return name == walk.name() or (name.startswith(start) and name.endswith(end))

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from ..api import TOKEN
+from ..api import TOKEN, write
 from ..guard_rules import ANYONE
 from ..project import Problem
 from ..text import plain, shown
@@ -26,14 +26,9 @@ from .walk import CHANGE, Row, Walk, called, field_of, object_of, only
 
 CREDENTIALS = "Zero Trust > Access controls > Service credentials"
 SOON = timedelta(days=30)  # before its end, a token is told of
-SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=30)  # that an old secret may go on
+LONGEST = 30  # days that an old secret may go on
 # What signs in at Cloudflare's API. The command that gets a secret does not get these.
-API_CREDENTIALS = (
-    TOKEN,
-    "CLOUDFLARE_API_KEY",
-    "CLOUDFLARE_EMAIL",
-    "CLOUDFLARE_API_USER_SERVICE_KEY",
-)
+API_CREDENTIALS = re.compile("(CLOUDFLARE|CF)_(API_.*|EMAIL)")
 
 
 def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
@@ -68,8 +63,11 @@ def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
 
 def _of_name(walk: Walk, listed: list[Row], name: str) -> list[Row]:
     """The tokens that `name` means: as we name them, or as somebody else did."""
-    ours = [walk.name(f": {name}"), *([walk.name()] if name == walk.worker else [])]
-    return [row for row in listed if row.get("name") in (name, *ours)]
+    return [row for row in listed if row.get("name") in (name, _named(walk, name))]
+
+
+def _named(walk: Walk, name: str) -> str:
+    return walk.name("" if name == walk.worker else f": {name}")
 
 
 def _again(walk: Walk, option: str, name: str) -> str:
@@ -98,7 +96,7 @@ def renew(walk: Walk) -> None:
     token = _let_in(walk, walk.options.renew, "--renew")
     details = [f"expires_at: {shown(token.get('expires_at'))} -> a year from now"]
     if walk.apply:
-        done = walk.post("access/service_tokens", None, token["id"], "/refresh")
+        done = write(walk.api, "POST", walk.path("access/service_tokens", token["id"]) + "/refresh")
         ends = object_of(done, "the service token").get("expires_at")
         print(f"The service token ends on {plain(ends)}.")
     walk.note(CHANGE, f"service token {called(token)}", details)
@@ -119,8 +117,9 @@ def rotate(walk: Walk) -> None:
         lost = f"is lost, and the one before {ends}: another --rotate would end it at once"
         body = {"previous_client_secret_expires_at": until} if walk.options.grace else {}
         with _uninterrupted():
-            made = walk.post("access/service_tokens", body, token["id"], "/rotate")
-            _hand_over(walk.options.secret_to, walk.options.rotate, lost, {**token, **dict(made)})
+            path = walk.path("access/service_tokens", token["id"])
+            made = object_of(write(walk.api, "POST", f"{path}/rotate", body), "the service token")
+            _hand_over(walk.options.secret_to, walk.options.rotate, lost, {**token, **made})
     walk.note(CHANGE, f"service token {called(token)}", details)
 
 
@@ -138,12 +137,11 @@ def _let_in(walk: Walk, name: str, option: str) -> Row:
 
 def grace(text: str) -> timedelta:
     """--grace as a time. Raises ArgumentTypeError."""
-    match = re.fullmatch(r"(\d{1,3})([hd])", text)
-    number = int(match[1]) if match else 0
-    found = timedelta(hours=number) if match and match[2] == "h" else timedelta(days=number)
-    if text != "0" and not (match and SHORTEST <= found <= LONGEST):
-        raise argparse.ArgumentTypeError("give 1h to 30d, or 0 to end the old secret at once")
-    return found
+    match = re.fullmatch(r"(\d{1,2})d|0", text)
+    days = int(match[1] or 0) if match else -1
+    if not 0 <= days <= LONGEST:
+        raise argparse.ArgumentTypeError("give 1d to 30d, or 0 to end the old secret at once")
+    return timedelta(days=days)
 
 
 def client_id_of(token: Row) -> str:
@@ -169,8 +167,7 @@ def _must_be_seen(walk: Walk, name: str) -> None:
 
 def _new_token(walk: Walk, name: str) -> Row:
     _must_be_seen(walk, name)
-    named = walk.name() if name == walk.worker else walk.name(f": {name}")
-    body = {"name": named, "duration": "8760h"}  # a year
+    body = {"name": _named(walk, name), "duration": "8760h"}  # a year
     lost = f"is lost. Take another: {_again(walk, '--rotate', name)} --grace 0"
     hand_over = partial(_hand_over, walk.options.secret_to, name, lost)
     with _uninterrupted():
@@ -197,8 +194,8 @@ def _hand_over(words: list[str] | None, name: str, lost: str, token: Row) -> Non
         raise Problem(f"service token {shown(name)} came without its secret, which {lost}")
     if not words:
         return _show(client_id, secret)
-    env = {**os.environ, "CF_ACCESS_CLIENT_ID": client_id, "CF_ACCESS_TOKEN_NAME": name}
-    env = {variable: value for variable, value in env.items() if variable not in API_CREDENTIALS}
+    env = {k: v for k, v in os.environ.items() if not API_CREDENTIALS.fullmatch(k)}
+    env |= {"CF_ACCESS_CLIENT_ID": client_id, "CF_ACCESS_TOKEN_NAME": name}
     # No shell. The secret is on the standard input, where no other process sees it.
     try:
         done = subprocess.run(words, input=secret, text=True, env=env)

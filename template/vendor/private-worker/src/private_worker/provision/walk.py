@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ..api import NotFound, Taken, get, rows, write
+from ..api import NotFound, get, rows, write
 from ..config import Config
 from ..project import WRANGLER, Problem, Project
 from ..text import plain, shown
@@ -17,7 +17,6 @@ from ..text import plain, shown
 Row = dict[str, Any]  # an object as the API gives it: untrusted, and with fields we do not know
 NEW = "(new)"  # stands in the plan for what does not exist yet
 CREATE, CHANGE, KEEP, DELETE = "+ create", "~ change", "= keep", "- delete"
-APPLICATIONS = "Zero Trust > Access controls > Applications"
 # What a GET gives and a PUT does not take. The account is in the path.
 READ_ONLY = ("id", "uid", "aud", "created_at", "updated_at", "app_count", "reusable", "account_id")
 # Lists show what is new only seconds later. Until then, a second run would create it again.
@@ -50,6 +49,13 @@ class Walk:
     def listed(self, kind: str) -> list[Row]:
         return [object_of(row, kind) for row in rows(self.api, self.path(kind))]
 
+    def find_worker(self, key: str) -> Row | None:
+        """A Worker by its name or id."""
+        try:
+            return object_of(get(self.api, self.path("workers/workers", key)), "the Worker")
+        except NotFound:
+            return None
+
     def name(self, what: str = "") -> str:
         """The exact name of what provision creates."""
         return f"{self.worker}{what} (private-worker)"
@@ -65,37 +71,24 @@ class Walk:
         if not self.apply:
             self.note(CREATE, what, [f"{name}: {shown(value)}" for name, value in body.items()])
             return {**body, "id": NEW, "aud": NEW, "client_id": NEW}
-        made = object_of(self.post(kind, body), what)
+        try:
+            self.wrote.parent.mkdir(exist_ok=True)
+            self.wrote.touch()
+        except OSError as error:
+            raise Problem(f".wrangler/provision cannot be written: {error.strerror}") from None
+        made = object_of(write(self.api, "POST", self.path(kind), body), what)
         try:
             at_once(made)
         finally:
             self.note(CREATE, what)
         return made
 
-    def post(self, kind: str, body: Row | None, key: str = "", action: str = "") -> Any:
-        """The result of a POST. Raises Problem, which for a conflict says how to go on."""
-        try:
-            self.wrote.parent.mkdir(exist_ok=True)
-            self.wrote.touch()
-        except OSError as error:
-            raise Problem(f".wrangler/provision cannot be written: {error.strerror}") from None
-        try:
-            return write(self.api, "POST", self.path(kind, key) + action, body)
-        except Taken as problem:
-            where = f"find the application for this address in {APPLICATIONS}, and add --adopt ID"
-            raise Problem(
-                f"{problem}: {where if kind.endswith('/apps') else 'run it again'}"
-            ) from None
-
     def wait_for_lists(self) -> None:
         """Until the lists show what the last run created, whichever way it ended."""
-        try:
-            left = self.wrote.stat().st_mtime + TRAILING - time.time()
-        except OSError:  # it was never run here
-            return
-        if 0 < left <= TRAILING:
-            print(f"Waiting {left:.0f} s: the lists may not show yet what was created.", flush=True)
-            time.sleep(left)
+        age = time.time() - self.wrote.stat().st_mtime if self.wrote.exists() else TRAILING
+        if 0 <= age < TRAILING:
+            print("Waiting: the lists may not show yet what was created.", flush=True)
+            time.sleep(TRAILING - age)
 
     def delete(self, kind: str, what: str, row: Row) -> None:
         what = f"{what} {called(row)}"
@@ -136,11 +129,9 @@ def _comparable(value: Any) -> Any:
 
 def without_nulls(value: Any) -> Any:
     """Null means the same as a field that is not there, and a PUT may be refused for it."""
-    if isinstance(value, list):
-        return [without_nulls(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    return {name: without_nulls(one) for name, one in value.items() if one is not None}
+    if isinstance(value, dict):
+        return {name: without_nulls(one) for name, one in value.items() if one is not None}
+    return [without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def only(found: list[Row], what: str) -> Row | None:
