@@ -81,7 +81,7 @@ CHANGES: dict[str, tuple[Callable[[Setup], object], str]] = {
     ),
     "the same in other words": (
         lambda setup: setup.app.update(
-            cors_headers={"allowed_origins": ["*"], "allow_credentials": True}
+            cors_headers={"allowed_origins": ["https://a.example", "*"], "allow_credentials": True}
         ),
         '"allow_credentials": true',
     ),

@@ -155,6 +155,7 @@ def test_a_wrong_grace(setup: Setup, time: str) -> None:
 
 def test_only_one_of_them_at_a_time(setup: Setup) -> None:
     refused(setup.run("--renew", "my-api", "--remove"), "--remove", "not allowed with")
+    refused(setup.run("--renew", "my-api", "--grace", "3d"), "--grace", "--rotate")
 
 
 PRINTS = """

@@ -8,7 +8,6 @@ application is changed only if --adopt names it, any other policy never. Only --
 import argparse
 import re
 import sys
-from datetime import timedelta
 
 from .. import guard_rules
 from ..api import ENABLE, account_id, client, get, write
@@ -36,13 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rotate", metavar="NAME", help="only give this service token a new secret")
     add("--remove", action="store_true", help="only delete what provision created for this Worker")
     grace_help = "how long the old secret goes on: 1d to 30d, or 0 (default: 7d)"
-    week = timedelta(days=7)
-    parser.add_argument("--grace", metavar="TIME", type=grace, default=week, help=grace_help)
+    parser.add_argument("--grace", metavar="TIME", type=grace, help=grace_help)
 
 
 def run(options: argparse.Namespace) -> int:
     config = Config(options.project.root / WRANGLER)
     config.block(options.env)  # a wrong --env is named before anything is asked
+    if options.grace is not None and not options.rotate:
+        raise Problem("--grace belongs to --rotate NAME")
     api = client()
     account = account_id(api, options.account_id, config)
     plan = Walk(api, account, options, apply=False)

@@ -52,9 +52,11 @@ def everywhere(walk: Walk, worker: Row) -> list[str]:
 
 def destinations_of(application: Row) -> list[Row]:
     """What an application covers. An older one only has its hostnames."""
-    there = list_of(application, "destinations")
-    older = [application.get("domain"), *(application.get("self_hosted_domains") or [])]
-    return there or [{"type": "public", "uri": uri} for uri in dict.fromkeys(older) if uri]
+    there, more = list_of(application, "destinations"), application.get("self_hosted_domains")
+    older = [application.get("domain"), *(more if isinstance(more, list) else [])]
+    return there or [
+        {"type": "public", "uri": uri} for uri in sorted({str(one) for one in older if one})
+    ]
 
 
 def overlap(theirs: object, ours: str) -> bool:

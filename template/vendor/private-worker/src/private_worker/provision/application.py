@@ -213,7 +213,7 @@ def _fields(walk: Walk, found: Row, destinations: list[Row], login: str | None) 
         wanted["service_auth_401_redirect"] = True
     cors = found.get("cors_headers")
     cors = cors if isinstance(cors, dict) else {}
-    any_origin = cors.get("allow_all_origins") or "*" in (cors.get("allowed_origins") or [])
+    any_origin = cors.get("allow_all_origins") or "'*'" in str(cors.get("allowed_origins"))
     if any_origin and cors.get("allow_credentials"):  # any page could act as who is logged in
         wanted["cors_headers"] = {**cors, "allow_credentials": False}
     if login:

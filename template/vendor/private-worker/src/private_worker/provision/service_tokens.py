@@ -109,13 +109,13 @@ def rotate(walk: Walk) -> None:
     """
     token = _let_in(walk, walk.options.rotate, "--rotate")
     _must_be_seen(walk, walk.options.rotate)
-    # Seconds, and no more exact than that.
-    until = (datetime.now(UTC) + walk.options.grace).strftime("%Y-%m-%dT%H:%M:%SZ")
-    ends = f"works until {until}" if walk.options.grace else "ends at once"
+    old = timedelta(days=7) if walk.options.grace is None else walk.options.grace
+    until = (datetime.now(UTC) + old).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ends = f"works until {until}" if old else "ends at once"
     details = [f"a new secret; the one before {ends}"]
     if walk.apply:
         lost = f"is lost, and the one before {ends}: another --rotate would end it at once"
-        body = {"previous_client_secret_expires_at": until} if walk.options.grace else {}
+        body = {"previous_client_secret_expires_at": until} if old else {}
         with _uninterrupted():
             path = walk.path("access/service_tokens", token["id"])
             made = object_of(write(walk.api, "POST", f"{path}/rotate", body), "the service token")
