@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 import cloudflare_api
@@ -17,6 +16,7 @@ import sdk_contract
 from cloudflare_api import CloudflareApi, Exchange, Json, Request
 from command_run import refused
 from conftest import Render
+from private_worker import api as commands_api
 from provisioned import Make, Setup, clouds, maker, well
 
 pytestmark = pytest.mark.slow
@@ -47,22 +47,23 @@ def everything(setup: Setup) -> list[Exchange]:
     zone = api.zone(account, "example.net")
     api.route(zone, "example.net/api/*", "my-api")
     api.domain(account, zone, "invoices.example.net", "my-api")
-    # What `probe` asks for, and no other test holds against the SDK.
-    top, mine = "", f"/accounts/{account.id}"
-    for path in (
-        f"{top}/accounts?page=1&per_page=50",
-        f"{top}/zones?account.id={account.id}&page=1&per_page=50",
-        f"{top}/zones/{zone['id']}/workers/routes",
-        f"{mine}/workers/workers/my-api",
-        f"{mine}/workers/scripts",
-        f"{mine}/workers/scripts/my-api/subdomain",
-        f"{mine}/workers/scripts/my-api/versions?page=1&per_page=50",
-        f"{mine}/workers/scripts/my-api/deployments",
-        f"{mine}/workers/subdomain",
-        f"{mine}/workers/domains?service=my-api",
-    ):
-        answer = httpx.get(f"{api.url}{path}", headers={"Authorization": f"Bearer {api.token}"})
-        assert answer.json()["success"] is True, path
+    # What `probe` asks for, and in the way in which it does.
+    mine = f"/accounts/{account.id}"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in setup.env.items():
+            patch.setenv(name, value)
+        client = commands_api.client()
+    rows, get = commands_api.rows, commands_api.get
+    assert len(rows(client, "/accounts")) == 1
+    assert len(rows(client, "/zones", **{"account.id": account.id})) == 1
+    assert len(rows(client, f"/zones/{zone['id']}/workers/routes")) == 1
+    assert len(rows(client, f"{mine}/workers/domains", service="my-api")) == 1
+    get(client, f"{mine}/workers/scripts")
+    get(client, f"{mine}/workers/subdomain")
+    get(client, f"{mine}/workers/workers/my-api")
+    for kind in ("subdomain", "versions", "deployments"):
+        get(client, f"{mine}/workers/scripts/my-api/{kind}")
+    client.close()
     well(setup.apply("--remove"))
     return api.exchanges
 
