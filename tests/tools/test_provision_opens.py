@@ -215,6 +215,15 @@ def test_it_is_refused_with_the_page_to_open(make: Make, state: str) -> None:
     assert setup.api.state() == before
 
 
+def test_the_previews_of_all_workers_in_an_older_form(make: Make) -> None:
+    """Without an id. The SDK does not know it, and it is not a Worker that is gone."""
+    setup = make()
+    well(setup.apply())
+    setup.app["destinations"].append({"type": "preview_worker"})
+    refused(setup.apply(), "preview_worker", "also covers", "--adopt")
+    setup.api.exchanges.clear()
+
+
 def test_other_applications_that_change_nothing_here(make: Make) -> None:
     """Elsewhere, behind ours, a bookmark; and one in front whose AUD is listed."""
     setup = make()

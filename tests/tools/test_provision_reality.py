@@ -164,7 +164,7 @@ def test_strict_mode_that_the_token_may_not_turn_on(make: Make) -> None:
     setup.account.organization["strict_service_token_auth"] = False
     setup.api.denied = {"PATCH "}
     permission = '"Access: Organizations, Identity Providers, and Groups Write"'
-    stopped(setup.apply(), "HTTP 403", permission, "Access controls > Access settings")
+    stopped(setup.apply(), "changing the Zero Trust organisation", "HTTP 403", permission)
     assert setup.app["aud"] in setup.wrangler.read_text()
     setup.account.organization["strict_service_token_auth"] = True
     well(setup.apply(), "Nothing to do")

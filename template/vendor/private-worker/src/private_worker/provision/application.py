@@ -39,9 +39,8 @@ def protect(
     """The application, created or repaired. `theirs`: the owner's own policies stay on it."""
     reusable = walk.listed("access/policies")
     ours = _policies(walk, emails, tokens, reusable)
-    of_worker = walk.shape.access_scope == "worker"
     own: list[Row] = [{"type": "worker", "worker_id": worker["id"]}]
-    if not of_worker:
+    if walk.shape.access_scope == "hostname":
         own = [{"type": "public", "uri": uri} for uri in hostnames(walk)]
     listed = walk.listed("access/apps")
     found = _find(walk, listed, own)
@@ -78,12 +77,10 @@ def protect(
 
 def opens(policy: Row) -> bool:
     """Whether it lets in whoever comes, or whoever can log in."""
-    if policy.get("decision") == "bypass":
-        return True
     everybody = [{"ip": {"ip": "0.0.0.0/0"}}, {"ip": {"ip": "::/0"}}]
-    rules = list_of(policy, "include")
-    found = any("everyone" in rule or rule in everybody for rule in rules)
-    return found and policy.get("decision") != "deny" and not policy.get("require")
+    rules, decision = list_of(policy, "include"), policy.get("decision")
+    anybody = any("everyone" in rule or rule in everybody for rule in rules)
+    return decision == "bypass" or (anybody and decision != "deny" and not policy.get("require"))
 
 
 def _policies(walk: Walk, emails: list[str], tokens: list[Row], reusable: list[Row]) -> list[Row]:
@@ -148,7 +145,7 @@ def _refuse_what_comes_first(walk: Walk, others: list[Row], worker: Row, own: li
         said = f"application {called(row)} comes before this Worker's own at {at}"
         if any(map(opens, list_of(row, "policies"))) or any(one.get("overrides") for one in where):
             wrong.append(f"{said} and lets anybody in")
-        elif str(row.get("aud")).lower() in str(walk.block.vars.get("POLICY_AUD")).lower():
+        elif str(row.get("aud") or "?").lower() in str(walk.block.vars.get("POLICY_AUD")).lower():
             walk.note(KEEP, said)
         else:
             wrong.append(f"{said}; to keep it, list its AUD in POLICY_AUD, too")
@@ -192,8 +189,8 @@ def _is_at(destination: Row, addresses: list[str], fits: Any = overlap) -> bool:
 
 def _is_gone(walk: Walk, destination: Row) -> bool:
     """Whether it was a Worker. One that is deployed anew has another id."""
-    key = str(destination.get("worker_id"))
-    return destination.get("type") in WORKERS and walk.find_worker(key) is None
+    key = destination.get("worker_id")  # none: an older form for the previews of all Workers
+    return destination.get("type") in WORKERS and bool(key) and not walk.find_worker(str(key))
 
 
 def _fields(walk: Walk, found: Row, destinations: list[Row], login: str | None) -> Row:

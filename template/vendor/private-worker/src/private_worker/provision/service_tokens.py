@@ -107,20 +107,19 @@ def rotate(walk: Walk) -> None:
 
     Cloudflare knows one secret before the current one: another rotation ends the older one.
     """
-    token = _let_in(walk, walk.options.rotate, "--rotate")
-    _must_be_seen(walk, walk.options.rotate)
+    name, secret_to = walk.options.rotate, walk.options.secret_to
+    token = _let_in(walk, name, "--rotate")
     old = timedelta(days=7) if walk.options.grace is None else walk.options.grace
     until = (datetime.now(UTC) + old).strftime("%Y-%m-%dT%H:%M:%SZ")
     ends = f"works until {until}" if old else "ends at once"
-    details = [f"a new secret; the one before {ends}"]
-    if walk.apply:
-        lost = f"is lost, and the one before {ends}: another --rotate would end it at once"
-        body = {"previous_client_secret_expires_at": until} if old else {}
-        with _uninterrupted():
-            path = walk.path("access/service_tokens", token["id"])
-            made = object_of(write(walk.api, "POST", f"{path}/rotate", body), "the service token")
-            _hand_over(walk.options.secret_to, walk.options.rotate, lost, {**token, **made})
-    walk.note(CHANGE, f"service token {called(token)}", details)
+    with _secret_to_come(walk, name):
+        if walk.apply:
+            path = walk.path("access/service_tokens", token["id"]) + "/rotate"
+            body = {"previous_client_secret_expires_at": until} if old else {}
+            made = object_of(write(walk.api, "POST", path, body), "the service token")
+            lost = f"is lost, and the one before {ends}: another --rotate would end it at once"
+            _hand_over(secret_to, name, lost, {**token, **made})
+    walk.note(CHANGE, f"service token {called(token)}", [f"a new secret; the one before {ends}"])
 
 
 def _let_in(walk: Walk, name: str, option: str) -> Row:
@@ -159,24 +158,19 @@ def command(text: str) -> list[str]:
     return words
 
 
-def _must_be_seen(walk: Walk, name: str) -> None:
-    """A secret that nobody could see would be lost. Raises Problem."""
-    if walk.options.apply and not walk.options.secret_to and not sys.stdout.isatty():
-        raise Problem(f"no terminal to show the secret of {shown(name)}: add --secret-to COMMAND")
-
-
 def _new_token(walk: Walk, name: str) -> Row:
-    _must_be_seen(walk, name)
     body = {"name": _named(walk, name), "duration": "8760h"}  # a year
     lost = f"is lost. Take another: {_again(walk, '--rotate', name)} --grace 0"
     hand_over = partial(_hand_over, walk.options.secret_to, name, lost)
-    with _uninterrupted():
+    with _secret_to_come(walk, name):
         return walk.create("access/service_tokens", "service token", body, hand_over)
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until a secret has been handed over."""
+def _secret_to_come(walk: Walk, name: str) -> Iterator[None]:
+    """Raises Problem if nobody could see it. Ctrl-C waits until it has been handed over."""
+    if walk.options.apply and not walk.options.secret_to and not sys.stdout.isatty():
+        raise Problem(f"no terminal to show the secret of {shown(name)}: add --secret-to COMMAND")
     pressed: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:
