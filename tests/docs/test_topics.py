@@ -11,9 +11,9 @@ from pathlib import Path
 
 from conftest import ROOT, tracked_files
 from files import links
+from private_worker import token_life
 from private_worker.check.finding import WHY
 from private_worker.probe.verdicts import VERDICTS
-from private_worker.provision.service_tokens import SOON
 
 DOCS = ROOT / "docs"
 GUARD = ROOT / "examples" / "everything" / "src" / "guard"  # with all that a guard can have
@@ -176,8 +176,8 @@ CLAIMS: dict[str, list[tuple[str, str, float]]] = {
 }
 # Cloudflare's, from its page on Access's keys.
 CLOUDFLARE = {"6 weeks", "7 days"}
-# The command's, which tells of a service token so long before its end.
-PROVISION = {f"{SOON.days} days"}
+# How long before its end a command warns of a service token.
+COMMANDS = {f"{token_life.SOON.days} days"}
 
 
 def constants(module: str) -> dict[str, float]:
@@ -201,11 +201,10 @@ def test_numbers_are_the_guards() -> None:
     for name, text in PAGES.items():
         for claim in re.findall(rf"\b(?:\d+ to )?\d+\s{UNIT}\b", prose(text)):
             claim = re.sub(r"\s", " ", claim)
-            assert claim in {*CLAIMS, *CLOUDFLARE, *PROVISION}, (
-                f"{name}: where does {claim} come from?"
-            )
+            known = {*CLAIMS, *CLOUDFLARE, *COMMANDS}
+            assert claim in known, f"{name}: where does {claim} come from?"
             seen.add(claim)
-    assert seen == {*CLAIMS, *CLOUDFLARE, *PROVISION}
+    assert seen == {*CLAIMS, *CLOUDFLARE, *COMMANDS}
     for claim, rows in CLAIMS.items():
         for module, constant, value in rows:
             assert constants(module)[constant] == value, f"{claim}: {module}.{constant}"

@@ -2,6 +2,7 @@
 and names what is wrong and where. It never says that there is nothing to do."""
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,10 @@ def test_it_is_shown_and_changed(make: Make, state: str) -> None:
     plan = setup.run()
     well(plan, "~ change", shown, "Nothing was changed")
     assert "Nothing to do" not in plan.stdout and setup.api.state() == before
-    well(setup.apply(), "done: change")
+    done = setup.apply()
+    well(done)
+    planned = re.findall(r"^~ (change .*)$", plan.stdout, re.MULTILINE)
+    assert planned and re.findall(r"^done: (.*)$", done.stdout, re.MULTILINE) == planned
     well(setup.apply(), "Nothing to do: everything is as it should be.")
     assert setup.api.writes == []
 

@@ -38,13 +38,18 @@ def from_now(**time: float) -> str:
 
 @pytest.mark.parametrize(
     ("days", "said"),
-    [(31, ""), (29.5, "ends in 29 days, on 20"), (0.5, "ends in 0 days"), (-2, "ended on 20")],
+    [(31, ""), (29.5, "ends (days left: 29): 20"), (0.5, "days left: 0"), (-2, "ended, so nobody")],
 )
 def test_its_end_is_told_of(setup: Setup, days: float, said: str) -> None:
     setup.policy_token("my-api")["expires_at"] = from_now(days=days)
     done = setup.run()
     if said:
-        well(done, "Nothing to change.", said, "npm run provision -- --renew", "'my-api (private-")
+        well(
+            done,
+            "Nothing to change.",
+            said,
+            "npm run provision -- --renew 'my-api (private-worker)'",
+        )
         assert "Nothing to do" not in done.stdout
     else:
         well(done, "Nothing to do")
@@ -54,17 +59,27 @@ def test_one_that_is_disabled_is_told_of(setup: Setup) -> None:
     """Somebody may have meant it, so nothing enables it again."""
     setup.policy_token("my-api")["enabled"] = False
     done = setup.apply()
-    well(done, "is disabled", CREDENTIALS, "ALLOWED_SERVICE_TOKENS", "Nothing to change.")
+    well(done, '"my-api (private-worker)" is switched off', CREDENTIALS, "Nothing to change.")
     assert "Nothing to do" not in done.stdout and setup.api.writes == []
 
 
 def test_one_without_an_end(setup: Setup) -> None:
-    for never in (None, "forever", "9999-12-31T23:59:59Z"):
+    for never in (None, "9999-12-31T23:59:59Z"):
         setup.policy_token("my-api")["expires_at"] = never
-        if never == "forever":  # no time at all; only the answer's own model refuses it
-            setup.api.exchanges.clear()
         well(setup.run(), "Nothing to do")
-    setup.api.exchanges.clear()
+
+
+def test_staging_has_tokens_of_its_own(setup: Setup) -> None:
+    """The command that is shown names the environment."""
+    setup.replace('"workers_dev"', f'"env": {{"staging": {{"vars": {STAGING}}}}}, "workers_dev"')
+    setup.worker = setup.api.worker(setup.account, "my-api-staging")
+    well(setup.apply("--env", "staging"))
+    setup.policy_token("my-api-staging")["expires_at"] = from_now(days=3)
+    done = setup.run("--env", "staging")
+    shown = "--renew 'my-api-staging (private-worker)' --env staging"
+    well(done, f"npm run provision -- {shown}")
+    well(setup.run(*shlex.split(shown), "--apply"), "The service token ends on 20")
+    refused(setup.run(*shlex.split(shown)[:2]), "ALLOWED_SERVICE_TOKENS does not list")
 
 
 @pytest.mark.parametrize("name", ["my-api", "my-api (private-worker)"])
@@ -158,6 +173,10 @@ def test_only_one_of_them_at_a_time(setup: Setup) -> None:
     refused(setup.run("--renew", "my-api", "--grace", "3d"), "--grace", "--rotate")
 
 
+STAGING = """{
+  "TEAM_DOMAIN": "REPLACE_WITH_TEAM_DOMAIN", "POLICY_AUD": "REPLACE_WITH_AUD_TAG",
+  "ALLOWED_EMAILS": ["ann@example.net"], "ALLOWED_SERVICE_TOKENS": ["REPLACE_WITH_CLIENT_ID"]
+}"""
 PRINTS = """
 import json, os, sys
 with open(sys.argv[1], "w") as file:

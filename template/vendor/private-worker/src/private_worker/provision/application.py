@@ -60,9 +60,10 @@ def protect(
         walk.by_hand.append(f'["*"] lets in whom your own policies admit: {APPLICATIONS}')
     if found is None:
         return walk.create("access/apps", "application", {"name": walk.name(), **wanted})
+    there = {row.get("id"): row for row in attached}  # what these say is repaired by themselves
     details = differences(
         {**found, "policies": [_policy(row) for row in attached]},
-        {**wanted, "policies": [_policy(row) for row in policies]},
+        {**wanted, "policies": [_policy(there.get(row.get("id"), row)) for row in policies]},
     )
     inline = [row for row in attached if row.get("id") not in [one["id"] for one in reusable]]
     if details and found.get("name") != walk.name() and found["id"] != walk.options.adopt:
@@ -148,7 +149,7 @@ def _refuse_what_comes_first(walk: Walk, others: list[Row], worker: Row, own: li
         elif str(row.get("aud") or "?").lower() in str(walk.block.vars.get("POLICY_AUD")).lower():
             walk.note(KEEP, said)
         else:
-            wrong.append(f"{said}; to keep it, list its AUD in POLICY_AUD, too")
+            wrong.append(f"{said}, and POLICY_AUD does not list its AUD")
     if wrong:
         raise Problem(f"{'; '.join(wrong)}: change or delete it in {APPLICATIONS}")
 

@@ -22,10 +22,10 @@ from ..api import TOKEN, write
 from ..guard_rules import ANYONE
 from ..project import Problem
 from ..text import plain, shown
+from ..token_life import warning
 from .walk import CHANGE, Row, Walk, called, field_of, object_of, only
 
 CREDENTIALS = "Zero Trust > Access controls > Service credentials"
-SOON = timedelta(days=30)  # before its end, a token is told of
 LONGEST = 30  # days that an old secret may go on
 # What signs in at Cloudflare's API. The command that gets a secret does not get these.
 API_CREDENTIALS = re.compile("(CLOUDFLARE|CF)_(API_.*|EMAIL)")
@@ -56,8 +56,9 @@ def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
             found.append(token)
             lost = f"If nobody has its secret: {_again(walk, '--rotate', name)} --grace 0"
             walk.by_hand.append(f"Service token {called(token)} was there already. {lost}")
-    for token in found:
-        _look_at(walk, token)
+    where = f" --env {walk.options.env}" if walk.options.env else ""
+    for said in filter(None, map(warning, found)):
+        walk.by_hand.append(said + (where if "--renew" in said else f" See {CREDENTIALS}"))
     return found
 
 
@@ -73,22 +74,6 @@ def _named(walk: Walk, name: str) -> str:
 def _again(walk: Walk, option: str, name: str) -> str:
     environment = ["--env", walk.options.env] if walk.options.env else []
     return shlex.join(["npm", "run", "provision", "--", *environment, option, name])
-
-
-def _look_at(walk: Walk, token: Row) -> None:
-    """Tells of a token that locks its program out, or soon will."""
-    name, ends = plain(token.get("name")), token.get("expires_at")
-    if token.get("enabled") is False:
-        there = f"Enable it in {CREDENTIALS}, or take it out of ALLOWED_SERVICE_TOKENS"
-        walk.by_hand.append(f"Service token {called(token)} is disabled. {there}")
-    try:
-        left = datetime.fromisoformat(str(ends)) - datetime.now(UTC)
-    except (ValueError, TypeError):  # a new one, or one without an end
-        return
-    if left < SOON:
-        when = f"ended on {ends}" if left < timedelta() else f"ends in {left.days} days, on {ends}"
-        renew = _again(walk, "--renew", name)
-        walk.by_hand.append(f"Service token {called(token)} {plain(when)}. Renew it: {renew}")
 
 
 def renew(walk: Walk) -> None:
