@@ -3,24 +3,53 @@
 A real HTTP server on loopback that keeps state: what is created can be read, PUT replaces the whole
 object, lists come in pages. The real SDK finds it with CLOUDFLARE_BASE_URL. It is written from the
 API's documentation (https://developers.cloudflare.com/api/) and the SDK 5.9.0's types, and knows
-nothing about the commands that are tested.
+nothing about the commands that are tested. `exchanges` is what test_contract.py holds against the
+SDK's models.
 """
 
 import copy
 import json
 import re
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import uuid4
 
 Json = dict[str, Any]
-READ_ONLY = ("id", "uid", "aud", "created_at", "updated_at")
+READ_ONLY = ("id", "aud", "created_at", "updated_at")
+ACCESS = 9999  # the code of Access's own errors; the message says which
+
+# Fields that an object of the API always has, whether somebody set them or not.
+_EVERY_APP: Json = {
+    "allow_iframe": None,
+    "cors_headers": None,
+    "custom_deny_message": None,
+    "custom_deny_url": None,
+    "enable_binding_cookie": False,
+    "mfa_config": None,
+    "oauth_configuration": None,
+    "service_auth_401_redirect": False,
+    "tags": [],
+}
+_EVERY_POLICY: Json = {
+    "approval_groups": [],
+    "approval_required": False,
+    "connection_rules": None,
+    "exclude": [],
+    "isolation_required": False,
+    "mfa_config": None,
+    "purpose_justification_prompt": None,
+    "purpose_justification_required": False,
+    "require": [],
+    "session_duration": "24h",
+}
 
 
 @dataclass
@@ -66,9 +95,18 @@ class _Failure:
     late: bool
 
 
+class Exchange(NamedTuple):
+    """A request and the answer that this API gave by itself, without a test's interference."""
+
+    request: Request
+    status: int
+    envelope: Json
+
+
 class Refused(Exception):
-    def __init__(self, status: int, code: object, message: str) -> None:
-        self.status, self.errors = status, [{"code": code, "message": message}]
+    def __init__(self, status: int, code: int, message: str, chain: Json | None = None) -> None:
+        error: Json = {"code": code, "message": message}
+        self.status, self.errors = status, [error | ({"error_chain": [chain]} if chain else {})]
 
 
 class CloudflareApi:
@@ -84,7 +122,15 @@ class CloudflareApi:
         self.requests: list[Request] = []
         self.authorizations: list[dict[str, str]] = []  # the headers of each request
         self.secrets: list[str] = []  # client secrets, each of them answered once
+        self.rotated: dict[str, str | None] = {}  # when the secret before ends, by token id
         self.page_size = 2  # the most that a page holds, whatever is asked for
+        # What was created is seen everywhere only after a while, if a test wants it so: lists
+        # leave it out for so many seconds, and so many requests that name it are refused.
+        self.trailing_lists = 0.0
+        self.unknown_at_first = 0
+        self.exchanges: list[Exchange] = []
+        self._made: dict[str, float] = {}  # when, by id
+        self._unknown: dict[str, int] = {}  # requests that still do not find it, by id
         self._failures: list[_Failure] = []
         self._lock = threading.RLock()
         outer = self
@@ -92,7 +138,7 @@ class CloudflareApi:
         class Handler(_Handler):
             api = outer
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/client/v4"
         self._thread = threading.Thread(
@@ -115,6 +161,9 @@ class CloudflareApi:
             "auth_domain": f"{team}.cloudflareaccess.com",
             "strict_service_token_auth": True,
             "deny_unmatched_requests": False,
+            "is_ui_read_only": False,
+            "login_design": None,
+            "session_duration": None,
         }
         self.accounts[made.id] = made
         return made
@@ -125,7 +174,19 @@ class CloudflareApi:
             "id": secrets.token_hex(16),
             "name": name,
             "subdomain": {"enabled": False, "previews_enabled": False},
-            "references": {"domains": [], "workers": [], "durable_objects": [], "queues": []},
+            "references": {
+                "dispatch_namespace_outbounds": [],
+                "domains": [],
+                "durable_objects": [],
+                "queues": [],
+                "workers": [],
+            },
+            "created_on": _now(),
+            "updated_on": _now(),
+            "logpush": False,
+            "observability": {"enabled": False, "head_sampling_rate": 1},
+            "tags": [],
+            "tail_consumers": [],
         }
         if account.subdomain:
             host = f"{name}.{account.subdomain}.workers.dev"
@@ -151,6 +212,10 @@ class CloudflareApi:
     def zone(self, account: Account, name: str) -> Json:
         made: Json = {"id": secrets.token_hex(16), "name": name, "status": "active"}
         made["account"] = {"id": account.id, "name": account.name}
+        made |= {"created_on": _now(), "modified_on": _now(), "development_mode": 0, "meta": {}}
+        made |= {"name_servers": ["ns1.example.net"], "original_name_servers": None}
+        made |= {"original_dnshost": None, "original_registrar": None, "activated_on": None}
+        made |= {"owner": {"id": None, "name": None, "type": "user"}, "plan": {"name": "Free"}}
         self.zones[made["id"]] = made
         self.routes[made["id"]] = []
         return made
@@ -168,12 +233,15 @@ class CloudflareApi:
         account.domains.append(made)
         if service in account.workers:
             domains = account.workers[service]["references"]["domains"]
-            domains.append({k: made[k] for k in ("id", "hostname", "zone_id", "zone_name")})
+            kept = {k: made[k] for k in ("id", "hostname", "zone_id", "zone_name")}
+            domains.append({**kept, "certificate_id": made["cert_id"]})
         return made
 
-    def service_token(self, account: Account, name: str) -> Json:
-        """A token that exists already; nobody knows its secret any more."""
-        return self._new_service_token(account, {"name": name})
+    def service_token(self, account: Account, name: str, days: float = 365) -> Json:
+        """A token that exists already and ends in so many days. Nobody knows its secret."""
+        made = self._new_service_token(account, {"name": name})
+        made["expires_at"] = _time(timedelta(days=days))
+        return made
 
     def fail(
         self,
@@ -207,6 +275,8 @@ class CloudflareApi:
         """What POST to `path` creates, without the token and without being counted as a request."""
         result, _ = self._result(Request("POST", path, {}, body))
         made: Json = copy.deepcopy(result)
+        self._made.pop(made["id"], None)  # it was there long ago
+        self._unknown.pop(made["id"], None)
         return made
 
     @property
@@ -221,16 +291,27 @@ class CloudflareApi:
 
     def answer(self, request: Request, headers: dict[str, str]) -> tuple[int, Json]:
         with self._lock:
-            try:
-                if headers.get("authorization") != f"Bearer {self.token}":
-                    raise Refused(401, 10000, "Authentication error")
-                line = f"{request.method} {request.path}"
-                if any(part in line for part in self.denied):
-                    raise Refused(403, 10000, "Authentication error")
-                result, info = self._result(request)
-            except Refused as refused:
-                return refused.status, _envelope(None, refused.errors)
-        return 200, _envelope(copy.deepcopy(result), [], info)
+            status, envelope = self._answer(request, headers)
+            self.exchanges.append(Exchange(request, status, copy.deepcopy(envelope)))
+        return status, envelope
+
+    def _answer(self, request: Request, headers: dict[str, str]) -> tuple[int, Json]:
+        try:
+            sent = headers.get("authorization", "").removeprefix("Bearer ")
+            if len(sent) < 20:
+                why = {"code": 6111, "message": "Invalid format for Authorization header"}
+                raise Refused(400, 6003, "Invalid request headers", why)
+            if sent != self.token:
+                raise Refused(401, 10000, "Authentication error")
+            line = f"{request.method} {request.path}"
+            if any(part in line for part in self.denied):
+                raise Refused(403, 10000, "Authentication error")
+            result, info = self._result(request)
+        except Refused as refused:
+            return refused.status, _envelope(None, refused.errors)
+        # Only what Access creates is told of with 201; an action such as rotate is not.
+        created = request.method == "POST" and request.path.split("/")[-2] == "access"
+        return 201 if created else 200, _envelope(copy.deepcopy(result), [], info)
 
     def failure(self, request: Request) -> "_Failure | None":
         with self._lock:
@@ -248,11 +329,11 @@ class CloudflareApi:
                 ids = [unquote(group) for group in match.groups()]
                 if pattern.pattern.startswith("/accounts/"):
                     if ids[0] not in self.accounts:
-                        raise Refused(403, 10000, "Authentication error")
+                        said = f"Could not route to /client/v4{request.path}, perhaps your object"
+                        raise Refused(404, 7003, f"{said} identifier is invalid?")
                     account = self.accounts[ids[0]]
                     if "/access/" in request.path and not account.zero_trust:
-                        code = "access.api.error.not_enabled"
-                        raise Refused(403, code, f"{code}: Access is not enabled")
+                        raise Refused(403, ACCESS, "access.api.error.not_enabled")
                     result = handler(self, request, account, *ids[1:])
                 else:
                     result = handler(self, request, *ids)
@@ -263,9 +344,12 @@ class CloudflareApi:
         path, items = request.path, result
         if isinstance(result, dict) and set(result) == {"items"}:
             items = result["items"]
-        unpaged = path.endswith(("/workers/domains", "/workers/routes"))
+        unpaged = path.endswith(("/workers/domains", "/workers/routes", "/workers/scripts"))
         if not isinstance(items, list) or unpaged:
             return result, None
+        if "/access/" in path:
+            old = time.monotonic() - self.trailing_lists
+            items = result = [row for row in items if self._made.get(row["id"], 0) <= old]
         page = int(request.query.get("page", 1))
         size = min(int(request.query.get("per_page", 20)), self.page_size)
         part = items[(page - 1) * size : page * size]
@@ -297,7 +381,10 @@ class CloudflareApi:
         raise Refused(404, 10007, "This Worker does not exist on your account.")
 
     def _scripts(self, request: Request, account: Account) -> list[Json]:
-        return [{"id": name, "tag": row["id"]} for name, row in account.workers.items()]
+        return [
+            {"id": name, "tag": row["id"], "created_on": _now(), "modified_on": _now()}
+            for name, row in account.workers.items()
+        ]
 
     def _script_subdomain(self, request: Request, account: Account, name: str) -> Json:
         found = self._worker(request, account, name)["subdomain"]
@@ -331,8 +418,11 @@ class CloudflareApi:
 
     def _organization(self, request: Request, account: Account) -> Json:
         if account.organization is None:
-            raise Refused(404, "access.api.error.not_found", "access.api.error.not_found")
+            raise Refused(404, ACCESS, "access.api.error.not_found")
         return account.organization
+
+    def _patch_organization(self, request: Request, account: Account) -> Json:
+        return self._organization(request, account) | _changed(account, request)
 
     def _identity_providers(self, request: Request, account: Account) -> list[Json]:
         return list(account.identity_providers.values())
@@ -342,9 +432,8 @@ class CloudflareApi:
         if body["type"] == "onetimepin":
             for row in account.identity_providers.values():
                 if row["type"] == "onetimepin":
-                    code = "access.api.error.conflict"
-                    raise Refused(409, code, f"{code}: onetimepin exists")
-        made = {**body, "id": str(uuid4())}
+                    raise Refused(409, ACCESS, "access.api.error.conflict: onetimepin exists")
+        made = {**body, "id": self._new_id()}
         account.identity_providers[made["id"]] = made
         return made
 
@@ -353,16 +442,24 @@ class CloudflareApi:
 
     def _policy(self, account: Account, key: str) -> Json:
         uses = [app for app in account.apps.values() if key in _links(app)]
-        return {**account.policies[key], "app_count": len(uses), "reusable": True}
+        made = {**_EVERY_POLICY, "account_id": account.id, **account.policies[key]}
+        return made | {"app_count": len(uses), "reusable": True}
 
     def _new_policy(self, request: Request, account: Account) -> Json:
-        key = str(uuid4())
-        account.policies[key] = self._checked_policy(request, account) | _new(key)
+        made = self._checked_policy(request, account)
+        key = self._new_id()
+        account.policies[key] = made | _new(key)
         return self._policy(account, key)
+
+    def _delete_policy(self, request: Request, account: Account, key: str) -> Json:
+        if self._one_policy(request, account, key)["app_count"]:
+            raise Refused(400, ACCESS, "access.api.error.policy_in_use")
+        del account.policies[key]
+        return {"id": key}
 
     def _one_policy(self, request: Request, account: Account, key: str) -> Json:
         if key not in account.policies:
-            raise Refused(404, 12134, "access.api.error.not_found: policy not found")
+            raise Refused(404, ACCESS, "access.api.error.not_found: policy not found")
         return self._policy(account, key)
 
     def _put_policy(self, request: Request, account: Account, key: str) -> Json:
@@ -380,17 +477,29 @@ class CloudflareApi:
         for rule in body["include"]:
             token = rule.get("service_token", {}).get("token_id")
             if token is not None and token not in account.service_tokens:
-                raise Refused(400, 12130, "access.api.error.invalid_request: unknown service token")
+                raise Refused(400, 12130, "access.api.error.invalid_request: token not found")
+            self._may_be_named(token, "service token")
             if ("service_token" in rule or "any_valid_service_token" in rule) and body[
                 "decision"
             ] not in ("non_identity", "bypass"):
                 raise Refused(400, 12130, "access.api.error.invalid_policy: needs Service Auth")
         if not body["include"]:
             raise Refused(400, 12130, "access.api.error.invalid_request: include is empty")
-        kept = {"exclude": [], "require": [], **body}
-        for name in (*READ_ONLY, "app_count", "reusable"):
+        kept = {**_EVERY_POLICY, **body}
+        for name in READ_ONLY:
             kept.pop(name, None)
         return kept
+
+    def _new_id(self) -> str:
+        made = str(uuid4())
+        self._made[made], self._unknown[made] = time.monotonic(), self.unknown_at_first
+        return made
+
+    def _may_be_named(self, key: str | None, what: str) -> None:
+        """Raises Refused as long as the other part of the API does not know the object."""
+        if self._unknown.get(key or "", 0) > 0:
+            self._unknown[key or ""] -= 1
+            raise Refused(400, 12130, f"access.api.error.invalid_request: {what} {key} not found")
 
     def _apps(self, request: Request, account: Account) -> list[Json]:
         query = request.query
@@ -404,31 +513,38 @@ class CloudflareApi:
         ]
 
     def _app(self, account: Account, key: str) -> Json:
-        shown = copy.deepcopy(account.apps[key])
+        shown = _EVERY_APP | copy.deepcopy(account.apps[key])
         policies = []
         for policy in shown["policies"]:
             if set(policy) == {"id", "precedence"}:
                 policy = self._policy(account, policy["id"]) | policy
+                del policy["app_count"], policy["reusable"]
             policies.append(policy)
+        for row in shown.get("destinations") or []:
+            if row["type"] == "public":
+                shown.setdefault("domain", row["uri"])
         shown["policies"] = sorted(policies, key=lambda policy: int(policy["precedence"]))
         return shown
 
     def _one_app(self, request: Request, account: Account, key: str) -> Json:
         if key not in account.apps:
-            raise Refused(404, 12135, "access.api.error.not_found: application not found")
+            raise Refused(404, ACCESS, "access.api.error.not_found: application not found")
         return self._app(account, key)
 
     def _new_app(self, request: Request, account: Account) -> Json:
-        key = str(uuid4())
-        made = self._checked_app(request, account, key)
-        account.apps[key] = made | _new(key) | {"uid": key, "aud": secrets.token_hex(32)}
+        made = self._checked_app(request, account, "")
+        key = self._new_id()
+        account.apps[key] = made | {"id": key, "aud": secrets.token_hex(32)}
         return self._app(account, key)
+
+    def _delete_app(self, request: Request, account: Account, key: str) -> Json:
+        del account.apps[self._one_app(request, account, key)["id"]]
+        return {"id": key}
 
     def _put_app(self, request: Request, account: Account, key: str) -> Json:
         old = self._one_app(request, account, key)
         made = self._checked_app(request, account, key)
-        kept = {name: old[name] for name in ("id", "uid", "aud", "created_at")}
-        account.apps[key] = made | kept | {"updated_at": _now()}
+        account.apps[key] = made | {"id": key, "aud": old["aud"]}
         return self._app(account, key)
 
     def _checked_app(self, request: Request, account: Account, key: str) -> Json:
@@ -444,7 +560,7 @@ class CloudflareApi:
                     raise Refused(400, 12130, "access.api.error.invalid_request: worker_id")
                 for other, app in account.apps.items():
                     if other != key and _has_destination(app, kind, worker):
-                        raise Refused(409, 11010, "access.api.error.conflict: destination is used")
+                        raise Refused(409, 11010, "access.api.error.application_already_exists")
         public = [row["uri"] for row in destinations if row.get("type") == "public"]
         if public:
             made.setdefault("domain", public[0])
@@ -460,11 +576,12 @@ class CloudflareApi:
         for number, policy in enumerate(policies, 1):
             policy = {"id": policy} if isinstance(policy, str) else dict(policy)
             policy.setdefault("precedence", number)
-            if "decision" in policy and not policy.get("reusable"):
-                found.append(policy | {"id": policy.get("id") or str(uuid4()), "reusable": False})
+            if "decision" in policy:
+                found.append(policy | {"id": policy.get("id") or str(uuid4())})
                 continue
             if policy.get("id") not in account.policies:
-                raise Refused(400, 12130, "access.api.error.invalid_request: unknown policy")
+                raise Refused(400, 12130, "access.api.error.invalid_request: policy not found")
+            self._may_be_named(policy["id"], "policy")
             found.append({"id": policy["id"], "precedence": policy["precedence"]})
         if len({len(policy) == 2 for policy in found}) > 1:
             raise Refused(
@@ -479,19 +596,40 @@ class CloudflareApi:
 
     def _create_service_token(self, request: Request, account: Account) -> Json:
         made = self._new_service_token(account, _object(request, "name"))
+        self._made[made["id"]], self._unknown[made["id"]] = time.monotonic(), self.unknown_at_first
+        return self._with_secret(made)
+
+    def _with_secret(self, token: Json) -> Json:
+        """The answer to a POST that made a secret. It does not say when the token ends."""
         letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
         secret = "_".join(["cfast", "".join(secrets.choice(letters) for _ in range(48))])
         self.secrets.append(secret)
-        return {**made, "client_secret": secret}
+        return {k: v for k, v in token.items() if k != "expires_at"} | {"client_secret": secret}
 
     def _new_service_token(self, account: Account, body: Json) -> Json:
-        made = {"duration": "8760h", "enabled": True, **body, **_new(str(uuid4()))}
-        made |= {
-            "client_id": f"{secrets.token_hex(16)}.access",
-            "expires_at": "2030-01-01T00:00:00Z",
-        }
+        made = {"duration": "8760h", "enabled": True, **body, "id": str(uuid4())}
+        made |= {"client_id": f"{secrets.token_hex(16)}.access"}
+        made["expires_at"] = _time(timedelta(days=365))
         account.service_tokens[made["id"]] = made
         return made
+
+    def _one_service_token(self, request: Request, account: Account, key: str) -> Json:
+        if key not in account.service_tokens:
+            raise Refused(404, ACCESS, "access.api.error.not_found: service token not found")
+        return account.service_tokens[key]
+
+    def _rotate_service_token(self, request: Request, account: Account, key: str) -> Json:
+        token = self._one_service_token(request, account, key)
+        self.rotated[key] = (request.body or {}).get("previous_client_secret_expires_at")
+        return self._with_secret(token)
+
+    def _refresh_service_token(self, request: Request, account: Account, key: str) -> Json:
+        token = self._one_service_token(request, account, key)
+        token["expires_at"] = _time(timedelta(days=365))
+        return token
+
+    def _delete_service_token(self, request: Request, account: Account, key: str) -> Json:
+        return account.service_tokens.pop(self._one_service_token(request, account, key)["id"])
 
 
 def _endpoint(line: str, handler: Callable[..., Any]) -> tuple[str, re.Pattern[str], Any]:
@@ -499,12 +637,11 @@ def _endpoint(line: str, handler: Callable[..., Any]) -> tuple[str, re.Pattern[s
     return method, re.compile(path.replace("*", "([^/]+)")), handler
 
 
-_HANDLERS: dict[str, Callable[..., Any]] = {
+HANDLERS: dict[str, Callable[..., Any]] = {
     "GET /accounts": CloudflareApi._accounts,
     "GET /zones": CloudflareApi._zones,
     "GET /zones/*/workers/routes": CloudflareApi._zone_routes,
     "GET /accounts/*/workers/workers/*": CloudflareApi._worker,
-    "GET /accounts/*/workers/workers/*/versions": CloudflareApi._versions,
     "GET /accounts/*/workers/scripts": CloudflareApi._scripts,
     "GET /accounts/*/workers/scripts/*/subdomain": CloudflareApi._script_subdomain,
     "GET /accounts/*/workers/scripts/*/versions": CloudflareApi._script_versions,
@@ -512,20 +649,33 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "GET /accounts/*/workers/subdomain": CloudflareApi._account_subdomain,
     "GET /accounts/*/workers/domains": CloudflareApi._domains,
     "GET /accounts/*/access/organizations": CloudflareApi._organization,
+    "PATCH /accounts/*/access/organizations": CloudflareApi._patch_organization,
     "GET /accounts/*/access/identity_providers": CloudflareApi._identity_providers,
     "POST /accounts/*/access/identity_providers": CloudflareApi._new_identity_provider,
     "GET /accounts/*/access/policies": CloudflareApi._policies,
     "POST /accounts/*/access/policies": CloudflareApi._new_policy,
     "GET /accounts/*/access/policies/*": CloudflareApi._one_policy,
     "PUT /accounts/*/access/policies/*": CloudflareApi._put_policy,
+    "DELETE /accounts/*/access/policies/*": CloudflareApi._delete_policy,
     "GET /accounts/*/access/apps": CloudflareApi._apps,
     "POST /accounts/*/access/apps": CloudflareApi._new_app,
     "GET /accounts/*/access/apps/*": CloudflareApi._one_app,
     "PUT /accounts/*/access/apps/*": CloudflareApi._put_app,
+    "DELETE /accounts/*/access/apps/*": CloudflareApi._delete_app,
     "GET /accounts/*/access/service_tokens": CloudflareApi._service_tokens,
     "POST /accounts/*/access/service_tokens": CloudflareApi._create_service_token,
+    "DELETE /accounts/*/access/service_tokens/*": CloudflareApi._delete_service_token,
+    "POST /accounts/*/access/service_tokens/*/rotate": CloudflareApi._rotate_service_token,
+    "POST /accounts/*/access/service_tokens/*/refresh": CloudflareApi._refresh_service_token,
 }
-_ENDPOINTS = [_endpoint(line, handler) for line, handler in _HANDLERS.items()]
+_ENDPOINTS = [_endpoint(line, handler) for line, handler in HANDLERS.items()]
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone is no error, and must not write into a test's output."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -593,7 +743,17 @@ def _new(key: str) -> Json:
 
 
 def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return _time(timedelta())
+
+
+def _time(from_now: timedelta) -> str:
+    return (datetime.now(UTC) + from_now).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _changed(account: Account, request: Request) -> Json:
+    """The organisation with what a PATCH says, kept."""
+    account.organization = (account.organization or {}) | _object(request)
+    return account.organization
 
 
 def _links(app: Json) -> list[str]:

@@ -5,6 +5,7 @@ Whatever goes wrong becomes one line. Everything that comes from there is untrus
 
 import os
 import re
+import time
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from .text import plain
 
 TOKEN = "CLOUDFLARE_API_TOKEN"
 TOKENS_PAGE = "https://dash.cloudflare.com/profile/api-tokens"
+APPLICATIONS = "Zero Trust > Access controls > Applications"
 ENABLE = "Zero Trust is not enabled: open it in the dashboard and choose a team name"
 _IDENTITY = "Access: Organizations, Identity Providers, and Groups"
 # A part of the path, what it is about, and the token's permission for it (without Read or Write).
@@ -32,11 +34,20 @@ _ABOUT = (
     ("/zones", "the zones", "Zone"),
     ("", "the accounts", "Account Settings"),
 )
-_DOING = {"GET": ("reading", "Read"), "POST": ("creating", "Write"), "PUT": ("changing", "Write")}
+_DOING = {"GET": "reading", "POST": "creating", "DELETE": "deleting"}  # and else: changing
+_NO_PAGES = ("/workers/domains", "/workers/routes")  # these lists come whole
+WAITS = (1, 2, 4, 8)  # seconds before what was refused for the moment is sent again
+LONGEST = 30  # seconds that Cloudflare may ask for; a person waits better than a command
 
 
 class NotFound(Problem):
     """There is no such object, or it is in another account."""
+
+
+class NotYet(Problem):
+    """It was refused for the moment, and nothing was done. `seconds`: how long to wait, if told."""
+
+    seconds: float | None = None
 
 
 def client() -> cloudflare.Cloudflare:
@@ -58,15 +69,17 @@ def client() -> cloudflare.Cloudflare:
 
 
 def get(api: cloudflare.Cloudflare, path: str, **query: object) -> Any:
-    """The `result` of a GET. The SDK repeats it on 429 and 5xx. Raises Problem."""
+    """The `result` of a GET. The SDK repeats it when throttled and on 5xx. Raises Problem."""
     return _result(partial(api.get, path, cast_to=object, options={"params": query}))
 
 
 def rows(api: cloudflare.Cloudflare, path: str, **query: object) -> list[dict[str, Any]]:
     """All objects of a list, page after page until one is empty or repeats. Raises Problem."""
     found: list[dict[str, Any]] = []
-    for page in range(1, 500):
-        result = get(api, path, **query, page=page, per_page=50)
+    whole = path.endswith(_NO_PAGES)
+    for page in range(1, 2 if whole else 500):
+        pages = {} if whole else {"page": page, "per_page": 50}
+        result = get(api, path, **query, **pages)
         if not isinstance(result, list) or not all(isinstance(row, dict) for row in result):
             raise Problem(f"Cloudflare's answer for {path} is no list of objects")
         if not result or result == found[-len(result) :]:
@@ -75,10 +88,24 @@ def rows(api: cloudflare.Cloudflare, path: str, **query: object) -> list[dict[st
     return found
 
 
-def write(api: cloudflare.Cloudflare, method: str, path: str, body: dict[str, Any]) -> Any:
-    """The `result` of a POST or PUT. Raises Problem. A repeated POST could make a second object."""
-    send: Any = {"POST": api.post, "PUT": api.put}[method]
-    return _result(partial(send, path, cast_to=object, body=body, options={"max_retries": 0}))
+def write(
+    api: cloudflare.Cloudflare, method: str, path: str, body: dict[str, Any] | None = None
+) -> Any:
+    """The `result` of a POST, PUT, PATCH or DELETE. Raises Problem.
+
+    What was refused for the moment is sent again: throttled, or with an object that is too new to
+    be found everywhere. A POST without an answer is not: there could be a second object.
+    """
+    send: Any = getattr(api, method.lower())
+    options = {"max_retries": 0} if method == "POST" else {}
+    for wait in (*WAITS, 0):
+        try:
+            name = str((body or {}).get("name", ""))
+            return _result(partial(send, path, cast_to=object, body=body, options=options), name)
+        except NotYet as problem:
+            if not wait or (problem.seconds or 0) > LONGEST:
+                raise
+            time.sleep(problem.seconds or wait)
 
 
 def account_id(api: cloudflare.Cloudflare, option: str | None, config: Config) -> str:
@@ -96,13 +123,17 @@ def account_id(api: cloudflare.Cloudflare, option: str | None, config: Config) -
     return account
 
 
-def _result(send: partial[Any]) -> Any:
-    """What the answer holds. Every error of the SDK's becomes a Problem."""
+def _result(send: partial[Any], name: str = "") -> Any:
+    """What the answer holds. Every error of the SDK's becomes a Problem, which tells the name."""
     try:
         return send().get("result")
     except (cloudflare.APIStatusError, cloudflare.APIConnectionError) as error:
-        kind = NotFound if isinstance(error, cloudflare.NotFoundError) else Problem
-        raise kind(_explained(error)) from None
+        said = _explained(error, name)
+        if isinstance(error, cloudflare.APIStatusError) and _for_now(error.response):
+            later, after = NotYet(said), error.response.headers.get("retry-after", "")
+            later.seconds = float(after) if re.fullmatch(r"\d{1,6}", after) else None
+            raise later from None
+        raise (NotFound if isinstance(error, cloudflare.NotFoundError) else Problem)(said) from None
     except (cloudflare.CloudflareError, httpx.HTTPError, TypeError, ValueError) as error:
         raise Problem(f"Cloudflare's answer is unusable: {type(error).__name__}") from None
 
@@ -117,24 +148,48 @@ def _refuse_what_failed(response: httpx.Response) -> None:
     if response.is_success and not fine:
         response.extensions["status"] = response.status_code
         response.status_code = 400  # for which the SDK raises an error and does not ask again
+    elif not fine and _for_now(response):  # the SDK takes only 429 for throttling
+        response.headers["x-should-retry"] = "true"
 
 
-def _explained(error: cloudflare.APIStatusError | cloudflare.APIConnectionError) -> str:
+def _for_now(response: httpx.Response) -> bool:
+    """Whether it is throttling, as 429 or as 403, or an object that is too new to be found."""
+    if response.status_code == 429:
+        return True
+    throttled = response.status_code == 403 and re.search(r'"code": ?971\b|throttl', response.text)
+    new = response.status_code in (400, 404) and re.search("not[ _]found", response.text)
+    return bool(throttled or (new and response.request.method in ("POST", "PUT")))
+
+
+def _explained(
+    error: cloudflare.APIStatusError | cloudflare.APIConnectionError, name: str = ""
+) -> str:
     """One line: what failed, why, and what to do."""
     request, status, path = error.request, 0, error.request.url.path
     why = f"no connection with {request.url.host} ({plain(error.__cause__)})"
     if isinstance(error, cloudflare.APIStatusError):
         status = error.response.extensions.get("status", error.status_code)
         why = f"HTTP {status}, {_reasons(error.body)}"
-    doing, right = _DOING[request.method]
+    doing = _DOING.get(request.method, "changing")
+    right = "Read" if request.method == "GET" else "Write"
+    account = re.search("/accounts/([^/]+)", path)
     what, need = next((what, need) for part, what, need in _ABOUT if part in path)
-    said = f"{doing} {what}: {why}"
-    if "access.api.error.not_enabled" in why or (status == 404 and "/organizations" in path):
+    said = f"{doing} {what}{f' ({plain(name)})' if name else ''}: {why}"
+    if re.search(r"\b6003 ", why):
+        said += f": {TOKEN} has not the form of an API token: copy it again from {TOKENS_PAGE}"
+    elif account and re.search(r"\b7003 ", why):
+        said += f": there is no account {plain(account[1])}, choose it with --account-id"
+    elif "access.api.error.not_enabled" in why or (status == 404 and "/organizations" in path):
         said += f": {ENABLE}"
+    elif isinstance(error, cloudflare.APIStatusError) and _for_now(error.response):
+        after = plain(error.response.headers.get("retry-after", 60))
+        limit = status in (403, 429)
+        said += f": rate limit, wait {after} s" if limit else ": it may be too new, try again"
+    elif status == 409:
+        adopt = f"find the application for this address in {APPLICATIONS}, and add --adopt ID"
+        said += f": {adopt if '/access/apps' in path else 'there is one already, run it again'}"
     elif status in (401, 403):
         said += f': {TOKEN} is wrong or lacks "{need} {right}" (Edit, at {TOKENS_PAGE})'
-    elif isinstance(error, cloudflare.RateLimitError):
-        said += f": rate limit, wait {plain(error.response.headers.get('retry-after', 60))} s"
     elif request.method != "GET" and not 200 <= status < 500:
         said += "; whether it was done is not known"
     return said
@@ -145,4 +200,7 @@ def _reasons(body: object) -> str:
     if not isinstance(body, dict) or not isinstance(body.get("errors"), list):
         return "no answer of Cloudflare's API: there is an outage, or a proxy"
     errors = [one for one in body["errors"] if isinstance(one, dict)]
+    chains = [one.get("error_chain") for one in errors]  # with what is wrong in particular
+    listed = [chain for chain in chains if isinstance(chain, list)]
+    errors += [one for chain in listed for one in chain if isinstance(one, dict)]
     return plain("; ".join(f"{one.get('code')} {one.get('message')}" for one in errors))

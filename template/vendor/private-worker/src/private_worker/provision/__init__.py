@@ -1,8 +1,8 @@
 """`provision`: sets up Cloudflare Access for this Worker. Without --apply it only shows the plan.
 
-It walks through `_steps` twice: dry, which gives the plan and finds what would stop it; and, with
+It walks through its steps twice: dry, which gives the plan and finds what would stop it; and, with
 --apply, for real. An object is its own if it has the exact name that `Walk.name` gives. Any other
-application is changed only if --adopt names it, any other policy never. Nothing is deleted.
+application is changed only if --adopt names it, any other policy never. Only --remove deletes.
 """
 
 import argparse
@@ -10,14 +10,15 @@ import re
 import sys
 
 from .. import guard_rules
-from ..api import NotFound, account_id, client, get
+from ..api import ENABLE, account_id, client, get, write
 from ..config import PLACEHOLDER, Config
 from ..guard_rules import ANYONE
 from ..project import WRANGLER, Problem
 from ..text import plain, shown
 from .application import login_method, protect
-from .service_tokens import client_id_of, command, service_tokens
-from .walk import CHANGE, KEEP, Walk, called, field_of, object_of
+from .remove import remove
+from .service_tokens import CREDENTIALS, client_id_of, command, grace, renew, rotate, service_tokens
+from .walk import CHANGE, KEEP, Row, Walk, called, field_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,27 +30,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     secret_help = "gets a new secret on its standard input, such as 'gh secret set NAME'"
     add("--secret-to", metavar="COMMAND", type=command, help=secret_help)
     add("--adopt", metavar="ID", help="change this application, which provision did not create")
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--renew", metavar="NAME", help="only let this service token be valid for a year more")
+    add("--rotate", metavar="NAME", help="only give this service token a new secret")
+    add("--remove", action="store_true", help="only delete what provision created for this Worker")
+    grace_help = "how long the old secret goes on: 1d to 30d, or 0 (default: 7d)"
+    parser.add_argument("--grace", metavar="TIME", type=grace, help=grace_help)
 
 
 def run(options: argparse.Namespace) -> int:
     config = Config(options.project.root / WRANGLER)
     config.block(options.env)  # a wrong --env is named before anything is asked
+    if options.grace is not None and not options.rotate:
+        raise Problem("--grace belongs to --rotate NAME")
     api = client()
     account = account_id(api, options.account_id, config)
     plan = Walk(api, account, options, apply=False)
-    _steps(plan)
+    plan.wait_for_lists()
+    asked = {renew: options.renew, rotate: options.rotate, remove: options.remove}
+    steps = next((only for only, given in asked.items() if given), _steps)
+    steps(plan)
     print(f"Account {account}, {plain(plan.block.name)} of wrangler.jsonc", *plan.lines, sep="\n")
     if all(line.startswith(KEEP) for line in plan.lines):
-        print("\nNothing to do: everything is as it should be.")
+        all_well = "Nothing to do: everything is as it should be."
+        print("\nNothing to change." if plan.by_hand or steps is remove else f"\n{all_well}")
     else:
-        plan.by_hand.append(f"Deploy, so that the new settings count: {plan.deploy}")
-        plan.by_hand.append(f"Then look from outside whether all is closed: {plan.probe}")
+        if steps is _steps:
+            plan.by_hand.append(f"Deploy, so that the new settings count: {plan.deploy}")
+            plan.by_hand.append(f"Then look from outside whether all is closed: {plan.probe}")
         if options.apply:
             print("\nCarrying it out:", flush=True)
             try:
-                _steps(Walk(api, account, options, apply=True))
+                steps(Walk(api, account, options, apply=True))
             except (Problem, KeyboardInterrupt) as error:
-                for line in (str(error) or "stopped", "To go on, run it again."):
+                again = "To go on, run it again."
+                if steps is rotate:
+                    again = f"Before you run it again, see whether it was rotated: {CREDENTIALS}"
+                for line in (str(error) or "stopped", again):
                     print(f"private-worker: {line}", file=sys.stderr)
                 return 1 if isinstance(error, Problem) else 130
         else:
@@ -61,7 +78,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _steps(walk: Walk) -> None:
     """Every step, in the order in which the Worker stays closed all the time. Raises Problem."""
-    team, worker = _team(walk), _worker(walk)
+    organisation, worker = get(walk.api, walk.path("access/organizations")), _worker(walk)
+    team = _team(walk, organisation)
     emails, client_ids = _who(walk, team)
     login = login_method(walk) if emails else None
     tokens = service_tokens(walk, client_ids)
@@ -69,30 +87,37 @@ def _steps(walk: Walk) -> None:
     aud = field_of(found, "aud", r"[0-9a-f]{64}", "the application")
     named = [] if ANYONE in (client_ids or []) else [client_id_of(row) for row in tokens]
     _write_settings(walk, team, aud, named)
+    if walk.shape.machines and not organisation.get("strict_service_token_auth"):
+        _strict(walk)
 
 
-def _team(walk: Walk) -> str:
+def _team(walk: Walk, organisation: Row) -> str:
     """The issuer, such as https://acme.cloudflareaccess.com."""
-    found = get(walk.api, walk.path("access/organizations"))
+    if isinstance(organisation, dict) and not organisation.get("auth_domain"):
+        raise Problem(f"account {walk.account} has no team domain: {ENABLE}")
     pattern = r"[a-z0-9-]+\.cloudflareaccess\.com"
-    domain = field_of(found, "auth_domain", pattern, "the Zero Trust organisation")
+    domain = field_of(organisation, "auth_domain", pattern, "the Zero Trust organisation")
     walk.note(KEEP, f"team domain {domain}")
-    if walk.shape.machines and not found.get("strict_service_token_auth"):
-        where = "Zero Trust > Access controls > Access settings"
-        walk.by_hand.append(f"Turn on strict service token authentication in {where}")
     return f"https://{domain}"
 
 
-def _worker(walk: Walk) -> str:
-    """The Worker's id, which outlives its name."""
-    try:
-        found = get(walk.api, walk.path("workers/workers", walk.worker))
-    except NotFound:
+def _strict(walk: Walk) -> None:
+    """A bad service token then gets an error, never a login page. It only closes, so it is last."""
+    body = {"strict_service_token_auth": True}
+    if walk.apply:
+        write(walk.api, "PATCH", walk.path("access/organizations"), body)
+    details = ["strict_service_token_auth: false -> true, for all applications of the account"]
+    walk.note(CHANGE, "Zero Trust organisation", details)
+
+
+def _worker(walk: Walk) -> Row:
+    """The Worker. Its id outlives its name, but not the Worker."""
+    worker = walk.find_worker(walk.worker)
+    if worker is None:
         said = f"account {walk.account} has no Worker {shown(walk.worker)}"
-        raise Problem(f"{said}: first {walk.deploy}, or give its --account-id") from None
-    worker = object_of(found, "the Worker")
+        raise Problem(f"{said}: first {walk.deploy}, or give its --account-id")
     walk.note(KEEP, f"Worker {called(worker)}")
-    return str(worker["id"])
+    return worker
 
 
 def _who(walk: Walk, team: str) -> tuple[list[str], list[str] | None]:

@@ -3,15 +3,16 @@
 https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/
 """
 
-import re
+from typing import Any
 
-from ..api import get
-from ..config import routes_of
+from ..api import APPLICATIONS
 from ..guard_rules import ANYONE
 from ..project import Problem
-from .walk import KEEP, Row, Walk, called, differences, field_of, list_of, only
+from ..text import plain, shown
+from .addresses import destinations_of, everywhere, hostnames, is_first, overlap
+from .walk import KEEP, Row, Walk, called, differences, list_of, only, without_nulls
 
-APPLICATIONS = "Zero Trust > Access controls > Applications"
+WORKERS = ("worker", "preview_worker")  # destinations that are one Worker
 LOGINS = {"otp": ("onetimepin", "One-time PIN login"), "cloudflare": ("cloudflare", "Cloudflare")}
 
 
@@ -33,36 +34,54 @@ def login_method(walk: Walk) -> str | None:
 
 
 def protect(
-    walk: Walk, worker: str, emails: list[str], tokens: list[Row], login: str | None, theirs: bool
+    walk: Walk, worker: Row, emails: list[str], tokens: list[Row], login: str | None, theirs: bool
 ) -> Row:
     """The application, created or repaired. `theirs`: the owner's own policies stay on it."""
     reusable = walk.listed("access/policies")
     ours = _policies(walk, emails, tokens, reusable)
-    destinations = _destinations(walk, worker)
-    found = _find(walk, destinations)
+    own: list[Row] = [{"type": "worker", "worker_id": worker["id"]}]
+    if walk.shape.access_scope == "hostname":
+        own = [{"type": "public", "uri": uri} for uri in hostnames(walk)]
+    listed = walk.listed("access/apps")
+    found = _find(walk, listed, own)
+    _refuse_what_comes_first(walk, [row for row in listed if row is not found], worker, own)
     attached = list_of(found or {}, "policies")
     attached.sort(key=lambda row: str(row.get("precedence")).zfill(9))
     ids = [row["id"] for row in ours]
-    policies = [row for row in attached if theirs and row.get("id") not in ids] + ours
+    policies = [row for row in attached if theirs and row.get("id") not in ids]
+    if anybody := [_policy(row) for row in policies if opens(row)]:
+        said = f"lets anybody in with {', '.join(anybody)}: take that out in {APPLICATIONS}"
+        raise Problem(f"application {called(found or {})} {said}")
+    policies += ours
     links = [{"id": row.get("id"), "precedence": n} for n, row in enumerate(policies, 1)]
+    destinations = _destinations(walk, found or {}, worker, own)
     wanted = {**_fields(walk, found or {}, destinations, login), "policies": links}
     if theirs:
         walk.by_hand.append(f'["*"] lets in whom your own policies admit: {APPLICATIONS}')
     if found is None:
         return walk.create("access/apps", "application", {"name": walk.name(), **wanted})
+    there = {row.get("id"): row for row in attached}  # what these say is repaired by themselves
     details = differences(
-        {**found, "policies": [called(row) for row in attached]},
-        {**wanted, "policies": [called(row) for row in policies]},
+        {**found, "policies": [_policy(row) for row in attached]},
+        {**wanted, "policies": [_policy(there.get(row.get("id"), row)) for row in policies]},
     )
     inline = [row for row in attached if row.get("id") not in [one["id"] for one in reusable]]
     if details and found.get("name") != walk.name() and found["id"] != walk.options.adopt:
         said = f"was not created by provision, add --adopt {found['id']} to let it change"
         raise Problem(f"application {called(found)} {said}: {'; '.join(details)}")
     if details and inline:
-        said = f"would lose {', '.join(map(called, inline))}: make these policies reusable"
+        said = f"would lose {', '.join(map(_policy, inline))}: make these policies reusable"
         raise Problem(f"application {called(found)} {said} in {APPLICATIONS}")
     walk.update("access/apps", "application", found, wanted, details)
     return found
+
+
+def opens(policy: Row) -> bool:
+    """Whether it lets in whoever comes, or whoever can log in."""
+    everybody = [{"ip": {"ip": "0.0.0.0/0"}}, {"ip": {"ip": "::/0"}}]
+    rules, decision = list_of(policy, "include"), policy.get("decision")
+    anybody = any("everyone" in rule or rule in everybody for rule in rules)
+    return decision == "bypass" or (anybody and decision != "deny" and not policy.get("require"))
 
 
 def _policies(walk: Walk, emails: list[str], tokens: list[Row], reusable: list[Row]) -> list[Row]:
@@ -91,48 +110,95 @@ def _policies(walk: Walk, emails: list[str], tokens: list[Row], reusable: list[R
     return found
 
 
-def _destinations(walk: Walk, worker: str) -> list[Row]:
-    """What the application must cover: the Worker, or the public addresses in wrangler.jsonc."""
-    if walk.shape.access_scope == "worker":
-        return [{"type": "worker", "worker_id": worker}]
-    settings = walk.config.inherited(walk.options.env)
-    patterns = [route.pattern for route in routes_of(settings)]
-    if "" in patterns:
-        raise Problem(f"wrangler.jsonc, {walk.block.name}: a route has no pattern; npm run check")
-    uris = [re.sub(r"^https?://|/\*?$", "", pattern).lower() for pattern in patterns]
-    if settings.get("workers_dev") is True:
-        answer = get(walk.api, walk.path("workers/subdomain"))
-        name = field_of(answer, "subdomain", r"[a-z0-9-]+", "the account on workers.dev")
-        uris.append(f"{walk.worker}.{name}.workers.dev")
-    if not uris:
-        raise Problem(f"wrangler.jsonc, {walk.block.name}: no routes, so Access has no address")
-    return [{"type": "public", "uri": uri} for uri in uris]
+def _find(walk: Walk, listed: list[Row], own: list[Row]) -> Row | None:
+    """The application that covers one of the destinations, else the one that is ours by name.
 
-
-def _find(walk: Walk, destinations: list[Row]) -> Row | None:
-    """The application that covers one of the destinations, else the one that is ours by name."""
-    listed = walk.listed("access/apps")
-    wanted = set(map(_key, destinations))
-    covering = []
-    for row in listed:
-        domain = {"type": "public", "uri": row.get("domain")}  # all that an older one has
-        if wanted & set(map(_key, [*list_of(row, "destinations"), domain])):
-            covering.append(row)
+    Or the one that is adopted, if it was for a Worker that is gone: this one under its older id.
+    """
+    adopt, wanted = walk.options.adopt, set(map(_key, own))
+    covering = [row for row in listed if wanted & set(map(_key, destinations_of(row)))]
     named = [row for row in listed if row.get("name") == walk.name()]
+    given = [row for row in listed if row["id"] == adopt]
+    if given and any(_is_gone(walk, one) for one in destinations_of(given[0])):
+        named = given
     found = only(covering or named, "applications")
     there = found["id"] if found else "not there yet"
-    if walk.options.adopt not in (None, there):
+    if adopt not in (None, there):
         raise Problem(f"--adopt: the application of this Worker is {there}")
     return found
 
 
+def _refuse_what_comes_first(walk: Walk, others: list[Row], worker: Row, own: list[Row]) -> None:
+    """Applications that Access asks before ours, so that ours decides nothing there.
+
+    One that lets nobody in by itself may stay if the guard takes its AUD. Raises Problem.
+    """
+    of_worker = walk.shape.access_scope == "worker"
+    addresses = everywhere(walk, worker) if of_worker else [one["uri"] for one in own]
+    before = overlap if of_worker else is_first
+    previews, wrong = f"preview_worker {worker['id']}", []
+    for row in others:
+        there = destinations_of(row)
+        where = [one for one in there if _key(one) == previews or _is_at(one, addresses, before)]
+        if not where or row.get("type") == "bookmark":
+            continue
+        at = ", ".join(plain(one.get("uri") or "its previews") for one in where)
+        said = f"application {called(row)} comes before this Worker's own at {at}"
+        if any(map(opens, list_of(row, "policies"))) or any(one.get("overrides") for one in where):
+            wrong.append(f"{said} and lets anybody in")
+        elif str(row.get("aud") or "?").lower() in str(walk.block.vars.get("POLICY_AUD")).lower():
+            walk.note(KEEP, said)
+        else:
+            wrong.append(f"{said}, and POLICY_AUD does not list its AUD")
+    if wrong:
+        raise Problem(f"{'; '.join(wrong)}: change or delete it in {APPLICATIONS}")
+
+
+def _destinations(walk: Walk, found: Row, worker: Row, own: list[Row]) -> list[Row]:
+    """Ours, with nothing that opens a part of them, and without Workers that are gone.
+
+    Whatever else the application covers would be open without it. So it may stay with --adopt, or
+    a person decides. Raises Problem.
+    """
+    other = foreign(walk, found, worker, own)
+    if other and found["id"] != walk.options.adopt:
+        said = f"application {called(found)} also covers {', '.join(map(shown, other))}"
+        there = f"give it an application of its own in {APPLICATIONS}"
+        raise Problem(f"{said}: {there}, or add --adopt {found['id']} to leave it here")
+    keys, kept = [_key(one) for one in own], list(own)
+    for one in destinations_of(found):
+        if one in other:
+            kept.append(without_nulls(one))
+        elif _key(one) not in keys and not _is_gone(walk, one):
+            kept.append({k: one[k] for k in ("type", "worker_id", "uri") if k in one})
+    return kept
+
+
+def foreign(walk: Walk, application: Row, worker: Row, own: list[Row]) -> list[Row]:
+    """Its destinations that are neither of this Worker nor of one that is gone."""
+    addresses, keys = everywhere(walk, worker), [_key(one) for one in own]
+    keys += [f"{kind} {worker.get('id')}" for kind in WORKERS]
+    there = [one for one in destinations_of(application) if _key(one) not in keys]
+    return [one for one in there if not _is_at(one, addresses) and not _is_gone(walk, one)]
+
+
+def _is_at(destination: Row, addresses: list[str], fits: Any = overlap) -> bool:
+    """Whether it is a hostname or path at one of these addresses."""
+    public = destination.get("type") == "public"
+    return any(public and fits(destination.get("uri"), one) for one in addresses)
+
+
+def _is_gone(walk: Walk, destination: Row) -> bool:
+    """Whether it was a Worker. One that is deployed anew has another id."""
+    key = destination.get("worker_id")  # none: an older form for the previews of all Workers
+    return destination.get("type") in WORKERS and bool(key) and not walk.find_worker(str(key))
+
+
 def _fields(walk: Walk, found: Row, destinations: list[Row], login: str | None) -> Row:
     """The fields of the application that we manage; all others keep what they have."""
-    there = list_of(found, "destinations")
-    known = [_key(one) for one in there]
     wanted: Row = {
         "type": "self_hosted",
-        "destinations": there + [one for one in destinations if _key(one) not in known],
+        "destinations": destinations,
         "app_launcher_visible": False,
         "http_only_cookie_attribute": True,
         "same_site_cookie_attribute": "lax",
@@ -143,6 +209,11 @@ def _fields(walk: Walk, found: Row, destinations: list[Row], login: str | None) 
         wanted["session_duration"] = walk.shape.session_duration
     if walk.shape.machines:  # an error, where a program could do nothing with a login page
         wanted["service_auth_401_redirect"] = True
+    cors = found.get("cors_headers")
+    cors = cors if isinstance(cors, dict) else {}
+    any_origin = cors.get("allow_all_origins") or "'*'" in str(cors.get("allowed_origins"))
+    if any_origin and cors.get("allow_credentials"):  # any page could act as who is logged in
+        wanted["cors_headers"] = {**cors, "allow_credentials": False}
     if login:
         wanted |= {"allowed_idps": [login], "auto_redirect_to_identity": True}
     return wanted
@@ -152,3 +223,7 @@ def _key(destination: Row) -> str:
     """What tells destinations apart."""
     address = destination.get("worker_id") or destination.get("uri")
     return f"{destination.get('type')} {address}".lower().rstrip("/")
+
+
+def _policy(row: Row) -> str:
+    return f"{plain(row.get('decision'))} {called(row)}"

@@ -1,23 +1,34 @@
-"""The service tokens that get in. A new one's secret is handed over at once, and never stored.
+"""The service tokens that get in: made, renewed, rotated. A secret is handed over at once, and
+never stored.
 
 https://developers.cloudflare.com/cloudflare-one/access-controls/service-credentials/service-tokens/
 """
 
 import argparse
+import json
 import os
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from ..api import TOKEN, write
 from ..guard_rules import ANYONE
 from ..project import Problem
 from ..text import plain, shown
-from .walk import Row, Walk, field_of, only
+from ..token_life import warning
+from .walk import CHANGE, Row, Walk, called, field_of, object_of, only
 
 CREDENTIALS = "Zero Trust > Access controls > Service credentials"
+LONGEST = 30  # days that an old secret may go on
+# What signs in at Cloudflare's API. The command that gets a secret does not get these.
+API_CREDENTIALS = re.compile("(CLOUDFLARE|CF)_(API_.*|EMAIL)")
 
 
 def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
@@ -38,14 +49,83 @@ def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
             raise Problem(f"ALLOWED_SERVICE_TOKENS: the account has no token {plain(client_id)}")
         found += match[:1]
     for name in dict.fromkeys(names):
-        token = only([row for row in listed if row.get("name") == name], "service tokens")
+        token = only(_of_name(walk, listed, name), "service tokens")
         if token is None:
             found.append(_new_token(walk, name))
         elif token not in found:
             found.append(token)
-            lost = f"If nobody has its secret, rotate it in {CREDENTIALS}"
-            walk.by_hand.append(f"Service token {shown(name)} was there already. {lost}")
+            lost = f"If nobody has its secret: {_again(walk, '--rotate', name)} --grace 0"
+            walk.by_hand.append(f"Service token {called(token)} was there already. {lost}")
+    where = f" --env {walk.options.env}" if walk.options.env else ""
+    for said in filter(None, map(warning, found)):
+        walk.by_hand.append(said + (where if "--renew" in said else f" See {CREDENTIALS}"))
     return found
+
+
+def _of_name(walk: Walk, listed: list[Row], name: str) -> list[Row]:
+    """The tokens that `name` means: as we name them, or as somebody else did."""
+    return [row for row in listed if row.get("name") in (name, _named(walk, name))]
+
+
+def _named(walk: Walk, name: str) -> str:
+    return walk.name("" if name == walk.worker else f": {name}")
+
+
+def _again(walk: Walk, option: str, name: str) -> str:
+    environment = ["--env", walk.options.env] if walk.options.env else []
+    return shlex.join(["npm", "run", "provision", "--", *environment, option, name])
+
+
+def renew(walk: Walk) -> None:
+    """--renew: the token is valid for a year more, and its secret stays. Raises Problem."""
+    token = _let_in(walk, walk.options.renew, "--renew")
+    details = [f"expires_at: {shown(token.get('expires_at'))} -> a year from now"]
+    if walk.apply:
+        done = write(walk.api, "POST", walk.path("access/service_tokens", token["id"]) + "/refresh")
+        ends = object_of(done, "the service token").get("expires_at")
+        print(f"The service token ends on {plain(ends)}.")
+    walk.note(CHANGE, f"service token {called(token)}", details)
+
+
+def rotate(walk: Walk) -> None:
+    """--rotate: a new secret, while the one before goes on until the end of --grace.
+
+    Cloudflare knows one secret before the current one: another rotation ends the older one.
+    """
+    name, secret_to = walk.options.rotate, walk.options.secret_to
+    token = _let_in(walk, name, "--rotate")
+    old = timedelta(days=7) if walk.options.grace is None else walk.options.grace
+    until = (datetime.now(UTC) + old).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ends = f"works until {until}" if old else "ends at once"
+    with _secret_to_come(walk, name):
+        if walk.apply:
+            path = walk.path("access/service_tokens", token["id"]) + "/rotate"
+            body = {"previous_client_secret_expires_at": until} if old else {}
+            made = object_of(write(walk.api, "POST", path, body), "the service token")
+            lost = f"is lost, and the one before {ends}: another --rotate would end it at once"
+            _hand_over(secret_to, name, lost, {**token, **made})
+    walk.note(CHANGE, f"service token {called(token)}", [f"a new secret; the one before {ends}"])
+
+
+def _let_in(walk: Walk, name: str, option: str) -> Row:
+    """The token of this name, if the Worker lets it in. Raises Problem."""
+    token = only(_of_name(walk, walk.listed("access/service_tokens"), name), "service tokens")
+    if token is None:
+        raise Problem(f"{option}: the account has no service token {shown(name)}")
+    # Not one that only other projects use.
+    listed = json.dumps(walk.block.vars.get("ALLOWED_SERVICE_TOKENS"))
+    if client_id_of(token) not in listed and f'"{ANYONE}"' not in listed:
+        raise Problem(f"{option}: ALLOWED_SERVICE_TOKENS does not list service token {shown(name)}")
+    return token
+
+
+def grace(text: str) -> timedelta:
+    """--grace as a time. Raises ArgumentTypeError."""
+    match = re.fullmatch(r"(\d{1,2})d|0", text)
+    days = int(match[1] or 0) if match else -1
+    if not 0 <= days <= LONGEST:
+        raise argparse.ArgumentTypeError("give 1d to 30d, or 0 to end the old secret at once")
+    return timedelta(days=days)
 
 
 def client_id_of(token: Row) -> str:
@@ -57,34 +137,44 @@ def command(text: str) -> list[str]:
     words = shlex.split(text)
     if not words or not shutil.which(words[0]):
         raise argparse.ArgumentTypeError(f"there is no command {shown(text)}")
+    token = os.environ.get(TOKEN, "").strip()
+    if token and token in text:
+        raise argparse.ArgumentTypeError(f"the command must not hold what {TOKEN} holds")
     return words
 
 
 def _new_token(walk: Walk, name: str) -> Row:
-    """Creates a token. Ctrl-C waits until its secret has been handed over."""
+    body = {"name": _named(walk, name), "duration": "8760h"}  # a year
+    lost = f"is lost. Take another: {_again(walk, '--rotate', name)} --grace 0"
+    hand_over = partial(_hand_over, walk.options.secret_to, name, lost)
+    with _secret_to_come(walk, name):
+        return walk.create("access/service_tokens", "service token", body, hand_over)
+
+
+@contextmanager
+def _secret_to_come(walk: Walk, name: str) -> Iterator[None]:
+    """Raises Problem if nobody could see it. Ctrl-C waits until it has been handed over."""
     if walk.options.apply and not walk.options.secret_to and not sys.stdout.isatty():
         raise Problem(f"no terminal to show the secret of {shown(name)}: add --secret-to COMMAND")
-    body = {"name": name, "duration": "8760h"}  # a year
-    hand_over = partial(_hand_over, walk.options.secret_to, name)
     pressed: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:
-        token = walk.create("access/service_tokens", "service token", body, hand_over)
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
     if pressed:
         raise KeyboardInterrupt
-    return token
 
 
-def _hand_over(words: list[str] | None, name: str, token: Row) -> None:
-    """Gives the secret away at once: Cloudflare never shows it again."""
+def _hand_over(words: list[str] | None, name: str, lost: str, token: Row) -> None:
+    """Gives the secret away at once: Cloudflare never shows it again. `lost`: what then is."""
     secret, client_id = plain(token.get("client_secret") or ""), client_id_of(token)
     if not secret:
-        raise Problem(f"service token {shown(name)} came without its secret: {CREDENTIALS}")
+        raise Problem(f"service token {shown(name)} came without its secret, which {lost}")
     if not words:
         return _show(client_id, secret)
-    env = {**os.environ, "CF_ACCESS_CLIENT_ID": client_id, "CF_ACCESS_TOKEN_NAME": name}
+    env = {k: v for k, v in os.environ.items() if not API_CREDENTIALS.fullmatch(k)}
+    env |= {"CF_ACCESS_CLIENT_ID": client_id, "CF_ACCESS_TOKEN_NAME": name}
     # No shell. The secret is on the standard input, where no other process sees it.
     try:
         done = subprocess.run(words, input=secret, text=True, env=env)
@@ -95,7 +185,7 @@ def _hand_over(words: list[str] | None, name: str, token: Row) -> None:
         kept = sys.stdout.isatty()
         if kept:
             _show(client_id, secret)
-        where = "is shown above" if kept else f"is lost, rotate it: {CREDENTIALS}"
+        where = "is shown above" if kept else lost
         raise Problem(f"--secret-to: {said}; token {shown(name)} exists, its secret {where}")
 
 

@@ -4,20 +4,23 @@ import argparse
 import json
 import re
 import shlex
+import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ..api import get, rows, write
+from ..api import NotFound, get, rows, write
 from ..config import Config
 from ..project import WRANGLER, Problem, Project
 from ..text import plain, shown
 
 Row = dict[str, Any]  # an object as the API gives it: untrusted, and with fields we do not know
 NEW = "(new)"  # stands in the plan for what does not exist yet
-CREATE, CHANGE, KEEP = "+ create", "~ change", "= keep"
-# What a GET gives and a PUT does not take.
-READ_ONLY = ("id", "uid", "aud", "created_at", "updated_at", "app_count", "reusable")
+CREATE, CHANGE, KEEP, DELETE = "+ create", "~ change", "= keep", "- delete"
+# What a GET gives and a PUT does not take. The account is in the path.
+READ_ONLY = ("id", "uid", "aud", "created_at", "updated_at", "app_count", "reusable", "account_id")
+# Lists show what is new only seconds later. Until then, a second run would create it again.
+TRAILING = 20.0
 
 
 class Walk:
@@ -32,6 +35,7 @@ class Walk:
         self.worker = self.config.worker_name(options.env)
         self.lines: list[str] = []  # the plan
         self.by_hand: list[str] = []  # what is left
+        self.wrote = project.root / ".wrangler" / "provision"  # as old as the last POST
 
         environment = f" --env {shlex.quote(options.env)}" if options.env else ""
         self.deploy = f"uv run pywrangler deploy{environment}" if environment else "npm run deploy"
@@ -44,6 +48,13 @@ class Walk:
 
     def listed(self, kind: str) -> list[Row]:
         return [object_of(row, kind) for row in rows(self.api, self.path(kind))]
+
+    def find_worker(self, key: str) -> Row | None:
+        """A Worker by its name or id."""
+        try:
+            return object_of(get(self.api, self.path("workers/workers", key)), "the Worker")
+        except NotFound:
+            return None
 
     def name(self, what: str = "") -> str:
         """The exact name of what provision creates."""
@@ -60,6 +71,11 @@ class Walk:
         if not self.apply:
             self.note(CREATE, what, [f"{name}: {shown(value)}" for name, value in body.items()])
             return {**body, "id": NEW, "aud": NEW, "client_id": NEW}
+        try:
+            self.wrote.parent.mkdir(exist_ok=True)
+            self.wrote.touch()
+        except OSError as error:
+            raise Problem(f".wrangler/provision cannot be written: {error.strerror}") from None
         made = object_of(write(self.api, "POST", self.path(kind), body), what)
         try:
             at_once(made)
@@ -67,15 +83,30 @@ class Walk:
             self.note(CREATE, what)
         return made
 
+    def wait_for_lists(self) -> None:
+        """Until the lists show what the last run created, whichever way it ended."""
+        age = time.time() - self.wrote.stat().st_mtime if self.wrote.exists() else TRAILING
+        if 0 <= age < TRAILING:
+            print("Waiting: the lists may not show yet what was created.", flush=True)
+            time.sleep(TRAILING - age)
+
+    def delete(self, kind: str, what: str, row: Row) -> None:
+        what = f"{what} {called(row)}"
+        if self.apply:
+            try:
+                write(self.api, "DELETE", self.path(kind, row["id"]))
+            except NotFound:  # the run before did it
+                pass
+        self.note(DELETE, what)
+
     def update(self, kind: str, what: str, row: Row, wanted: Row, details: list[str]) -> None:
         """PUT, if something differs. It replaces the object, so all else is sent back."""
         what = f"{what} {called(row)}"
         if details and self.apply:
             path = self.path(kind, row["id"])
             new = {**object_of(get(self.api, path), what), **wanted}
-            # Null means the same as a field that is not sent, and the API may refuse it.
-            body = {k: v for k, v in new.items() if k not in READ_ONLY and v is not None}
-            write(self.api, "PUT", path, body)
+            body = {name: value for name, value in new.items() if name not in READ_ONLY}
+            write(self.api, "PUT", path, without_nulls(body))
         self.note(CHANGE if details else KEEP, what, details)
 
 
@@ -89,10 +120,18 @@ def differences(row: Row, wanted: Row) -> list[str]:
 
 
 def _comparable(value: Any) -> Any:
-    """The order of rules has no meaning, nor has case; missing is false or empty."""
+    """The order of rules has no meaning, nor has case; missing is null, false or empty."""
     if isinstance(value, list) and all(isinstance(one, dict) for one in value):
-        value = sorted(json.dumps(one, sort_keys=True).lower() for one in value)
+        set_in = [{k: v for k, v in one.items() if v not in (None, [])} for one in value]
+        value = sorted(json.dumps(one, sort_keys=True).lower() for one in set_in)
     return value or None
+
+
+def without_nulls(value: Any) -> Any:
+    """Null means the same as a field that is not there, and a PUT may be refused for it."""
+    if isinstance(value, dict):
+        return {name: without_nulls(one) for name, one in value.items() if one is not None}
+    return [without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def only(found: list[Row], what: str) -> Row | None:

@@ -23,6 +23,7 @@ import sys
 import warnings
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from importlib.machinery import FileFinder
 from inspect import isawaitable, isclass
 from types import ModuleType
 from typing import Any
@@ -123,8 +124,8 @@ def import_worker(worker: str, folder: str, module: str) -> str | None:
     """
     _forget_modules()
     for place, finder in sys.path_importer_cache.items():
-        if finder and _is_worker_file(f"{place}/"):  # all others are as they were
-            finder.invalidate_caches()
+        if _is_worker_file(f"{place}/") and isinstance(finder, FileFinder):
+            finder.invalidate_caches()  # all others are as they were
     sys.path[_place] = folder
     _mains.pop(worker, None)
     sys.dont_write_bytecode = False  # compiling is most of the time that a load takes
