@@ -321,8 +321,8 @@ logging.getLogger().addHandler(logging.StreamHandler())
 logging.getLogger("own").addHandler(logging.StreamHandler())
 for name in ("", "own"):
     logging.getLogger(name).setLevel(logging.INFO)
-before = [handlers, levels, "/tmp/own" in sys.path, len(warnings.filters)]
-sys.path.append("/tmp/own")
+before = [handlers, levels, "/session/own" in sys.path, len(warnings.filters)]
+sys.path.append("/session/own")
 warnings.filterwarnings("error", category=FutureWarning)
 async def on(self, request):
     number = random.random()

@@ -124,8 +124,9 @@ def import_worker(worker: str, folder: str, module: str) -> str | None:
     """
     _forget_modules()
     for place, finder in sys.path_importer_cache.items():
-        if _is_worker_file(f"{place}/") and isinstance(finder, FileFinder):
-            finder.invalidate_caches()  # all others are as they were
+        # Python and the packages are as they were.
+        if not place.startswith(("/lib/", _packages)) and isinstance(finder, FileFinder):
+            finder.invalidate_caches()
     sys.path[_place] = folder
     _mains.pop(worker, None)
     sys.dont_write_bytecode = False  # compiling is most of the time that a load takes
