@@ -180,7 +180,6 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("ray id", '"ray": _ray(request)', '"ray": None', "test_answers.py::test_ray"),
     ],
     "body.py": [
-        ("the SDK's own reader of JSON", "\nRequest.json = _strict", "\nRequest.strict_json = _strict", "test_api_border.py::test_no_json"),
         ("content type of a body", 'if _media_type(request) != "application/json":', "if False:", "test_api_border.py::test_other_content_type"),
         ("length of a body", 'if data is None:\n        raise', "if data is None:\n        return b'[]'\n        raise", "test_api_border.py::test_longest_body"),
     ],
