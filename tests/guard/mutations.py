@@ -115,7 +115,6 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("body of exactly the limit", "while len(body) <= limit:", "while len(body) < limit:", "test_api_border.py::test_longest_body"),
         ("identity of no known form", "return found if isinstance(found, dict) else {}", "return found if isinstance(found, dict) else None", "test_proof.py::test_context_without_a_person_is_nobody_even_if_anyone_may_come"),
         ("answers that were fetched", 'except JsException:\n        raw = Response.new(raw.body, raw)', 'except KeyError:\n        raw = Response.new(raw.body, raw)', "test_api_border.py::test_fetched_answer_is_not_cached_either"),
-        ("no JavaScript object at import", "CryptoKey = Any", 'KEPT = to_js({})\nCryptoKey = Any', "test_known.py::test_no_javascript_object_is_made_at_import"),
     ],
     "gate.py": [
         ("payload after the signature", "kid = token.key_id(parsed)", 'kid = token.key_id(parsed)\n        token.claims(parsed.payload, self._settings, platform.now())', "test_token.py::test_payload_is_not_looked_at_before_the_signature"),

@@ -165,8 +165,3 @@ def test_nothing_is_shared_between_callers(load: Load, caller: Caller) -> None:
         assert name not in let_in(worker, mine).values()
         assert name in let_in(worker, others).values()
         refused(worker, "no_proof")
-
-
-def test_no_javascript_object_is_made_at_import(worker: Worker, caller: Caller) -> None:
-    """A deploy takes a snapshot of the imported Worker, and fails on such objects."""
-    assert worker.fetch("/kept", headers=caller()).json() == {"kept": []}
