@@ -15,10 +15,8 @@ from pathlib import Path
 import pytest
 from cloudflare import Cloudflare
 
-import sdk_contract
 from cloudflare_api import Account, CloudflareApi, Json
-from command_run import environment, project, run
-from conftest import Render
+from command_run import environment, run
 from private_worker import api, cli, provision
 from private_worker.provision import walk
 
@@ -128,24 +126,6 @@ class Setup:
 
 
 Make = Callable[..., Setup]
-
-
-def clouds() -> Iterator[CloudflareApi]:
-    """For a fixture. In the end all that was sent and answered is held against the SDK."""
-    api = CloudflareApi()
-    yield api
-    api.close()
-    assert sdk_contract.broken(api.exchanges) == []
-
-
-def maker(cloud: CloudflareApi, rendered: Render, tmp_path: Path) -> Make:
-    def make(worker: str = "my-api", **answers: object) -> Setup:
-        folder = project(rendered, tmp_path, **(answers or PRODUCTION))
-        account = cloud.account()
-        made = cloud.worker(account, worker)
-        return Setup(cloud, account, folder, tmp_path / "secrets", made)
-
-    return make
 
 
 def well(done: Done, *parts: str) -> None:

@@ -5,31 +5,21 @@ noticed: else the contract would say nothing.
 """
 
 import copy
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import cloudflare_api
 import sdk_contract
-from cloudflare_api import CloudflareApi, Exchange, Json, Request
+from cloudflare_api import Exchange, Json, Request
 from command_run import refused
-from conftest import Render
 from private_worker import api as commands_api
-from provisioned import Make, Setup, clouds, maker, well
+from provisioned import Make, Setup, well
 
 pytestmark = pytest.mark.slow
 
-
-@pytest.fixture
-def cloud() -> Iterator[CloudflareApi]:
-    yield from clouds()
-
-
-@pytest.fixture
-def make(cloud: CloudflareApi, rendered: Render, tmp_path: Path) -> Make:
-    return maker(cloud, rendered, tmp_path)
+pytest_plugins = ["provision_fixtures"]
 
 
 def everything(setup: Setup) -> list[Exchange]:

@@ -9,32 +9,22 @@ import pty
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from cloudflare_api import CloudflareApi, Json
+from cloudflare_api import Json
 from command_run import COMMAND, environment, mind_ctrl_c, refused
-from conftest import Render
 from private_worker.project import FILE
-from provisioned import PRODUCTION, Make, Setup, clouds, maker, stopped, well
+from provisioned import PRODUCTION, Make, Setup, stopped, well
 
 pytestmark = pytest.mark.slow
 
+pytest_plugins = ["provision_fixtures"]
+
 MACHINES_AND_PEOPLE = {"profile": "custom", "callers": ["human", "machine"]}
 TEAM = "https://acme-labs.cloudflareaccess.com"
-
-
-@pytest.fixture
-def cloud() -> Iterator[CloudflareApi]:
-    yield from clouds()
-
-
-@pytest.fixture
-def make(cloud: CloudflareApi, rendered: Render, tmp_path: Path) -> Make:
-    return maker(cloud, rendered, tmp_path)
 
 
 def test_the_plan_changes_nothing(make: Make) -> None:

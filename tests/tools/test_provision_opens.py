@@ -3,32 +3,22 @@ and names what is wrong and where. It never says that there is nothing to do."""
 
 import copy
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from cloudflare_api import CloudflareApi, Json
+from cloudflare_api import Json
 from command_run import refused
-from conftest import Render
 from private_worker.provision.addresses import is_first, overlap
-from provisioned import PRODUCTION, Make, Setup, clouds, maker, well
+from provisioned import PRODUCTION, Make, Setup, well
 
 pytestmark = pytest.mark.slow
 
+pytest_plugins = ["provision_fixtures"]
+
 APPLICATIONS = "Zero Trust > Access controls > Applications"
 EVERYONE: Json = {"everyone": {}}
-
-
-@pytest.fixture
-def cloud() -> Iterator[CloudflareApi]:
-    yield from clouds()
-
-
-@pytest.fixture
-def make(cloud: CloudflareApi, rendered: Render, tmp_path: Path) -> Make:
-    return maker(cloud, rendered, tmp_path)
 
 
 def policy(setup: Setup, name: str, decision: str, **rules: Any) -> Json:

@@ -1,33 +1,22 @@
 """`provision` against an API that is slow to agree with itself, throttles, and loses answers; and
 the way out."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import provisioned
-from cloudflare_api import CloudflareApi, Json
+from cloudflare_api import Json
 from command_run import refused
-from conftest import Render
 from private_worker import api as commands_api
-from provisioned import PRODUCTION, Make, Setup, clouds, maker, stopped, well
+from provisioned import PRODUCTION, Make, Setup, stopped, well
 
 pytestmark = pytest.mark.slow
 
+pytest_plugins = ["provision_fixtures"]
+
 APPLICATIONS = "Zero Trust > Access controls > Applications"
 THROTTLED = [{"code": 971, "message": "Please wait and consider throttling your request speed"}]
-
-
-@pytest.fixture
-def cloud() -> Iterator[CloudflareApi]:
-    yield from clouds()
-
-
-@pytest.fixture
-def make(cloud: CloudflareApi, rendered: Render, tmp_path: Path) -> Make:
-    return maker(cloud, rendered, tmp_path)
 
 
 def counts(setup: Setup) -> list[int]:

@@ -3,31 +3,25 @@
 import json
 import shlex
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from cloudflare_api import CloudflareApi
 from command_run import refused
-from conftest import Render
-from provisioned import Setup, clouds, maker, stopped, well
+from provisioned import Make, Setup, stopped, well
 
 pytestmark = pytest.mark.slow
+
+pytest_plugins = ["provision_fixtures"]
 
 CREDENTIALS = "Zero Trust > Access controls > Service credentials"
 
 
 @pytest.fixture
-def cloud() -> Iterator[CloudflareApi]:
-    yield from clouds()
-
-
-@pytest.fixture
-def setup(cloud: CloudflareApi, rendered: Render, tmp_path: Path) -> Setup:
+def setup(make: Make) -> Setup:
     """With everything set up, and the token's secret handed over."""
-    made = maker(cloud, rendered, tmp_path)()
+    made = make()
     well(made.apply())
     return made
 
