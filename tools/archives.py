@@ -89,7 +89,9 @@ def unpack(archive: Path, folder: Path) -> Path:
             parts = Path(member.name).parts
             if not (member.isfile() or member.isdir()) or ".." in parts or parts[0] not in PARTS:
                 raise ValueError(f"{archive.name} holds {member.name}")
-        source.extractall(folder, filter="data")
+        # Python 3.11 before 3.11.4, as in Debian 12, has no filter.
+        source.extraction_filter = getattr(tarfile, "data_filter", None)
+        source.extractall(folder)
     return folder
 
 

@@ -96,7 +96,7 @@ class Setup:
         return {
             str(path): path.read_bytes()
             for path in self.folder.rglob("*")
-            if path.is_file() and ".git" not in path.parts
+            if path.is_file() and not {".git", "__pycache__"} & {*path.parts}
         }
 
     @property
