@@ -72,7 +72,8 @@ def folder(
     (folder / "src" / "entry.js").write_text(WORKER)
     path = folder / "wrangler.jsonc"
     text = path.read_text(encoding="utf-8").replace("src/entry.py", "src/entry.js")
-    path.write_text(text.replace('["python_workers"]', "[]"), encoding="utf-8")
+    text = text.replace('["python_workers"]', "[]").replace(', "**/*.js"', "")  # it is code here
+    path.write_text(text, encoding="utf-8")
     return folder
 
 
