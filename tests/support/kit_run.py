@@ -16,6 +16,14 @@ SAMPLE = Path(__file__).parents[1] / "tools" / "kit_worker"
 
 Variant = Callable[[str], Worker]
 
+# The end of a Worker that has `async def on(self, request)`.
+HANDLER = """
+from workers import Response, WorkerEntrypoint, fetch
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return await on(self, request)
+"""
+
 
 class Upstream(ThreadingHTTPServer):
     """A private HTTP server that records what reaches it: method, path, headers, body."""

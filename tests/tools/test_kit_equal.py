@@ -10,19 +10,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from kit_run import Upstream, Variant, listening
+from kit_run import HANDLER, Upstream, Variant, listening
 from private_worker.testing.runtime import RpcError, Worker, WorkerError
 
 pytestmark = pytest.mark.slow
 
 pytest_plugins = ["private_worker.testing.plugin", "kit_fixtures"]
 
-HANDLER = """
-from workers import Response, WorkerEntrypoint, fetch
-class Default(WorkerEntrypoint):
-    async def fetch(self, request):
-        return await on(self, request)
-"""
 UPSTREAM = "https://upstream.example.com"
 
 

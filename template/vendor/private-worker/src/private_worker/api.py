@@ -97,10 +97,10 @@ def write(
     be found everywhere. A POST without an answer is not: there could be a second object.
     """
     send: Any = getattr(api, method.lower())
+    name = str((body or {}).get("name", ""))
     options = {"max_retries": 0} if method == "POST" else {}
     for wait in (*WAITS, 0):
         try:
-            name = str((body or {}).get("name", ""))
             return _result(partial(send, path, cast_to=object, body=body, options=options), name)
         except NotYet as problem:
             if not wait or (problem.seconds or 0) > LONGEST:
