@@ -11,6 +11,7 @@ from .refusal import Reason, Refused
 PROOF = "Cf-Access-Jwt-Assertion"
 MAX_KNOWN = 512  # tokens
 KNOWN_FOR = 5 * 60  # seconds
+THIS_COMPUTER = ("127.0.0.1", "localhost", "::1")
 
 _gate: "Gate | None" = None  # one per isolate, made by the first request that finds good settings
 
@@ -37,6 +38,9 @@ class Gate:
 
         Nothing else is proof: no cookie, no plain identity header, no Authorization, no query.
         """
+        # A page can have its own name lead to this computer, and would then read what is here.
+        if self._settings.local and platform.hostname(request) not in THIS_COMPUTER:
+            raise Refused(Reason.NOT_LOCAL)
         text = platform.header(request, PROOF)
         if text is not None:
             return self._recall(text) or await self._verify(text, ctx)
