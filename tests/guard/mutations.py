@@ -114,6 +114,9 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("size of a body", "while len(body) <= limit:", "while True:", "test_api_border.py::test_longest_body"),
         ("body of exactly the limit", "while len(body) <= limit:", "while len(body) < limit:", "test_api_border.py::test_longest_body"),
         ("identity of no known form", "return found if isinstance(found, dict) else {}", "return found if isinstance(found, dict) else None", "test_proof.py::test_context_without_a_person_is_nobody_even_if_anyone_may_come"),
+        ("identity that is no object", "if identity is None or identity is jsnull:", "if not isinstance(identity, JsProxy):", "test_proof.py::test_context_with_an_identity_of_any_kind"),
+        ("identity that is another object", 'if class_of(identity) == "Object" else None', "if isinstance(identity, JsProxy) else None", "test_proof.py::test_context_with_an_identity_of_any_kind"),
+        ("identity that is null", "identity is None or identity is jsnull", "identity is None", "test_proof.py::test_context_with_an_identity_of_any_kind"),
         ("answers that were fetched", 'except JsException:\n        raw = Response.new(raw.body, raw)', 'except KeyError:\n        raw = Response.new(raw.body, raw)', "test_api_border.py::test_fetched_answer_is_not_cached_either"),
     ],
     "gate.py": [

@@ -243,6 +243,19 @@ def test_context_without_a_person_is_nobody_even_if_anyone_may_come(
     refused(anyone, "identity_unclear", access={"aud": access.aud, "identity": identity})
 
 
+def test_context_with_an_identity_of_any_kind(anyone: Worker, caller: Caller) -> None:
+    """No identity is undefined or null, and an identity is a plain object. Nothing else is either:
+    not a person, and not a program whose name the runtime leaves out."""
+    found = anyone.fetch("/identities", headers=caller()).json()
+    person = {"kind": "human", "email": PERSON} if shape().humans else "caller_kind"
+    program = {"kind": "machine", "client_id": None} if shape().machines else "caller_kind"
+    expected = {"object": person, "undefined": program, "null": program}
+    expected |= {"getter that throws": "JsException"}
+    others = found.keys() - expected.keys()
+    assert len(others) > 15
+    assert found == expected | dict.fromkeys(others, "identity_unclear")
+
+
 @only(not shape().humans)
 def test_context_of_a_person_where_only_machines_come_in(load: Load, access: Access) -> None:
     context = {"aud": access.aud, "identity": {"email": "person@example.com"}}
