@@ -98,6 +98,8 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("kept while there are no new ones", "KEPT = 24 * 60 * 60", "KEPT = 60 * 60", "test_keys.py::test_old_keys_are_kept_for_a_day"),
         ("refresh goes on without its caller", "await platform.finish(ctx, self._refresh(now))", "await self._refresh(now)", "test_keys.py::test_cancelled_refresh_goes_on"),
         ("many cold attempts", "COLD_ATTEMPTS = 50", "COLD_ATTEMPTS = 19", "test_keys.py::test_cold_requests_at_once"),
+        ("one more cold attempt each second", " + int(now - self._cold_since)", "", "test_keys.py::test_forged_tokens_do_not_use_the_attempts_up"),
+        ("cold attempts that were not made", "            return False\n        self._cold_attempts += 1\n", "            self._cold_attempts += 1\n            return False\n        self._cold_attempts += 1\n", "test_keys.py::test_forged_tokens_do_not_use_the_attempts_up"),
         ("length of the cooldown", "COOLDOWN = 30", "COOLDOWN = 10", "test_keys.py::test_rotation_is_seen_after_the_cooldown"),
         ("end of the cooldown", "COOLDOWN = 30", "COOLDOWN = 60", "test_keys.py::test_rotation_is_seen_after_the_cooldown"),
         ("cooldown begins with the attempt", 'self._next_attempt = now + COOLDOWN\n            return True', "return True", "test_keys.py::test_flood_of_unknown_key_ids"),

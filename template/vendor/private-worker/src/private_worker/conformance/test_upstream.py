@@ -451,8 +451,10 @@ def test_path_stays_inside(
 
 
 # Of these nothing can be seen, although they are letters and a symbol.
-FILLERS = ("HANGUL CHOSEONG FILLER", "HANGUL JUNGSEONG FILLER", "HANGUL FILLER")
-FILLERS += ("HALFWIDTH HANGUL FILLER", "BRAILLE PATTERN BLANK")
+FILLERS = [
+    *("HANGUL CHOSEONG FILLER", "HANGUL JUNGSEONG FILLER", "HANGUL FILLER"),
+    *("HALFWIDTH HANGUL FILLER", "BRAILLE PATTERN BLANK"),
+]
 # Never to be shown, and no characters yet or for ever.
 UNASSIGNED = [0x2065, *range(0xFDD0, 0xFDF0), *range(0xFFF0, 0xFFF9), 0xFFFE, 0xFFFF, 0xE0FFF]
 

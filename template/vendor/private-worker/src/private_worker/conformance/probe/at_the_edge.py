@@ -55,7 +55,9 @@ def identities(email):
         "headers": js.Headers.new(pairs),
         "promise": js.Object.assign(js.Promise.resolve(person), person),
         "proxy of an array": js.Proxy.new(js.Array.new(), js.Object.new()),
-        "object whose constructor is none": js.Object.assign(js.Object.new(), person, constructor=1),
+        "object whose constructor is none": js.Object.assign(
+            js.Object.new(), person, constructor=1
+        ),
         "getter that throws": js.Object.defineProperty(js.Object.new(), "email", fails),
     }
 
