@@ -44,7 +44,6 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("an event by its fields", "platform.class_of(event) != event_class", 'not hasattr(event, "cron") and not hasattr(event, "messages")', "test_events.py::test_forged_event"),
         ("one more door", "DurableObject | WorkflowEntrypoint)", "object)", "test_events.py::test_no_other_door"),
         ("an object's underscores", '"__init__": make, "__getattribute__": look_up', '"__init__": make', "test_events.py::test_nothing_else_of_an_object_answers"),
-        ("an object's own class", 'return base if name == "__class__" else', "return", "test_events.py::test_nobody_makes_an_object"),
         ("a class inside an object's", "if isroutine(method := getattr(inner, name)):", "if callable(method := getattr(inner, name)):", "test_events.py::test_nobody_makes_an_object"),
         ("an object as Python has it", "names[each.__name__] = _outside(each)", "names[each.__name__] = each", "test_events.py::test_nothing_else_of_an_object_answers"),
         ("what a handler raises is told", "await method(self, event)", "await __import__('asyncio').gather(method(self, event), return_exceptions=True)", "test_events.py::test_what_a_handler_raises"),
@@ -192,8 +191,12 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("length of a body", 'if data is None:\n        raise', "if data is None:\n        return b'[]'\n        raise", "test_api_border.py::test_longest_body"),
     ],
     "entrypoint.py": [
-        ("hidden names on Internal", 'if name.startswith("_") and name not in ("__class__", "__dict__"):', "if False:", "test_bound_rpc.py::test_nothing_else_can_be_called"),
-        ("hidden names on Default", 'if name.startswith("_") and name not in ("__class__", "__dict__"):', "if False:", "test_reachable.py::test_nothing_of_python_answers_on_default", "people"),
+        ("another class", "return NoClass", "return type(self)", "test_reachable.py::test_what_every_object_has"),
+        ("an object's own class", "return NoClass", "return type(self)", "test_events.py::test_nobody_makes_an_object"),
+        ("what every object has", "if name in OF_EVERY_OBJECT:", "if False:", "test_reachable.py::test_what_every_object_has"),
+        ("what is no method is logged", "log.refused(Reason.NOT_A_METHOD, None, None)", "pass", "test_reachable.py::test_what_every_object_has"),
+        ("hidden names on Internal", 'if name.startswith("_") and name != "__dict__":', "if False:", "test_bound_rpc.py::test_nothing_else_can_be_called"),
+        ("hidden names on Default", 'if name.startswith("_") and name != "__dict__":', "if False:", "test_reachable.py::test_nothing_of_python_answers_on_default", "people"),
     ],
     "shape.py": [
         ("people", "HUMANS = False", "HUMANS = True", "test_no_people.py", "machines"),

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     ANOTHER_SITE = "another_site"
     NOT_ALLOWED = "not_allowed"
     NOT_AN_EVENT = "not_an_event"
+    NOT_A_METHOD = "not_a_method"
     UNEXPECTED = "unexpected"
 
 
