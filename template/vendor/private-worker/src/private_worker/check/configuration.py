@@ -5,7 +5,6 @@ https://developers.cloudflare.com/workers/wrangler/configuration/
 
 import json
 import re
-import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,38 +13,15 @@ from ..config import PLACEHOLDER, STRING, Block, Way
 from ..text import shown
 from .finding import Finding, Findings, Rules
 
-# What an environment does not take from the top level (wrangler 4.164.0).
-NOT_INHERITED = """
-    agent_memory ai ai_search ai_search_namespaces analytics analytics_engine_datasets artifacts
-    browser cloudchamber connect containers d1_databases define dispatch_namespaces durable_objects
-    flagship hyperdrive images k2 kv_namespaces media mtls_certificates pipelines queues r2_buckets
-    ratelimits secrets secrets_store_secrets send_email services stream streaming_tail_consumers
-    tail_consumers unsafe unsafe_hello_world vars vectorize version_metadata vpc_networks
-    vpc_services worker_loaders workflows
-""".split()
 # The guard's vars, each with a value that the guard takes.
 GUARD_VARS: dict[str, object] = {"TEAM_DOMAIN": "team", "POLICY_AUD": "0" * 64}
 GUARD_VARS |= dict.fromkeys(("ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", "ALLOWED_WORKERS"), "*")
-# What must not stand in wrangler.jsonc, and what to do. The rule has the key's name.
-UNWANTED = {
-    "route": 'Write a list instead: "routes": [...],',
-    "keep_vars": "Delete this line.",
-    "build": "Delete it: what it makes is deployed, and nobody has tested or checked it.",
-    "cache": "Delete it.",
-    "unsafe": "Delete it.",
-    "vpc_networks": 'Bind one service: "vpc_services": [{"binding": "...", "service_id": "..."}],',
-}
-# What must stand there, as it is to be written. These an environment inherits.
-# https://developers.cloudflare.com/workers/configuration/compatibility-flags/
-WANTED = {
-    "name": '"...", and another one in each environment',
-    "main": '"src/entry.py"',
-    "compatibility_date": '"2026-09-08" or a later date: the first with Python 3.14',
-    "compatibility_flags": '["python_workers"], and none that takes away what the guard needs',
-}
-# Python itself, and the names by which the guard knows the runtime's own events.
-TAKEN_AWAY = re.compile(
-    r"python_workers_20250116|(no|disable)_(enable_)?python_.*|do_not_set_tostring_tag"
+# Other configurations: file, whether one in a folder further up counts as well, who reads it.
+OTHERS = (
+    ("wrangler.json", True, "wrangler takes first"),
+    (".wrangler/deploy/config.json", True, "wrangler takes first"),
+    ("wrangler.toml", False, "pywrangler takes first, while wrangler takes wrangler.jsonc"),
+    ("cloudflare.config.ts", False, "cf takes first, while wrangler takes wrangler.jsonc"),
 )
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # What each environment has for itself: rule, way to it, what of it is compared.
@@ -79,13 +55,6 @@ ITS_OWN: tuple[tuple[str, tuple[str, ...], str | re.Pattern[str]], ...] = (
 )
 # Where a binding names another Worker.
 WORKERS: tuple[tuple[str, ...], ...] = (("services",), ("durable_objects",), ("workflows",))
-SECRET_NAME = re.compile(
-    r"(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?|(API|PRIVATE|ACCESS|SIGNING)_?KEY)(_?V?\d+)?\Z",
-    re.IGNORECASE,
-)
-KEY_NAME = re.compile(r"(?<!PUBLIC)_KEY\Z", re.IGNORECASE)  # a secret, if the value looks like one
-LONG_WORD = re.compile(r"\S{16,}")
-PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 
 class Configuration(Rules):
@@ -98,16 +67,16 @@ class Configuration(Rules):
         yield from self.environments()
         yield from self.shared()
         for block in self.config.blocks():
-            for look in (self.keys, self.not_inherited, self.guard, self.secrets, self.services):
+            for look in (self.guard, self.services, self.assets):
                 yield from look(block)
-            yield from self.assets(block)
 
     def other_files(self) -> Findings:
-        """What wrangler looks for here and in all folders above, before it looks for this file."""
-        for folder in (self.project.root, *self.project.root.parents):
-            for name in ("wrangler.json", ".wrangler/deploy/config.json"):
+        """What some tool reads in place of this file."""
+        root = self.project.root
+        for name, further_up, reader in OTHERS:
+            for folder in (root, *root.parents) if further_up else (root,):
                 if (folder / name).is_file():
-                    wrong = f"There is also {folder / name}"
+                    wrong = f"There is also {folder / name}, which {reader}"
                     yield Finding("other-config", name, 0, wrong, "Move that file away.")
 
     def placeholders(self) -> Findings:
@@ -157,34 +126,6 @@ class Configuration(Rules):
         """The name of a block's Worker, in small letters."""
         made = "-".join([str(self.config.data.get("name")), *block.path[1:2]])
         return str(block.settings.get("name") or made).lower()
-
-    def keys(self, block: Block) -> Findings:
-        """Keys that must be there with one value, and keys that must not be there."""
-        for key, wanted in WANTED.items():
-            value, path = block.settings.get(key), (*block.path, key)
-            if not is_right(key, value) and (key in block.settings or not block.path):
-                fix = f'"{key}": {wanted}'
-                rule = "worker-name" if key == "name" else key.replace("_", "-")
-                wrong = "is missing" if value is None else f"is {shown(value, 70)}"
-                yield self.at(path, rule, wrong, fix)
-        for key, fix in UNWANTED.items():
-            if block.settings.get(key):
-                yield self.at((*block.path, key), key.replace("_", "-"), "must not be set", fix)
-        exports = block.settings.get("exports")
-        for name, export in exports.items() if isinstance(exports, dict) else ():
-            if isinstance(export, dict) and export.get("cache"):
-                path = (*block.path, "exports", name, "cache")
-                yield self.at(path, "cache", "must not be set", UNWANTED["cache"])
-
-    def not_inherited(self, block: Block) -> Findings:
-        """Vars and bindings of the top level that an environment or `previews` lacks."""
-        for key in NOT_INHERITED:
-            there = set(names(key, block.settings.get(key)))
-            for name in names(key, self.config.data.get(key)):
-                if name not in there:
-                    wrong = f"lacks {name}, which the top level has"
-                    fix = f"Repeat {name} here, with the value that is right for {block.name}."
-                    yield self.at((*block.path, key), "not-inherited", wrong, fix)
 
     def assets(self, block: Block) -> Findings:
         """Files that Cloudflare serves itself, unless the Worker, and so the guard, comes first.
@@ -243,23 +184,6 @@ class Configuration(Rules):
             except guard_rules.NotConfigured as error:
                 yield error.setting, error.problem
 
-    def secrets(self, block: Block) -> Findings:
-        """Vars that look like secrets, by their name or as a URL with a password.
-
-        https://developers.cloudflare.com/workers/configuration/secrets/
-        """
-        command = f"npx wrangler {'preview ' if block.is_previews else ''}secret put"
-        environment = f" --env {shlex.quote(block.path[1])}" if block.path[:1] == ("env",) else ""
-        for way, text in texts((), block.vars):
-            name = str(way[-1])
-            secret = text and SECRET_NAME.search(name)
-            key = KEY_NAME.search(name) and LONG_WORD.fullmatch(text)
-            if secret or key or PASSWORD_IN_URL.search(text):
-                path = (*block.path, "vars", *way)
-                fix = "Delete it here, have a new one made, and type: "
-                fix += f"{command} {shlex.quote(str(way[0]))}{environment}"
-                yield self.at(path, "secret-in-vars", "looks like a secret", fix)
-
     def services(self, block: Block) -> Findings:
         """Bindings to Workers. A private service written here is a common mistake.
 
@@ -278,43 +202,3 @@ class Configuration(Rules):
 def environment_of(block: Block) -> str:
     """What a block belongs to, for a person."""
     return ".".join(block.path[:2]) if block.path[:1] == ("env",) else "the top level"
-
-
-def is_right(key: str, value: Any) -> bool:
-    """Whether a key of WANTED has a value that Python 3.14 and the guard run with."""
-    if key == "compatibility_flags":
-        flags = value if isinstance(value, list) else []
-        lost = any(TAKEN_AWAY.fullmatch(str(flag)) for flag in flags)
-        return "python_workers" in flags and not lost
-    if key == "name":
-        return isinstance(value, str) and value != ""
-    if key == "main":
-        return str(value).removeprefix("./") == "src/entry.py"
-    form = re.fullmatch(r"\d{4}-\d\d-\d\d", str(value), re.ASCII)
-    return bool(form) and value >= "2026-09-08"  # Cloudflare refuses one in the future
-
-
-def texts(way: Way, value: Any) -> Iterator[tuple[Way, str]]:
-    """Each text in a var, with the way to it. One in a list has the list's name."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from texts((*way, name), item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from texts(way, item)
-    elif isinstance(value, str):
-        yield way, value
-
-
-def names(key: str, value: Any) -> list[str]:
-    """The vars, secrets or bindings under a key. The key stands for one without a name."""
-    if key == "vars":
-        return list(value) if isinstance(value, dict) else []
-    found = value if isinstance(value, list) else [value] if value else []
-    if isinstance(value, dict):  # such as {"bindings": [...]} of durable_objects
-        lists = [each for each in value.values() if isinstance(each, list)]
-        found = [item for each in lists for item in each] or found
-    # A container's `name` is no binding, but that of an application at Cloudflare.
-    name = "binding" if key == "containers" else "name"
-    named = [item if isinstance(item, dict) else {"binding": item} for item in found]
-    return [str(item.get("binding", item.get(name, key))) for item in named]
