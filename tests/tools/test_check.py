@@ -489,6 +489,20 @@ CASES = (
         "unknown-key",
         ("env.in-previews.previews.routes",),
     ),
+    *(Case("cached", name, put("cache", value={"enabled": True}), "cache") for name in SHAPES),
+    Case(
+        "cached-previews",
+        "custom_domain",
+        previewing_but(put("previews", "cache", value={"enabled": True})),
+        "cache",
+    ),
+    Case(
+        "cached-export",
+        "none",
+        put("exports", value={"A": {"type": "worker", "cache": {"enabled": True}}}),
+        "cache",
+        ("env.cached-export.exports.A.cache",),
+    ),
     Case("exported", "none", put("exports", value={"A": {"type": "worker"}}), None),
     Case(
         "export-key",
@@ -1132,7 +1146,7 @@ def test_git_refuses_the_folder_of_another_owner(rendered: Render, tmp_path: Pat
     """As after `sudo git clone`, or in a container. What helps is what git itself says."""
     folder = project(rendered, tmp_path, **WORKERS_DEV)
     [found] = check(folder, GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
-    assert found["rule"] == "not-a-repository"
+    assert found["rule"] == "foreign-owner"
     assert "dubious ownership" in found["wrong"]
     assert found["fix"] == f"git config --global --add safe.directory {folder}"
 

@@ -47,6 +47,7 @@ WHY = {
     "version": "Another version deploys something else than what was tested, or nothing.",
     "lock": "It says which packages are tested and deployed. Without it, the newest ones are.",
     "ignored-file": "An update of the template overwrites it, your changes included.",
+    "foreign-owner": "Git reads nothing there, so no file was searched for secrets.",
     "not-a-repository": "Only git knows which files are published, so none was searched.",
     "secret": "Whoever reads the repository can use it, its history included.",
     "local-file": "It is for secrets on your own machine.",

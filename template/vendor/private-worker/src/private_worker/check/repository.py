@@ -63,11 +63,12 @@ def findings(root: Path) -> Findings:
                 wrong, fix = "Git tracks this file, or would add it", fix.format(shlex.quote(name))
                 yield Finding(rule, name, 0, wrong, fix)
         yield from file_content(root, name)
-    if not files:  # no repository, no git, or one further up that ignores this folder
-        allow = re.search("git config --global --add safe.directory .+", refused)
-        wrong = f"git says: {refused.splitlines()[0]}" if allow else "git lists no files here"
-        fix = allow[0] if allow else "git init && git add --all"
-        yield Finding("not-a-repository", ".", 0, wrong, fix)
+    if allow := re.search("git config --global --add safe.directory .+", refused):
+        wrong = f"git says: {refused.splitlines()[0]}"
+        yield Finding("foreign-owner", ".", 0, wrong, allow[0])
+    elif not files:  # no repository, no git, or one further up that ignores this folder
+        wrong = "git lists no files in this folder"
+        yield Finding("not-a-repository", ".", 0, wrong, "git init && git add --all")
     yield from versions(root)
 
 
