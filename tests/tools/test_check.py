@@ -736,7 +736,8 @@ def test_keys_that_must_not_be_set(rendered: Render, tmp_path: Path) -> None:
     write(folder, {**right, **{key: value for key, (value, _) in TOP.items()}})
     found = {each["wrong"].split()[0].split(".")[0]: each["rule"] for each in check(folder)}
     assert found == {key: rule for key, (_, rule) in TOP.items()}
-    write(folder, {**right, "dev": {"ip": "127.0.0.1", "port": 9000}, "cache": None, "site": None})
+    off = {"cache": {"enabled": False}, "site": None}
+    write(folder, {**right, **off, "dev": {"ip": "127.0.0.1", "port": 9000}})
     assert check(folder) == []
 
 
@@ -962,6 +963,7 @@ WRONG_FILES: dict[str, tuple[str, str, int]] = {
     "notes/jwt.md": (f"\n\nCookie: CF_Authorization={JWT}; x=y\n", "secret", 3),
     **{f"notes/{number}.jwt": (JWTS[number], "secret", 1) for number in range(len(JWTS))},
     "notes/key.pem": (PEM, "secret", 1),
+    "notes/key.txt": (base64.b64encode(PEM.encode()).decode(), "secret", 1),
     "notes/key.json": (json.dumps({"key": PEM}), "secret", 1),
     "deploy.sh": ("export CLOUDFLARE_API_TOKEN=" + "Ab1_" * 10 + "\n", "secret", 1),
     "terraform.tfvars": ('cloudflare_api_token = "' + "ab1-" * 10 + '"\n', "secret", 1),

@@ -12,6 +12,7 @@ from .. import guard_rules
 from ..config import PLACEHOLDER, STRING, Block, Way
 from ..text import shown
 from .finding import Finding, Findings, Rules
+from .keys import KEYS
 
 # The guard's vars, each with a value that the guard takes.
 GUARD_VARS: dict[str, object] = {"TEAM_DOMAIN": "team", "POLICY_AUD": "0" * 64}
@@ -24,35 +25,17 @@ OTHERS = (
     ("cloudflare.config.ts", False, "cf takes first, while wrangler takes wrangler.jsonc"),
 )
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# What each environment has for itself: rule, way to it, what of it is compared.
-ITS_OWN: tuple[tuple[str, tuple[str, ...], str | re.Pattern[str]], ...] = (
-    ("worker-name", ("name",), r'"(.+)"'),
-    ("shared-access", ("vars", "POLICY_AUD"), r"[0-9a-f]{64}"),
-    ("shared-service", ("vpc_services",), UUID),
-    *(
-        (rule, (key,), rf'"(?:{names})": "((?!replace_with)[^"]+)"')
-        for rule, key, names in (
-            ("shared-service", "dispatch_namespaces", "namespace"),
-            ("shared-service", "services", "service"),
-            ("shared-store", "agent_memory", "namespace"),
-            ("shared-store", "ai_search", "instance_name"),
-            ("shared-store", "ai_search_namespaces", "namespace"),
-            ("shared-store", "analytics_engine_datasets", "dataset"),
-            ("shared-store", "artifacts", "namespace"),
-            ("shared-store", "d1_databases", "database_id|database_name"),
-            ("shared-store", "durable_objects", "script_name"),
-            ("shared-store", "hyperdrive", "id"),
-            ("shared-store", "k2", "stream"),
-            ("shared-store", "kv_namespaces", "id|preview_id"),
-            ("shared-store", "pipelines", "pipeline|stream"),
-            ("shared-store", "queues", "queue|dead_letter_queue"),
-            ("shared-store", "r2_buckets", "bucket_name"),
-            ("shared-store", "ratelimits", "namespace_id"),
-            ("shared-store", "vectorize", "index_name"),
-            ("shared-store", "workflows", "name|script_name"),
-        )
-    ),
+# What each environment has for itself: the way to it, and what of it is compared.
+ID = (
+    "id|preview_id|bucket_name|database_id|database_name|dataset|dead_letter_queue|index_name"
+    "|instance_name|namespace|namespace_id|pipeline|queue|script_name|service|service_id|stream"
 )
+ITS_OWN = {("name",): r'"(.+)"', ("vars", "POLICY_AUD"): r"[0-9a-f]{64}"}
+for _key in (*KEYS["is a binding"].split(), "durable_objects", "queues", "workflows"):
+    _names = f"{ID}|name" if _key == "workflows" else ID
+    ITS_OWN[(_key,)] = rf'"(?:{_names})": "((?!replace_with)[^"]+)"'
+RULES = {"name": "worker-name", "vars": "shared-access"}  # and else shared-store
+RULES |= dict.fromkeys(("dispatch_namespaces", "services", "vpc_services"), "shared-service")
 # Where a binding names another Worker.
 WORKERS: tuple[tuple[str, ...], ...] = (("services",), ("durable_objects",), ("workflows",))
 
@@ -105,12 +88,13 @@ class Configuration(Rules):
             for path in () if block.is_previews else WORKERS:
                 owners.setdefault((path, self.name_of(block)), own)
         for block, own in blocks:
-            for rule, path, pattern in ITS_OWN:
+            for path, pattern in ITS_OWN.items():
                 for same in set(re.findall(pattern, json.dumps(self.own(block, path)).lower())):
                     owner = owners.setdefault((path, same), own)
                     if owner != own:
                         wrong = f"has {same}, which belongs to {owner}"
                         fix = f"Write one here that is only for {block.name}."
+                        rule = RULES.get(path[0], "shared-store")
                         yield self.at((*block.path, *path), rule, wrong, fix)
 
     def own(self, block: Block, path: tuple[str, ...]) -> Any:

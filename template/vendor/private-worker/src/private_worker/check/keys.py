@@ -96,14 +96,14 @@ class Keys(Rules):
             there = PREVIEWS if block.is_previews else ALL - TOP_ONLY if block.path else ALL
             yield from self.unknown(block.path, block.settings, there)
             for key, (rule, fix) in UNWANTED.items():
-                if block.settings.get(key) and key in there:
+                if is_on(block.settings.get(key)) and key in there:
                     yield self.at((*block.path, key), rule, "must not be set", fix)
             for look in (self.wanted, self.exports, self.dev, self.not_inherited):
                 yield from look(block)
 
     def unknown(self, path: tuple[str, ...], settings: Any, known: set[str]) -> Findings:
         """Keys that wrangler does not read here. Misspelt, `routes` would leave an old route on."""
-        for key in settings.keys() - known:
+        for key in sorted(settings.keys() - known):
             near = get_close_matches(key, known, 1, 0.8)
             fix = f'Write "{near[0]}".' if near else "Delete it, or write it where it belongs."
             yield self.at((*path, key), "unknown-key", "is no key that wrangler reads here", fix)
@@ -124,7 +124,7 @@ class Keys(Rules):
             path = (*block.path, "exports", name)
             if isinstance(export, dict):
                 yield from self.unknown(path, export, EXPORTS)
-                if export.get("cache"):
+                if is_on(export.get("cache")):
                     yield self.at((*path, "cache"), "cache", "must not be set", DELETE)
 
     def dev(self, block: Block) -> Findings:
@@ -144,6 +144,11 @@ class Keys(Rules):
                     wrong = f"lacks {name}, which the top level has"
                     fix = f"Repeat {name} here, with the value that is right for {block.name}."
                     yield self.at((*block.path, key), "not-inherited", wrong, fix)
+
+
+def is_on(value: Any) -> bool:
+    """Whether it is set, and not in order to turn it off."""
+    return bool(value) and not (isinstance(value, dict) and value.get("enabled") is False)
 
 
 def is_right(key: str, value: Any) -> bool:

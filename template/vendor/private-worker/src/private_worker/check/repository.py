@@ -35,7 +35,8 @@ SECRETS = {
     "a key of another service": rb"(?<![\w-])([rs]k_live_[A-Za-z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36}"
     rb"|github_pat_\w{60}|glpat-[\w-]{20}|xox[abprs]-\d{9}|AKIA[A-Z0-9]{16}(?<!EXAMPLE)"
     rb"|AIza[\w-]{35}|npm_[A-Za-z0-9]{36}|sk-(proj-)?[\w-]{40})",
-    "a private key": rb"-{5}BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-{5}(\s|\\[nr]){1,9}([\w+/]{20}|Proc)",
+    "a private key": rb"-{5}BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-{5}(\s|\\[nr]){1,9}([\w+/]{20}|Proc)"
+    rb"|LS0tLS1CRUdJTiB(QUklW|SU0Eg|FQyBQ|PUEVO)",  # the same in base64
     # A token's first part holds "alg": in base64, which has three forms. Access signs with RS256;
     # "HS256", which the samples of documentation have, is left out.
     "a signed token (JWT)": rb"(?<![\w-])ey(?=J[\w-]+\.eyJ[\w-]{5,9000}\.[\w-]{20})"
@@ -75,7 +76,9 @@ def findings(root: Path) -> Findings:
 def git_files(root: Path, *options: str) -> tuple[set[str], str]:
     """The files that `git ls-files` lists, and what it says against it."""
     try:
-        done = subprocess.run(["git", "ls-files", "-z", *options], cwd=root, capture_output=True)
+        # Without what the repository's own configuration would run.
+        command = ["git", "-c", "core.fsmonitor=false", "ls-files", "-z", *options]
+        done = subprocess.run(command, cwd=root, capture_output=True)
     except OSError:
         return set(), ""
     return set(os.fsdecode(done.stdout).split("\0")) - {""}, os.fsdecode(done.stderr).strip()

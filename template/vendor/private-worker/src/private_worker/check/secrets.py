@@ -11,18 +11,23 @@ from typing import Any
 from ..config import Way
 from .finding import Findings, Rules
 
+# Of a name with _ for -.
 NAME = re.compile(
-    r"(SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|TOKEN|CREDENTIALS?"
-    r"|(API|PRIVATE|ACCESS|SIGNING|ENCRYPTION)_?KEYS?)(_?V?\d+)?\Z",
+    r"(SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|TOKEN|CREDENTIALS?|(?<![^_])(PASS|PWD|AUTHORIZATION)"
+    r"|(API|PRIVATE|ACCESS|SIGNING|ENCRYPTION|SECRET)_?KEYS?)(_?(V?\d+|BASE|OLD|NEW|DEV|PROD))?\Z",
     re.IGNORECASE,
 )
-NO_SECRET = re.compile(r"true|false|\d{1,9}|include|omit|same-origin", re.IGNORECASE)
+# A switch, a number, or the name under which the secret is stored elsewhere.
+NO_SECRET = re.compile(r"(?i:true|false|include|omit|same-origin)|\d{1,9}|[A-Z]+(_[A-Z0-9]+)+")
 # A secret if it is long, or if it is empty because the real one is stored at Cloudflare.
-KEY_NAME = re.compile(r"(?<!PUBLIC)(?<!SORT)(?<!CACHE)(?<!PARTITION)_KEY\Z", re.IGNORECASE)
-LONG_WORD = re.compile(r"\S{16,}")
-IN_URL = re.compile(
-    r"://[^/\s:@]*:[^/\s@]+@(?!localhost\b|127\.|\[::1\])"
-    r"|://.*[?&][\w-]*(key|token|secret|password)=[^&\s]{16}",
+PUBLIC = "".join(f"(?<!{what})" for what in "PUBLIC PUBLISHABLE SITE SORT CACHE PARTITION".split())
+KEY_NAME = re.compile(rf"{PUBLIC}_KEY\Z", re.IGNORECASE)
+LONG_WORD = re.compile(r"[^\s:]{16,}")
+# In a URL, but not one of a host that only this network knows; and in JSON.
+IN_TEXT = re.compile(
+    r"://([^/\s:@]*:[^/\s@]+|[^/\s:@]{16,})@(?![\w-]+([:/]|\Z)|127\.|\[::1\]|host\.docker\.internal)"
+    r"|://hooks\.slack\.com/services/\w|://.*[?&][\w-]*(password=.|(key|token|secret)=[^&\s]{16})"
+    r'|"(password|secret|token|api_?key)"\s*:\s*"[^"]',
     re.IGNORECASE,
 )
 
@@ -47,9 +52,10 @@ class Secrets(Rules):
 
 def is_secret(name: str, text: str) -> bool:
     """Whether a text looks like a secret. `name`: the key that it stands under."""
+    name = name.replace("-", "_")
     by_name = text and NAME.search(name) and not NO_SECRET.fullmatch(text)
     by_both = KEY_NAME.search(name) and LONG_WORD.fullmatch(text)
-    return bool(by_name or by_both or IN_URL.search(text))
+    return bool(by_name or by_both or IN_TEXT.search(text))
 
 
 def command(block: Way, name: str | int) -> str:
