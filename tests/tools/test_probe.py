@@ -305,6 +305,7 @@ OPEN: list[Case] = [
     # What Cloudflare says is only believed word for word.
     ("not-cloudflares", answer(404, "error code: 1042", {"Server": "nginx"}), "open", WITHOUT_HTTP),
     ("1042-and-more", answer(404, "error code: 1042 or so", CLOUDFLARE), "open", ALL),
+    ("1042-in-json", answer(404, "error code: 1042", CLOUDFLARE | KEPT), "open", ALL),
     ("1042-with-200", answer(200, "error code: 1042", CLOUDFLARE), "open", ALL),
     ("page-elsewhere", answer(404, "<h1>There is nothing here yet</h1>", CLOUDFLARE), "open", ALL),
     ("flood", flood, "open", ALL),
@@ -885,6 +886,11 @@ def test_an_address_that_is_off_must_be_nothing(production: Path, world: World) 
     status, found, _ = probe(production, world, "--subdomain", "acme")
     assert status == 1
     assert "Turn it off" in by_host(found)["my-api.acme.workers.dev"]["hint"]
+    said = json.dumps({"detail": "There is nothing here yet"})  # by an API, not by Cloudflare
+    world.hosts["my-api.acme.workers.dev"] = answer(404, said, CLOUDFLARE)
+    assert probe(production, world, "--subdomain", "acme")[1]["open"] == [
+        "https://my-api.acme.workers.dev/"
+    ]
     page = "<h1>There is nothing here yet</h1>"
     world.hosts["my-api.acme.workers.dev"] = answer(404, page, CLOUDFLARE)
     status, found, _ = probe(production, world, "--subdomain", "acme")
