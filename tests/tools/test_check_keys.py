@@ -5,11 +5,14 @@ another key makes these fail, until somebody has said what the key can do.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import ROOT
+from private_worker.check.finding import WHY
 from private_worker.check.keys import (
     ALL,
     EXPORTS,
@@ -61,6 +64,14 @@ def test_not_inherited_is_what_wrangler_says(schema: dict[str, Any]) -> None:
 
 def test_nothing_harmless_is_refused() -> None:
     assert set(UNWANTED) <= ALL - set(KEYS["is harmless"].split())
+
+
+def test_the_page_names_rules() -> None:
+    """docs/reference/what-opens.md, of wrangler.jsonc."""
+    page = (ROOT / "docs" / "reference" / "what-opens.md").read_text(encoding="utf-8")
+    rows = page.split("## In `wrangler.jsonc`")[1].split("|---|\n")[1]
+    named = re.findall(r"^\| [^|]+ \| `([\w-]+)` \|", rows, re.MULTILINE)
+    assert len(named) == len(rows.splitlines()) > 5 and set(named) <= set(WHY)
 
 
 WORD = "Zm9vYmFyYmF6cXV4"  # 16 letters, as a key may look

@@ -10,6 +10,7 @@ import pytest
 
 from cloudflare_api import Json
 from command_run import refused
+from conftest import ROOT
 from private_worker.provision.addresses import is_first, overlap
 from private_worker.provision.application import opens
 from provisioned import PRODUCTION, Make, Setup, well
@@ -222,6 +223,17 @@ def test_it_is_refused_with_the_page_to_open(make: Make, state: str) -> None:
         refused(setup.run(), *said, APPLICATIONS)
         refused(setup.apply(), *said, APPLICATIONS)
     assert setup.api.state() == before
+
+
+def test_the_page_has_every_state() -> None:
+    """docs/reference/what-opens.md: plan, apply, second run."""
+    page = (ROOT / "docs" / "reference" / "what-opens.md").read_text(encoding="utf-8")
+    for states, columns in (
+        (CHANGES, "changed | done | nothing to do"),
+        (REFUSED, "refused | refused | refused"),
+    ):
+        found = re.findall(rf"^\| ([^|]+) \| {re.escape(columns)} \|", page, re.MULTILINE)
+        assert sorted(found) == sorted(states)
 
 
 def test_the_previews_of_all_workers_in_an_older_form(make: Make) -> None:
