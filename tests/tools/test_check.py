@@ -27,7 +27,6 @@ import shapes
 from command_run import AUD, COMMAND, FILLED, environment, mind_ctrl_c, project, refused, run
 from conftest import Render, git
 from files import read_jsonc
-from private_worker.check.configuration import NOT_INHERITED
 
 pytestmark = pytest.mark.slow
 
@@ -409,12 +408,22 @@ CASES = (
         "setting",
         ("TEAM_DOMAIN", ".dev.vars"),
     ),
-    *(
-        Case(
-            f"secret-{name}", "workers_dev", put("vars", name, value="x"), "secret-in-vars", (name,)
-        )
-        for name in ("CLIENT_SECRET", "DB_PASSWORD", "API_KEY", "apiKey", "GH_TOKEN", "API_TOKEN_2")
+    Case("secret", "workers_dev", put("vars", "GH_TOKEN", value="x"), "secret-in-vars"),
+    Case(
+        "secret-elsewhere",
+        "workers_dev",
+        put("hyperdrive", value=[{"binding": "DB", "password": "made-up"}]),
+        "secret",
+        ("hyperdrive.password", "have a new one made"),
     ),
+    Case(
+        "secret-empty",
+        "workers_dev",
+        put("vars", "STRIPE_KEY", value=""),
+        "secret-in-vars",
+        ("is empty, and a deploy puts that in place of a secret",),
+    ),
+    Case("empty", "workers_dev", put("vars", "GREETING", value=""), None),
     Case(
         "secret-url",
         "workers_dev",
@@ -436,19 +445,6 @@ CASES = (
         "secret-in-vars",
         ("vars.DB.password", "npx wrangler secret put DB --env secret-inside"),
     ),
-    Case(
-        "secret-key",
-        "workers_dev",
-        put("vars", "WEATHER_KEY", value="sk_made_up_0123456789"),
-        "secret-in-vars",
-        ("WEATHER_KEY",),
-    ),
-    Case("no-secret-key", "workers_dev", put("vars", "SORT_KEY", value="name"), None),
-    Case("public-key", "workers_dev", put("vars", "PUBLIC_KEY", value="0123456789abcdef"), None),
-    Case("no-value", "workers_dev", put("vars", "API_KEY", value=""), None),
-    Case("allowed", "custom_domain", put("vars", "ALLOWED_SERVICE_TOKENS", value="a.access"), None),
-    Case("no-secret", "workers_dev", put("vars", "TOKEN_LIFETIME", value="3600"), None),
-    Case("no-secret-url", "workers_dev", put("vars", "SITE", value="https://a.net:1/@b"), None),
     # Bindings.
     Case(
         "vpc-as-service",
@@ -482,6 +478,43 @@ CASES = (
     ),
     Case("assets", "workers_dev", put("assets", value={"directory": "public"}), "assets"),
     Case("assets", "none", put("assets", value={"directory": "public"}), "assets"),
+    # Keys.
+    Case("misspelt", "none", put("route_s", value=[]), "unknown-key", ('Write "routes".',)),
+    Case("made-up", "none", put("greeting", value=1), "unknown-key", ("wrangler ignores it",)),
+    Case("top-only", "none", put("keep_vars", value=True), "unknown-key", ("where it belongs",)),
+    Case(
+        "in-previews",
+        "custom_domain",
+        previewing_but(put("previews", "routes", value=[])),
+        "unknown-key",
+        ("env.in-previews.previews.routes",),
+    ),
+    *(Case("cached", name, put("cache", value={"enabled": True}), "cache") for name in SHAPES),
+    Case(
+        "cached-previews",
+        "custom_domain",
+        previewing_but(put("previews", "cache", value={"enabled": True})),
+        "cache",
+    ),
+    Case(
+        "cached-export",
+        "none",
+        put("exports", value={"A": {"type": "worker", "cache": {"enabled": True}}}),
+        "cache",
+        ("env.cached-export.exports.A.cache",),
+    ),
+    Case("exported", "none", put("exports", value={"A": {"type": "worker"}}), None),
+    Case(
+        "export-key",
+        "none",
+        put("exports", value={"A": {"type": "worker", "cahce": {"enabled": True}}}),
+        "unknown-key",
+        ('Write "cache".',),
+    ),
+    Case("sockets", "none", put("connect", value=[{"protocol": "tcp", "port": 1}]), "no-guard"),
+    Case("first-party", "none", put("first_party_worker", value=True), "no-guard"),
+    Case("defined", "none", put("define", value={"A": "1"}), "build"),
+    Case("other-files", "none", put("base_dir", value="elsewhere"), "build"),
     # What runs.
     Case("main", "none", put("main", value="src/api.py"), "main", ("src/api.py",)),
     Case("same-main", "none", put("main", value="./src/entry.py"), None),
@@ -623,22 +656,6 @@ def test_placeholders(rendered: Render, tmp_path: Path) -> None:
     assert "REPLACE_WITH_AUD_TAG" in text and "api.REPLACE_WITH_ZONE" in text
 
 
-def test_not_inherited_is_what_wrangler_says(node_modules: Path) -> None:
-    """The list in the code is the one of the installed wrangler. Its schema leaves out three."""
-    schema = json.loads((node_modules / "wrangler/config-schema.json").read_text())["definitions"]
-    marked = {
-        key
-        for key, value in schema["RawEnvironment"]["properties"].items()
-        if "not automatically inherited" in json.dumps(value)
-    }
-    assert len(marked) > 30
-    previews = set(schema["PreviewsConfig"]["properties"])
-    listed = set(NOT_INHERITED)
-    assert len(listed) == len(NOT_INHERITED)
-    assert listed == marked | {"durable_objects", "k2", "version_metadata"}
-    assert listed <= previews
-
-
 # --- The file as a whole -------------------------------------------------------------------------
 
 
@@ -684,15 +701,44 @@ def test_line_is_where_the_mistake_is(rendered: Render, tmp_path: Path) -> None:
 
 
 def test_what_wrangler_would_read_instead(rendered: Render, tmp_path: Path) -> None:
-    """wrangler prefers wrangler.json, even one further up, and a build tool's redirect."""
+    """wrangler prefers wrangler.json, even one further up, and a build tool's redirect. Other tools
+    have files of their own, which wrangler does not read."""
     folder = project(rendered, tmp_path, **WORKERS_DEV)
     (tmp_path / "wrangler.json").write_text("{}")
     (folder / ".wrangler" / "deploy").mkdir(parents=True)
     (folder / ".wrangler" / "deploy" / "config.json").write_text("{}")
+    (folder / "wrangler.toml").write_text("")
+    (tmp_path / "wrangler.toml").write_text("")  # nobody looks for it there
+    (folder / "cloudflare.config.ts").write_text("")
     found = {(each["rule"], each["file"]): each["wrong"] for each in check(folder)}
     assert str(tmp_path / "wrangler.json") in found.pop(("other-config", "wrangler.json"))
-    assert ("other-config", ".wrangler/deploy/config.json") in found
-    assert len(found) == 1
+    assert "pywrangler takes first" in found.pop(("other-config", "wrangler.toml"))
+    assert "cf takes first" in found.pop(("other-config", "cloudflare.config.ts"))
+    assert list(found) == [("other-config", ".wrangler/deploy/config.json")]
+
+
+# What only the top level has, and the rule.
+TOP: dict[str, tuple[Any, str]] = {
+    "addresses": (["support@example.com"], "no-guard"),
+    "alias": ({"a": "./b"}, "build"),
+    "build": ({"command": "make"}, "build"),
+    "cache": ({"enabled": True}, "cache"),
+    "dev": ({"ip": "0.0.0.0"}, "open-dev"),
+    "pages_build_output_dir": ("./public", "no-guard"),
+    "site": ({"bucket": "./public"}, "no-guard"),
+    "unsafe": ({"metadata": {"a": 1}}, "unsafe"),
+}
+
+
+def test_keys_that_must_not_be_set(rendered: Render, tmp_path: Path) -> None:
+    folder = project(rendered, tmp_path, **INTERNAL)
+    right = configuration(folder)
+    write(folder, {**right, **{key: value for key, (value, _) in TOP.items()}})
+    found = {each["wrong"].split()[0].split(".")[0]: each["rule"] for each in check(folder)}
+    assert found == {key: rule for key, (_, rule) in TOP.items()}
+    off = {"cache": {"enabled": False}, "site": None}
+    write(folder, {**right, **off, "dev": {"ip": "127.0.0.1", "port": 9000}})
+    assert check(folder) == []
 
 
 @pytest.mark.parametrize(
@@ -917,11 +963,15 @@ WRONG_FILES: dict[str, tuple[str, str, int]] = {
     "notes/jwt.md": (f"\n\nCookie: CF_Authorization={JWT}; x=y\n", "secret", 3),
     **{f"notes/{number}.jwt": (JWTS[number], "secret", 1) for number in range(len(JWTS))},
     "notes/key.pem": (PEM, "secret", 1),
+    "notes/key.txt": (base64.b64encode(PEM.encode()).decode(), "secret", 1),
     "notes/key.json": (json.dumps({"key": PEM}), "secret", 1),
     "deploy.sh": ("export CLOUDFLARE_API_TOKEN=" + "Ab1_" * 10 + "\n", "secret", 1),
     "terraform.tfvars": ('cloudflare_api_token = "' + "ab1-" * 10 + '"\n', "secret", 1),
     "notes/pair.py": (f"HEADERS = [('CF-Access-Client-Secret', '{AUD}')]\n", "secret", 1),
     "notes/many.txt": (f"\n{SECRET}\n" * 3, "secret", 2),
+    "notes/stripe.txt": ("sk_" + "live_" + "N0tAReal" * 3 + "\n", "secret", 1),
+    "notes/github.txt": ("ghp_" + "N0tReal" * 5 + "x\n", "secret", 1),
+    "notes/aws.txt": ("AKIA" + "N0TAREAL".upper() * 2 + "\n", "secret", 1),
     "notes/hs384.jwt": (token(b'{"alg":"HS384"}'), "secret", 1),
     "many.md": ("x\n" + ("<" * 7 + " x\n") * 400_000, "merge-marker", 2),
     "with space/café.py": ("x = 1\n" + "<" * 7 + " before updating\n", "merge-marker", 2),
@@ -930,6 +980,8 @@ WRONG_FILES: dict[str, tuple[str, str, int]] = {
     "sub/.env.production": ("A=1\n", "local-file", 0),
 }
 RIGHT_FILES = {
+    "aws.md": "AKIAIOSFODNN7" + "EXAMPLE\n",
+    "stripe.md": "sk_test_" + "N0tAReal" * 3 + " and task_live_" + "N0tAReal" * 3 + "\n",
     "short.txt": "cfast_wrong cfast_" + "x" * 47 + "\n",
     "ci.yml": "CLOUDFLARE_API_TOKEN: ${{ secrets.CLOUDFLARE_API_TOKEN }}\nCLIENT_SECRET: $X\n",
     "code.py": 'CLOUDFLARE_API_TOKEN = os.environ["CLOUDFLARE_API_TOKEN_OF_THE_WHOLE_ACCOUNT"]\n',
@@ -1090,6 +1142,36 @@ def test_without_git(rendered: Render, tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("/my-api/\n")
     assert {each["rule"] for each in check(folder)} == rules
     assert {each["rule"] for each in check(folder, PATH=str(tmp_path / "bin"))} == rules
+
+
+def test_git_refuses_the_folder_of_another_owner(rendered: Render, tmp_path: Path) -> None:
+    """As after `sudo git clone`, or in a container. What helps is what git itself says."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    [found] = check(folder, GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
+    assert found["rule"] == "foreign-owner"
+    assert "dubious ownership" in found["wrong"]
+    assert found["fix"] == f"git config --global --add safe.directory {folder}"
+
+
+def test_tracked_and_ignored(rendered: Render, tmp_path: Path) -> None:
+    """By a rule of the person's own, for example. An update would overwrite the file."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    mine = tmp_path / "mine"
+    mine.write_text("wrangler.jsonc\n*.local\n")
+    (folder / "a.local").write_text("")  # ignored, but not tracked
+    config = {"GIT_CONFIG_KEY_0": "core.excludesFile", "GIT_CONFIG_VALUE_0": str(mine)}
+    [found] = check(folder, GIT_CONFIG_COUNT="1", **config)
+    assert (found["rule"], found["file"]) == ("ignored-file", "wrangler.jsonc")
+    says = run_git(folder, found["fix"].partition("type: ")[2], GIT_CONFIG_COUNT="1", **config)
+    assert str(mine) in says
+
+
+def run_git(folder: Path, command: str, **variables: str) -> str:
+    """What a command prints that a finding tells to type."""
+    env = environment(**variables)
+    return subprocess.run(
+        shlex.split(command), cwd=folder, env=env, capture_output=True, text=True, check=True
+    ).stdout
 
 
 @pytest.mark.skipif(os.name == "nt", reason="such names cannot exist there")

@@ -13,9 +13,10 @@ import pytest
 
 from conftest import Render
 from files import read_jsonc
-from private_worker.check.addresses import Addresses
+from private_worker.check import LOOKS
 from private_worker.check.code import Code
 from private_worker.check.configuration import Configuration
+from private_worker.check.keys import Keys
 from private_worker.config import Config
 from private_worker.project import Problem, read
 
@@ -173,7 +174,8 @@ def judged(folder: Path, top: dict[str, Any], staging: dict[str, Any]) -> list[t
     config = read_jsonc(file) | top
     config["env"]["staging"] |= staging
     file.write_text(json.dumps(config), encoding="utf-8")
-    found = Configuration(Config(file), read(folder)).findings()
+    looks = [rules(Config(file), read(folder)) for rules in (Keys, Configuration)]
+    found = [each for look in looks for each in look.findings()]
     return [(each.rule, each.wrong) for each in found if each.rule != "placeholder"]
 
 
@@ -275,8 +277,14 @@ def test_nothing_that_stands_there_is_a_traceback(folder: Path) -> None:
     (folder / "src" / "events.py").write_text(SCHEDULED + QUEUE + CLASSES, encoding="utf-8")
     file, project = folder / "wrangler.jsonc", read(folder)
     full = CRON | CONSUMER | ROOM | FLOW | STORES | {"name": "a", "assets": {"directory": "a"}}
-    full |= {"exports": {"Room": {"cache": {}}}, "routes": [{"pattern": "a"}], "vars": {"A": "a"}}
+    full |= {
+        "exports": {"Room": {"cache": {"enabled": True}}},
+        "routes": [{"pattern": "a"}],
+        "vars": {"A": "a"},
+    }
     full["migrations"] = [{"tag": "v1", "new_classes": ["A"], "deleted_classes": ["A"]}]
+    full["rules"] = [{"type": "Text", "globs": ["a"], "fallthrough": True}]
+    full |= {"dev": {"ip": "a"}, "cache": {"enabled": True}}
     full["env"] = {"staging": {"vars": {"A": "a"}, "previews": {"vars": {"A": "a"}}}}
 
     def ways(value: Any) -> Iterator[tuple[Any, ...]]:
@@ -291,7 +299,7 @@ def test_nothing_that_stands_there_is_a_traceback(folder: Path) -> None:
             holder = reduce(getitem, way[:-1], config)
             holder[way[-1]] = value
             file.write_text(json.dumps(config), encoding="utf-8")
-            for rules in (Addresses, Configuration, Code):
+            for rules in LOOKS:
                 list(rules(Config(file), project).findings())
 
 

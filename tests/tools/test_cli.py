@@ -30,6 +30,23 @@ def test_a_wrong_command_line_is_one_line(folder: Path, words: tuple[str, ...]) 
     refused(run(folder, *words), "--help")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("provision", "--rotate=", "--apply"),
+        ("provision", "--rotate", "", "--apply"),
+        ("provision", "--remove", "--apply", "--env", " "),
+        ("provision", "--service-token="),
+        ("probe", "--subdomain", ""),
+        ("local", "--env="),
+    ],
+)
+def test_an_option_that_is_empty(folder: Path, words: tuple[str, ...]) -> None:
+    """As with a variable that is not set. Left out, it would act on something else."""
+    [option] = [word for word in words if word[:2] == "--" and word not in ("--apply", "--remove")]
+    refused(run(folder, *words), f"{option.rstrip('=')} is empty")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help(folder: Path, command: str) -> None:
     """Every option with its meaning; no credentials, no network, nothing on stderr."""

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import pty
+import re
 import secrets
 import signal
 import socket
@@ -20,7 +21,7 @@ import pytest
 import shapes
 from cloudflare_api import Account, CloudflareApi, Json
 from command_run import AUD, COMMAND, FILLED, environment, mind_ctrl_c, project, refused, run
-from conftest import Render
+from conftest import ROOT, Render
 from probe_servers import (
     HANG,
     LOGIN,
@@ -305,6 +306,7 @@ OPEN: list[Case] = [
     # What Cloudflare says is only believed word for word.
     ("not-cloudflares", answer(404, "error code: 1042", {"Server": "nginx"}), "open", WITHOUT_HTTP),
     ("1042-and-more", answer(404, "error code: 1042 or so", CLOUDFLARE), "open", ALL),
+    ("1042-in-json", answer(404, "error code: 1042", CLOUDFLARE | KEPT), "open", ALL),
     ("1042-with-200", answer(200, "error code: 1042", CLOUDFLARE), "open", ALL),
     ("page-elsewhere", answer(404, "<h1>There is nothing here yet</h1>", CLOUDFLARE), "open", ALL),
     ("flood", flood, "open", ALL),
@@ -512,23 +514,43 @@ OTHER_LOGIN = to(f"{LOGIN}?kid={'ab' * 32}")
 # What the account can have that opens, as it looks from outside: what answers, the path that is
 # asked, the verdict and a part of the hint.
 OPENS: dict[str, tuple[Behaviour, str, str, str]] = {
-    "override-of-all": (forbidden, "/", "guard", "npm run provision"),
+    "a-part-of-it-is-public": (forbidden, "/", "guard", "npm run provision"),
     "override-before-the-guard": (answer(200), "/", "open", "npm run provision"),
     "override-of-a-path": (only("/health", forbidden), "/health", "guard", "Turn it off"),
     "override-of-another-path": (only("/health", forbidden), "/", "access", ""),
-    "bypass-for-everybody": (forbidden, "/", "guard", "npm run provision"),
-    "hostname-with-bypass-in-front": (answer(200), "/", "open", "npm run provision"),
-    "hostname-in-front": (OTHER_LOGIN, "/", "access", "Another Access application is in front"),
+    "bypass": (forbidden, "/", "guard", "npm run provision"),
+    "bypass-on-workers.dev": (answer(200), "/", "open", "npm run provision"),
+    "other-people-on-a-hostname": (
+        OTHER_LOGIN,
+        "/",
+        "access",
+        "Another Access application is in front",
+    ),
     "path-in-front": (
         only("/admin", OTHER_LOGIN),
         "/admin",
         "access",
         "Another Access application",
     ),
-    "path-with-bypass-in-front": (only("/admin", answer(200)), "/admin", "open", "Turn it off"),
-    "policy-for-everyone": (login, "/", "access", ""),
+    "bypass-on-a-path": (only("/admin", answer(200)), "/admin", "open", "Turn it off"),
+    "everyone": (login, "/", "access", ""),
     "no-application": (forbidden, "/", "guard", "npm run provision"),
 }
+
+
+def test_the_page_says_what_it_looks_like_from_outside() -> None:
+    """docs/reference/what-opens.md. What no request can tell from a login has `access` there."""
+    page = (ROOT / "docs" / "reference" / "what-opens.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([^|]+) \|.* \| `(\w+)` \| – \|$", page, re.MULTILINE))
+    seen = {name: verdict for name, (_, _, verdict, _) in OPENS.items()}
+    known = {state: seen.get(state.replace(" ", "-"), "access") for state in rows}
+    same = {
+        "our own policy turned into bypass": "bypass",
+        "public in part": "a-part-of-it-is-public",
+    }
+    same["bypass on a name beside the destinations"] = "bypass"
+    assert rows == known | {state: seen[name] for state, name in same.items()}
+    assert len(rows) > 20
 
 
 def test_what_opens_in_the_account(production: Path, world: World) -> None:
@@ -885,6 +907,11 @@ def test_an_address_that_is_off_must_be_nothing(production: Path, world: World) 
     status, found, _ = probe(production, world, "--subdomain", "acme")
     assert status == 1
     assert "Turn it off" in by_host(found)["my-api.acme.workers.dev"]["hint"]
+    said = json.dumps({"detail": "There is nothing here yet"})  # by an API, not by Cloudflare
+    world.hosts["my-api.acme.workers.dev"] = answer(404, said, CLOUDFLARE)
+    assert probe(production, world, "--subdomain", "acme")[1]["open"] == [
+        "https://my-api.acme.workers.dev/"
+    ]
     page = "<h1>There is nothing here yet</h1>"
     world.hosts["my-api.acme.workers.dev"] = answer(404, page, CLOUDFLARE)
     status, found, _ = probe(production, world, "--subdomain", "acme")

@@ -10,7 +10,9 @@ import pytest
 
 from cloudflare_api import Json
 from command_run import refused
+from conftest import ROOT
 from private_worker.provision.addresses import is_first, overlap
+from private_worker.provision.application import opens
 from provisioned import PRODUCTION, Make, Setup, well
 
 pytestmark = pytest.mark.slow
@@ -155,6 +157,20 @@ REFUSED: dict[str, tuple[Callable[[Setup], object], list[str]]] = {
         ),
         ['"open"', "lets anybody in"],
     ),
+    "bypass on some of the previews": (
+        _bypassed("pr-*.acme.workers.dev"),
+        ['"in front"', "pr-*.acme.workers.dev", "lets anybody in"],
+    ),
+    "bypass on a name beside the destinations": (
+        lambda setup: application(
+            setup,
+            "in front",
+            policy(setup, "out", "bypass"),
+            destinations=public("other.example.net"),
+            domain="invoices.example.net",
+        ),
+        ['"in front"', "invoices.example.net", "lets anybody in"],
+    ),
     "public in part": (
         _in_front("invoices.example.net", overrides=[{"behavior": "public", "path_pattern": "/x"}]),
         ['"in front"', "lets anybody in"],
@@ -209,6 +225,17 @@ def test_it_is_refused_with_the_page_to_open(make: Make, state: str) -> None:
     assert setup.api.state() == before
 
 
+def test_the_page_has_every_state() -> None:
+    """docs/reference/what-opens.md: plan, apply, second run."""
+    page = (ROOT / "docs" / "reference" / "what-opens.md").read_text(encoding="utf-8")
+    for states, columns in (
+        (CHANGES, "changed | done | nothing to do"),
+        (REFUSED, "refused | refused | refused"),
+    ):
+        found = re.findall(rf"^\| ([^|]+) \| {re.escape(columns)} \|", page, re.MULTILINE)
+        assert sorted(found) == sorted(states)
+
+
 def test_the_previews_of_all_workers_in_an_older_form(make: Make) -> None:
     """Without an id. The SDK does not know it, and it is not a Worker that is gone."""
     setup = make()
@@ -240,6 +267,26 @@ def test_other_applications_that_change_nothing_here(make: Make) -> None:
     aud = setup.policy_aud
     setup.replace(f'"{aud}"', f'["{aud}", "{front["aud"].upper()}"]')
     well(setup.apply(), '= keep application "in front"', "Nothing to do")
+    made = setup.account.apps[front["id"]]
+    for field, value in (
+        ("options_preflight_bypass", True),
+        ("allow_authenticate_via_warp", True),
+        ("cors_headers", {"allow_all_origins": True, "allow_credentials": True}),
+    ):
+        made[field] = value
+        refused(setup.apply(), '"in front"', "and opens it", field, APPLICATIONS)
+        del made[field]
+
+
+def test_previews_of_a_custom_domain(make: Make) -> None:
+    """Their names are below it. Without previews, nothing answers there."""
+    setup = make()
+    well(setup.apply())
+    out = policy(setup, "out", "bypass")
+    application(setup, "below", out, destinations=public("*.invoices.example.net"))
+    well(setup.apply(), "Nothing to do")
+    setup.replace('"previews_enabled": false', '"previews_enabled": true')
+    refused(setup.apply(), '"below"', "*.invoices.example.net", "lets anybody in")
 
 
 def test_hostnames_in_front_of_hostnames(make: Make) -> None:
@@ -252,6 +299,21 @@ def test_hostnames_in_front_of_hostnames(make: Make) -> None:
     del setup.account.apps[wider["id"]]
     application(setup, "path", out, destinations=public("invoices.example.net/health"))
     refused(setup.apply(), '"path"', "lets anybody in", APPLICATIONS)
+
+
+def test_what_the_dashboard_opened_beside_the_hostnames(make: Make) -> None:
+    """Only the guard is in front there. With Access on the Worker it would be covered."""
+    setup = make(**PRODUCTION, access_scope="hostname")
+    well(setup.apply(), "Left to do by hand")
+    well(setup.apply(), "Nothing to do")
+    zone = setup.api.zone(setup.account, "example.org")
+    setup.api.domain(setup.account, zone, "old.example.org", "my-api")
+    setup.worker["subdomain"] |= {"enabled": True, "previews_enabled": True}
+    done = setup.apply()
+    well(done, "Nothing to change.")
+    for address in ("old.example.org", "my-api.acme.workers.dev", "*-my-api.acme.workers.dev"):
+        assert f"- Access is not in front of {address}, which is on." in done.stdout
+    assert "invoices.example.net, which" not in done.stdout
 
 
 def test_the_owners_own_policies(make: Make) -> None:
@@ -268,6 +330,49 @@ def test_the_owners_own_policies(make: Make) -> None:
         refused(setup.apply(), f'{decision} "all {decision}"', "lets anybody in", APPLICATIONS)
         setup.app["policies"].pop()
     well(setup.apply(), "Nothing to change")
+
+
+EMAIL = {"email": {"email": "ann@example.net"}}
+GROUP = {"group": {"id": "f" * 32}}
+PIN = {"login_method": {"id": "f" * 32}}
+
+
+def ip(of: str) -> Json:
+    return {"ip": {"ip": of}}
+
+
+@pytest.mark.parametrize(
+    ("decision", "include", "require", "open_to_all"),
+    [
+        ("bypass", [EMAIL], [], True),
+        ("deny", [EVERYONE], [], False),
+        ("allow", [EVERYONE], [], True),
+        ("allow", [EMAIL], [], False),
+        ("allow", [EMAIL, EVERYONE], [], True),
+        ("allow", [EVERYONE], [EMAIL], False),
+        ("allow", [EVERYONE], [EVERYONE], True),
+        ("allow", [EVERYONE], [GROUP, EVERYONE], False),
+        ("allow", [PIN], [], True),
+        ("allow", [PIN], [PIN], True),
+        ("allow", [{"geo": {"country_code": "DE"}}], [], True),
+        ("allow", [{"auth_method": {"auth_method": "mfa"}}], [], True),
+        ("allow", [{"email_domain": {"domain": "example.net"}}], [], False),
+        ("allow", [{"something_new": {}}], [], True),
+        ("non_identity", [EVERYONE], [ip("0.0.0.0/0")], True),
+        ("non_identity", [ip("0.0.0.0/1"), ip("128.0.0.0/1")], [], True),
+        ("non_identity", [ip("0:0:0:0:0:0:0:0/0")], [], True),
+        ("non_identity", [ip("::/1")], [], True),
+        ("non_identity", [ip("nonsense")], [], True),
+        ("non_identity", [ip("192.0.2.0/24")], [], False),
+        ("non_identity", [ip("10.0.0.0/8"), ip("2001:db8::/32")], [], False),
+        ("non_identity", [{"service_token": {"token_id": "f" * 32}}], [], False),
+    ],
+)
+def test_who_a_policy_lets_in(
+    decision: str, include: list[Json], require: list[Json], open_to_all: bool
+) -> None:
+    row = {"decision": decision, "include": include, "require": require}
+    assert opens(row) is open_to_all
 
 
 def test_adopted_with_what_else_it_covers(make: Make) -> None:
@@ -340,6 +445,11 @@ def test_the_answer_may_hold_nulls(make: Make) -> None:
         ("api.example.com", "api.example.com/admin", True),
         ("a.b.example.com", "*.example.com", True),  # a Worker's route goes over dots
         ("example.com", "*example.com", True),
+        ("pr-*.acme.workers.dev", "*-my-api.acme.workers.dev", True),
+        ("*-other.acme.workers.dev", "*-my-api.acme.workers.dev", False),
+        ("a*c.example.com", "a*b.example.com", False),
+        ("*" * 40 + "x.example.com", "*" * 40 + "y.example.com", False),
+        ("a" * 5000, "a" * 5000, True),
         ("x-my-api.acme.workers.dev", "*-my-api.acme.workers.dev", True),
         ("other.acme.workers.dev", "*-my-api.acme.workers.dev", False),
         (None, "api.example.com", False),

@@ -88,7 +88,7 @@ def test_lists_that_trail(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     for runs in range(1, 9):
         done = setup.apply()
         if runs > 1:
-            assert "the lists may not show yet what was created" in done.stdout
+            assert "the lists may not show yet what was done" in done.stdout
         if done.returncode == 0:
             break
         stopped(done, "not found", "To go on, run it again.")
@@ -256,6 +256,24 @@ def test_an_application_that_covers_more_is_not_removed(make: Make) -> None:
     state = setup.api.state()
     refused(setup.run("--remove", "--apply"), "wiki.example.net", "would be open", APPLICATIONS)
     assert setup.api.state() == state
+
+
+def test_the_next_run_waits_for_a_removal(make: Make) -> None:
+    """Or it would find in the lists what is gone, and say that all is well."""
+    setup = make()
+    well(setup.apply())
+    setup.later()
+    well(setup.run("--remove", "--apply"))
+    assert (setup.folder / ".wrangler" / "provision").exists()
+
+
+def test_an_address_of_a_worker_that_is_gone(make: Make) -> None:
+    """Its application covers that alone, so nothing else would be open."""
+    setup = make(profile="personal", allowed_emails="ann@example.net", access_scope="hostname")
+    well(setup.apply())
+    setup.account.workers.clear()
+    well(setup.run("--remove", "--apply"), "done: delete application")
+    assert setup.account.apps == {}
 
 
 @pytest.mark.parametrize("gone", [False, True])

@@ -157,7 +157,37 @@ def test_tokens_that_are_not_this_workers(setup: Setup) -> None:
     refused(setup.apply("--rotate", "backup"), "several service tokens match")
 
 
-@pytest.mark.parametrize("time", ["31d", "7", "1h", "-1d", "100d", "7d ", "a week"])
+def test_everybodys_tokens_are_not_this_workers(setup: Setup) -> None:
+    """Although the guard would let them in. What provision made is, whoever is on the list."""
+    setup.api.service_token(setup.account, "backup")
+    client_id = setup.policy_token("my-api")["client_id"]
+    setup.replace(f'["{client_id}"]', '["*"]')
+    refused(setup.apply("--rotate", "backup", "--grace", "0"), "ALLOWED_SERVICE_TOKENS", '"backup"')
+    assert setup.api.rotated == {}
+    well(setup.apply("--rotate", "my-api"))
+
+
+def test_a_first_secret_that_was_lost(make: Make) -> None:
+    """What the message says to type works, also before wrangler.jsonc has the Client ID."""
+    setup = make()
+    lost = setup.run("--apply", "--secret-to", "false")
+    stopped(lost, "is lost. Take another: npm run provision -- --rotate my-api --grace 0")
+    well(setup.apply("--rotate", "my-api", "--grace", "0"))
+    assert [secret for secret, *_ in setup.handed_over] == setup.api.secrets[-1:]
+
+
+def test_one_that_still_lets_nobody_in(setup: Setup) -> None:
+    token = setup.policy_token("my-api")
+    token["enabled"] = False
+    for option in ("--renew", "--rotate"):
+        well(setup.apply(option, "my-api"), "is switched off: nobody gets in with it")
+    token |= {"enabled": True, "expires_at": from_now(days=-3)}
+    well(setup.apply("--rotate", "my-api"), "ended, so nobody gets in with it", "-- --renew")
+    well(setup.apply("--renew", "my-api"))
+    assert "Left to do by hand" not in setup.apply("--renew", "my-api").stdout
+
+
+@pytest.mark.parametrize("time", ["31d", "7", "1h", "-1d", "100d", "7d ", "0d", "٣d", "a week"])
 def test_a_wrong_grace(setup: Setup, time: str) -> None:
     refused(setup.apply("--rotate", "my-api", f"--grace={time}"), "--grace", "1d to 30d")
 
@@ -191,6 +221,8 @@ def test_who_gets_the_secret_does_not_get_the_api_token(setup: Setup, tmp_path: 
             CLOUDFLARE_EMAIL="eve@example.net",
             CLOUDFLARE_API_USER_SERVICE_KEY="v1.0-x",
             CLOUDFLARE_ACCOUNT_ID=setup.account.id,
+            TF_VAR_token=f"Bearer {setup.api.token}",
+            CF_ACCESS_CLIENT_SECRET="the one before",
             GH_TOKEN="for-the-command",
         )
     )
@@ -198,6 +230,7 @@ def test_who_gets_the_secret_does_not_get_the_api_token(setup: Setup, tmp_path: 
     assert setup.api.token not in json.dumps([variables, arguments])
     assert not {"CLOUDFLARE_API_KEY", "CLOUDFLARE_EMAIL"} & variables.keys()
     assert "CLOUDFLARE_API_USER_SERVICE_KEY" not in variables
+    assert "CF_ACCESS_CLIENT_SECRET" not in variables  # which could be stored in place of the new
     assert variables["GH_TOKEN"] == "for-the-command"
     assert variables["CLOUDFLARE_ACCOUNT_ID"] == setup.account.id
     wrong = setup.run("--apply", "--secret-to", f"true {setup.api.token}")

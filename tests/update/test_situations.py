@@ -137,6 +137,27 @@ def test_a_file_that_a_release_takes_away(project: Path) -> None:
     assert follow("A file that a release takes away", project).stdout == "mine\n"
 
 
+def test_a_file_that_git_ignores(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although it is tracked, its edits are gone without a conflict. Without the rule they stay."""
+    setup, rules = project / "docs" / "SETUP.md", project.parent / "ignored"
+    edit(project, "docs/SETUP.md", setup.read_text(encoding="utf-8") + "mine\n")
+    edit(project.parent, "ignored", "SETUP.md\n")
+    commit(project)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.excludesFile")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(rules))
+    assert follow("A file that git ignores", project).stdout == "docs/SETUP.md\n"
+    where = follow("A file that git ignores", project, number=1).stdout
+    assert where == f"{rules}:1:SETUP.md\tdocs/SETUP.md\n"
+    assert follow("An update", project).returncode == 0
+    assert_updated(project)
+    assert "mine" not in setup.read_text(encoding="utf-8").splitlines()
+    assert follow("A conflict", project, number=1).returncode == 0  # as it was before
+    rules.unlink()
+    assert follow("An update", project).returncode == 0
+    assert "mine" in setup.read_text(encoding="utf-8").splitlines()
+
+
 def existing(folder: Path) -> None:
     (folder / "src").mkdir(parents=True)
     for name in ("README.md", "src/api.py", "other.txt", "package.json"):

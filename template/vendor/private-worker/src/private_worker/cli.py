@@ -6,9 +6,11 @@ start (a wrong option, file, variable or permission), 130 it was stopped with Ct
 
 import argparse
 import os
+import re
 import sys
 from importlib import import_module
 from io import TextIOWrapper
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -67,6 +69,10 @@ def run(words: list[str]) -> int:
                 raise Problem(said) from None
             module.add_arguments(command)
             command.set_defaults(run=module.run)
+    for before, word in pairwise(["", *words]):  # as of a variable that is not set
+        empty = before.startswith("--") and not word.strip()
+        if empty or re.fullmatch(r"--[\w-]+=\s*", word):
+            raise Problem(f"{(before if empty else word).rstrip('= ')} is empty")
     options = parser.parse_args(words)
     options.project = read(find_root(Path.cwd()))
     if options.command in EDGE_ONLY and not options.project.shape.edge:

@@ -59,10 +59,11 @@ def _globs(rules: Any) -> Iterator[str]:
     own = [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
     complete = set()
     for rule in [*own, *DEFAULTS]:
-        if rule.get("type") not in complete:
-            yield from (glob for glob in rule.get("globs") or () if isinstance(glob, str))
+        kind, globs = str(rule.get("type")), rule.get("globs")
+        if kind not in complete and isinstance(globs, list):
+            yield from (glob for glob in globs if isinstance(glob, str))
         if rule.get("fallthrough") is not True:
-            complete.add(rule.get("type"))
+            complete.add(kind)
 
 
 def _regex(glob: str) -> str:

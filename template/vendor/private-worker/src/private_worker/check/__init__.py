@@ -15,6 +15,10 @@ from .code import Code
 from .configuration import Configuration
 from .files import Files
 from .finding import WHY, Finding
+from .keys import Keys
+from .secrets import Secrets
+
+LOOKS = (Addresses, Keys, Configuration, Secrets, Code, Files)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +34,7 @@ def run(options: argparse.Namespace) -> int:
     edited, keep = list(managed.findings(project)), managed.kept(project.root)
     kept = [finding.file for finding in edited if finding.file in keep]
     found = [
-        *Addresses(config, project).findings(),
-        *Configuration(config, project).findings(),
-        *Code(config, project).findings(),
-        *Files(config, project).findings(),
+        *(each for look in LOOKS for each in look(config, project).findings()),
         *(finding for finding in edited if finding.file not in keep),
         *packages.findings(project.root),
         *repository.findings(project.root),

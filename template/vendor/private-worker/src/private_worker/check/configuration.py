@@ -5,7 +5,6 @@ https://developers.cloudflare.com/workers/wrangler/configuration/
 
 import json
 import re
-import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,79 +12,32 @@ from .. import guard_rules
 from ..config import PLACEHOLDER, STRING, Block, Way
 from ..text import shown
 from .finding import Finding, Findings, Rules
+from .keys import KEYS
 
-# What an environment does not take from the top level (wrangler 4.164.0).
-NOT_INHERITED = """
-    agent_memory ai ai_search ai_search_namespaces analytics analytics_engine_datasets artifacts
-    browser cloudchamber connect containers d1_databases define dispatch_namespaces durable_objects
-    flagship hyperdrive images k2 kv_namespaces media mtls_certificates pipelines queues r2_buckets
-    ratelimits secrets secrets_store_secrets send_email services stream streaming_tail_consumers
-    tail_consumers unsafe unsafe_hello_world vars vectorize version_metadata vpc_networks
-    vpc_services worker_loaders workflows
-""".split()
 # The guard's vars, each with a value that the guard takes.
 GUARD_VARS: dict[str, object] = {"TEAM_DOMAIN": "team", "POLICY_AUD": "0" * 64}
 GUARD_VARS |= dict.fromkeys(("ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", "ALLOWED_WORKERS"), "*")
-# What must not stand in wrangler.jsonc, and what to do. The rule has the key's name.
-UNWANTED = {
-    "route": 'Write a list instead: "routes": [...],',
-    "keep_vars": "Delete this line.",
-    "build": "Delete it: what it makes is deployed, and nobody has tested or checked it.",
-    "cache": "Delete it.",
-    "unsafe": "Delete it.",
-    "vpc_networks": 'Bind one service: "vpc_services": [{"binding": "...", "service_id": "..."}],',
-}
-# What must stand there, as it is to be written. These an environment inherits.
-# https://developers.cloudflare.com/workers/configuration/compatibility-flags/
-WANTED = {
-    "name": '"...", and another one in each environment',
-    "main": '"src/entry.py"',
-    "compatibility_date": '"2026-09-08" or a later date: the first with Python 3.14',
-    "compatibility_flags": '["python_workers"], and none that takes away what the guard needs',
-}
-# Python itself, and the names by which the guard knows the runtime's own events.
-TAKEN_AWAY = re.compile(
-    r"python_workers_20250116|(no|disable)_(enable_)?python_.*|do_not_set_tostring_tag"
+# Other configurations: file, whether one in a folder further up counts as well, who reads it.
+OTHERS = (
+    ("wrangler.json", True, "wrangler takes first"),
+    (".wrangler/deploy/config.json", True, "wrangler takes first"),
+    ("wrangler.toml", False, "pywrangler takes first, while wrangler takes wrangler.jsonc"),
+    ("cloudflare.config.ts", False, "cf takes first, while wrangler takes wrangler.jsonc"),
 )
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# What each environment has for itself: rule, way to it, what of it is compared.
-ITS_OWN: tuple[tuple[str, tuple[str, ...], str | re.Pattern[str]], ...] = (
-    ("worker-name", ("name",), r'"(.+)"'),
-    ("shared-access", ("vars", "POLICY_AUD"), r"[0-9a-f]{64}"),
-    ("shared-service", ("vpc_services",), UUID),
-    *(
-        (rule, (key,), rf'"(?:{names})": "((?!replace_with)[^"]+)"')
-        for rule, key, names in (
-            ("shared-service", "dispatch_namespaces", "namespace"),
-            ("shared-service", "services", "service"),
-            ("shared-store", "agent_memory", "namespace"),
-            ("shared-store", "ai_search", "instance_name"),
-            ("shared-store", "ai_search_namespaces", "namespace"),
-            ("shared-store", "analytics_engine_datasets", "dataset"),
-            ("shared-store", "artifacts", "namespace"),
-            ("shared-store", "d1_databases", "database_id|database_name"),
-            ("shared-store", "durable_objects", "script_name"),
-            ("shared-store", "hyperdrive", "id"),
-            ("shared-store", "k2", "stream"),
-            ("shared-store", "kv_namespaces", "id|preview_id"),
-            ("shared-store", "pipelines", "pipeline|stream"),
-            ("shared-store", "queues", "queue|dead_letter_queue"),
-            ("shared-store", "r2_buckets", "bucket_name"),
-            ("shared-store", "ratelimits", "namespace_id"),
-            ("shared-store", "vectorize", "index_name"),
-            ("shared-store", "workflows", "name|script_name"),
-        )
-    ),
+# What each environment has for itself: the way to it, and what of it is compared.
+ID = (
+    "id|preview_id|bucket_name|database_id|database_name|dataset|dead_letter_queue|index_name"
+    "|instance_name|namespace|namespace_id|pipeline|queue|script_name|service|service_id|stream"
 )
+ITS_OWN = {("name",): r'"(.+)"', ("vars", "POLICY_AUD"): r"[0-9a-f]{64}"}
+for _key in (*KEYS["is a binding"].split(), "durable_objects", "queues", "workflows"):
+    _names = f"{ID}|name" if _key == "workflows" else ID
+    ITS_OWN[(_key,)] = rf'"(?:{_names})": "((?!replace_with)[^"]+)"'
+RULES = {"name": "worker-name", "vars": "shared-access"}  # and else shared-store
+RULES |= dict.fromkeys(("dispatch_namespaces", "services", "vpc_services"), "shared-service")
 # Where a binding names another Worker.
 WORKERS: tuple[tuple[str, ...], ...] = (("services",), ("durable_objects",), ("workflows",))
-SECRET_NAME = re.compile(
-    r"(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?|(API|PRIVATE|ACCESS|SIGNING)_?KEY)(_?V?\d+)?\Z",
-    re.IGNORECASE,
-)
-KEY_NAME = re.compile(r"(?<!PUBLIC)_KEY\Z", re.IGNORECASE)  # a secret, if the value looks like one
-LONG_WORD = re.compile(r"\S{16,}")
-PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 
 class Configuration(Rules):
@@ -98,16 +50,16 @@ class Configuration(Rules):
         yield from self.environments()
         yield from self.shared()
         for block in self.config.blocks():
-            for look in (self.keys, self.not_inherited, self.guard, self.secrets, self.services):
+            for look in (self.guard, self.services, self.assets):
                 yield from look(block)
-            yield from self.assets(block)
 
     def other_files(self) -> Findings:
-        """What wrangler looks for here and in all folders above, before it looks for this file."""
-        for folder in (self.project.root, *self.project.root.parents):
-            for name in ("wrangler.json", ".wrangler/deploy/config.json"):
+        """What some tool reads in place of this file."""
+        root = self.project.root
+        for name, further_up, reader in OTHERS:
+            for folder in (root, *root.parents) if further_up else (root,):
                 if (folder / name).is_file():
-                    wrong = f"There is also {folder / name}"
+                    wrong = f"There is also {folder / name}, which {reader}"
                     yield Finding("other-config", name, 0, wrong, "Move that file away.")
 
     def placeholders(self) -> Findings:
@@ -136,12 +88,13 @@ class Configuration(Rules):
             for path in () if block.is_previews else WORKERS:
                 owners.setdefault((path, self.name_of(block)), own)
         for block, own in blocks:
-            for rule, path, pattern in ITS_OWN:
+            for path, pattern in ITS_OWN.items():
                 for same in set(re.findall(pattern, json.dumps(self.own(block, path)).lower())):
                     owner = owners.setdefault((path, same), own)
                     if owner != own:
                         wrong = f"has {same}, which belongs to {owner}"
                         fix = f"Write one here that is only for {block.name}."
+                        rule = RULES.get(path[0], "shared-store")
                         yield self.at((*block.path, *path), rule, wrong, fix)
 
     def own(self, block: Block, path: tuple[str, ...]) -> Any:
@@ -157,34 +110,6 @@ class Configuration(Rules):
         """The name of a block's Worker, in small letters."""
         made = "-".join([str(self.config.data.get("name")), *block.path[1:2]])
         return str(block.settings.get("name") or made).lower()
-
-    def keys(self, block: Block) -> Findings:
-        """Keys that must be there with one value, and keys that must not be there."""
-        for key, wanted in WANTED.items():
-            value, path = block.settings.get(key), (*block.path, key)
-            if not is_right(key, value) and (key in block.settings or not block.path):
-                fix = f'"{key}": {wanted}'
-                rule = "worker-name" if key == "name" else key.replace("_", "-")
-                wrong = "is missing" if value is None else f"is {shown(value, 70)}"
-                yield self.at(path, rule, wrong, fix)
-        for key, fix in UNWANTED.items():
-            if block.settings.get(key):
-                yield self.at((*block.path, key), key.replace("_", "-"), "must not be set", fix)
-        exports = block.settings.get("exports")
-        for name, export in exports.items() if isinstance(exports, dict) else ():
-            if isinstance(export, dict) and export.get("cache"):
-                path = (*block.path, "exports", name, "cache")
-                yield self.at(path, "cache", "must not be set", UNWANTED["cache"])
-
-    def not_inherited(self, block: Block) -> Findings:
-        """Vars and bindings of the top level that an environment or `previews` lacks."""
-        for key in NOT_INHERITED:
-            there = set(names(key, block.settings.get(key)))
-            for name in names(key, self.config.data.get(key)):
-                if name not in there:
-                    wrong = f"lacks {name}, which the top level has"
-                    fix = f"Repeat {name} here, with the value that is right for {block.name}."
-                    yield self.at((*block.path, key), "not-inherited", wrong, fix)
 
     def assets(self, block: Block) -> Findings:
         """Files that Cloudflare serves itself, unless the Worker, and so the guard, comes first.
@@ -243,23 +168,6 @@ class Configuration(Rules):
             except guard_rules.NotConfigured as error:
                 yield error.setting, error.problem
 
-    def secrets(self, block: Block) -> Findings:
-        """Vars that look like secrets, by their name or as a URL with a password.
-
-        https://developers.cloudflare.com/workers/configuration/secrets/
-        """
-        command = f"npx wrangler {'preview ' if block.is_previews else ''}secret put"
-        environment = f" --env {shlex.quote(block.path[1])}" if block.path[:1] == ("env",) else ""
-        for way, text in texts((), block.vars):
-            name = str(way[-1])
-            secret = text and SECRET_NAME.search(name)
-            key = KEY_NAME.search(name) and LONG_WORD.fullmatch(text)
-            if secret or key or PASSWORD_IN_URL.search(text):
-                path = (*block.path, "vars", *way)
-                fix = "Delete it here, have a new one made, and type: "
-                fix += f"{command} {shlex.quote(str(way[0]))}{environment}"
-                yield self.at(path, "secret-in-vars", "looks like a secret", fix)
-
     def services(self, block: Block) -> Findings:
         """Bindings to Workers. A private service written here is a common mistake.
 
@@ -278,43 +186,3 @@ class Configuration(Rules):
 def environment_of(block: Block) -> str:
     """What a block belongs to, for a person."""
     return ".".join(block.path[:2]) if block.path[:1] == ("env",) else "the top level"
-
-
-def is_right(key: str, value: Any) -> bool:
-    """Whether a key of WANTED has a value that Python 3.14 and the guard run with."""
-    if key == "compatibility_flags":
-        flags = value if isinstance(value, list) else []
-        lost = any(TAKEN_AWAY.fullmatch(str(flag)) for flag in flags)
-        return "python_workers" in flags and not lost
-    if key == "name":
-        return isinstance(value, str) and value != ""
-    if key == "main":
-        return str(value).removeprefix("./") == "src/entry.py"
-    form = re.fullmatch(r"\d{4}-\d\d-\d\d", str(value), re.ASCII)
-    return bool(form) and value >= "2026-09-08"  # Cloudflare refuses one in the future
-
-
-def texts(way: Way, value: Any) -> Iterator[tuple[Way, str]]:
-    """Each text in a var, with the way to it. One in a list has the list's name."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from texts((*way, name), item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from texts(way, item)
-    elif isinstance(value, str):
-        yield way, value
-
-
-def names(key: str, value: Any) -> list[str]:
-    """The vars, secrets or bindings under a key. The key stands for one without a name."""
-    if key == "vars":
-        return list(value) if isinstance(value, dict) else []
-    found = value if isinstance(value, list) else [value] if value else []
-    if isinstance(value, dict):  # such as {"bindings": [...]} of durable_objects
-        lists = [each for each in value.values() if isinstance(each, list)]
-        found = [item for each in lists for item in each] or found
-    # A container's `name` is no binding, but that of an application at Cloudflare.
-    name = "binding" if key == "containers" else "name"
-    named = [item if isinstance(item, dict) else {"binding": item} for item in found]
-    return [str(item.get("binding", item.get(name, key))) for item in named]

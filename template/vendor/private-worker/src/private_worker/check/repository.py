@@ -31,7 +31,12 @@ SECRETS = {
     "a Cloudflare API token": rb"(?i)(CLOUDFLARE|CF)_API_(TOKEN|KEY)"
     + IS
     + rb"(?=[a-z_-]*\d)[\w-]{37,}(?![\w.(-])",
-    "a private key": rb"-{5}BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-{5}(\s|\\[nr]){1,9}([\w+/]{20}|Proc)",
+    # Stripe, GitHub, GitLab, Slack, AWS (but not its documentation's), Google, npm, OpenAI
+    "a key of another service": rb"(?<![\w-])([rs]k_live_[A-Za-z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36}"
+    rb"|github_pat_\w{60}|glpat-[\w-]{20}|xox[abprs]-\d{9}|AKIA[A-Z0-9]{16}(?<!EXAMPLE)"
+    rb"|AIza[\w-]{35}|npm_[A-Za-z0-9]{36}|sk-(proj-)?[\w-]{40})",
+    "a private key": rb"-{5}BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-{5}(\s|\\[nr]){1,9}([\w+/]{20}|Proc)"
+    rb"|LS0tLS1CRUdJTiB(QUklW|SU0Eg|FQyBQ|PUEVO)",  # the same in base64
     # A token's first part holds "alg": in base64, which has three forms. Access signs with RS256;
     # "HS256", which the samples of documentation have, is left out.
     "a signed token (JWT)": rb"(?<![\w-])ey(?=J[\w-]+\.eyJ[\w-]{5,9000}\.[\w-]{20})"
@@ -48,22 +53,35 @@ VERSIONS = (
 
 def findings(root: Path) -> Findings:
     """All that is wrong around wrangler.jsonc."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    try:
-        done = subprocess.run(command, cwd=root, capture_output=True, check=True)
-        files = set(os.fsdecode(done.stdout).split("\0")) - {""}
-    except (OSError, subprocess.CalledProcessError):
-        files = set()
+    files, refused = git_files(root, "--cached", "--others", "--exclude-standard")
+    ignored, _ = git_files(root, "--cached", "--ignored", "--exclude-standard")
+    for name in sorted(ignored):
+        fix = f"To see what ignores it, type: git check-ignore --no-index -v {shlex.quote(name)}"
+        yield Finding("ignored-file", name, 0, "Git tracks this file, and a rule ignores it", fix)
     for name in sorted(files):
         for rule, pattern, fix in NAMES:
             if re.fullmatch(pattern, name, re.DOTALL):
                 wrong, fix = "Git tracks this file, or would add it", fix.format(shlex.quote(name))
                 yield Finding(rule, name, 0, wrong, fix)
         yield from file_content(root, name)
-    if not files:  # no repository, no git, or one further up that ignores this folder
+    if allow := re.search("git config --global --add safe.directory .+", refused):
+        wrong = f"git says: {refused.splitlines()[0]}"
+        yield Finding("foreign-owner", ".", 0, wrong, allow[0])
+    elif not files:  # no repository, no git, or one further up that ignores this folder
         wrong = "git lists no files in this folder"
         yield Finding("not-a-repository", ".", 0, wrong, "git init && git add --all")
     yield from versions(root)
+
+
+def git_files(root: Path, *options: str) -> tuple[set[str], str]:
+    """The files that `git ls-files` lists, and what it says against it."""
+    try:
+        # Without what the repository's own configuration would run.
+        command = ["git", "-c", "core.fsmonitor=false", "ls-files", "-z", *options]
+        done = subprocess.run(command, cwd=root, capture_output=True)
+    except OSError:
+        return set(), ""
+    return set(os.fsdecode(done.stdout).split("\0")) - {""}, os.fsdecode(done.stderr).strip()
 
 
 def file_content(root: Path, name: str) -> Findings:

@@ -212,7 +212,7 @@ async def _is_access(client: httpx.AsyncClient, url: httpx.URL, settings: Settin
         return False
     signed = (await _ask(client, url, proof.ASK, "HEAD")).headers.get(proof.ANSWER, "")
     certs = await _ask(client, httpx.URL(settings.issuer + CERTS), {})
-    return proof.is_given(signed, certs.body, url.host, settings)
+    return proof.is_given(signed, certs.body, url.raw_host.decode(), settings)
 
 
 def _let_in(status: int | None, verdict: str) -> tuple[str, str]:

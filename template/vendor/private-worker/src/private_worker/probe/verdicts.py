@@ -38,6 +38,11 @@ class Answer(NamedTuple):
     def at_cloudflare(self) -> bool:
         return str(self.headers.get("server")).lower() == "cloudflare"
 
+    @property
+    def is_json(self) -> bool:
+        kind = self.headers.get("content-type", "").lower()
+        return "json" in kind or self.body.lstrip().startswith((b"{", b"["))
+
 
 def judge(answer: Answer, asked: httpx.URL, settings: Settings | None) -> tuple[str, str]:
     """One of VERDICTS, and a sentence for people or "". `settings`: the guard's, or None."""
@@ -53,7 +58,8 @@ def judge(answer: Answer, asked: httpx.URL, settings: Settings | None) -> tuple[
     # Cloudflare's own pages: 1042 for a workers.dev or preview address that is off, the other for
     # a <name>.workers.dev that nobody has.
     nobody = asked.host.endswith(".workers.dev") and b"There is nothing here yet" in page
-    if status == 404 and answer.at_cloudflare and (nobody or page == b"error code: 1042"):
+    theirs = answer.at_cloudflare and not answer.is_json
+    if status == 404 and theirs and (nobody or page == b"error code: 1042"):
         return "nothing", ""
     if status in (401, 403):
         if not answer.at_cloudflare:
@@ -84,10 +90,8 @@ def _refusal(answer: Answer, asked: httpx.URL, settings: Settings | None) -> tup
     """
     headers, tag = answer.headers, answer.headers.get("cf-access-aud", "")
     scheme, _, challenge = headers.get("www-authenticate", "").partition(" ")
-    here = re.search(CHALLENGE.format(re.escape(asked.host)), challenge, re.IGNORECASE)
-    kind = headers.get("content-type", "").lower()
-    is_json = "json" in kind or answer.body.lstrip().startswith((b"{", b"["))
-    if is_json and not (here and answer.status == 401 and scheme.lower() == "bearer"):
+    here = re.search(CHALLENGE.format(re.escape(asked.raw_host.decode())), challenge, re.IGNORECASE)
+    if answer.is_json and not (here and answer.status == 401 and scheme.lower() == "bearer"):
         return "open", f"It answered {answer.status} with JSON, as the API does."
     if here or re.fullmatch("[0-9a-f]{64}", tag, re.IGNORECASE):
         return "access", _audience(tag, settings)

@@ -6,7 +6,6 @@ https://developers.cloudflare.com/workers/configuration/cloudflare-access/
 """
 
 import re
-from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
 from ..api import get
@@ -37,26 +36,35 @@ def hostnames(walk: Walk) -> list[str]:
 
 
 def everywhere(walk: Walk, worker: Row) -> list[str]:
-    """Where it answers now or may one day: also what somebody gave it in the dashboard.
+    """Where it answers now or may one day. `worker` is the API's object, or {}."""
+    listed = routes_of(walk.config.inherited(walk.options.env))
+    domains = [one.pattern.lower() for one in listed if one.fields.get("previews_enabled")]
+    return [*routes(walk), *(f"*.{domain}" for domain in domains), *answers(worker)]
 
-    `worker` is the API's object, or {}. workers.dev and the previews count although they are off.
+
+def answers(worker: Row, off: bool = True) -> list[str]:
+    """The addresses that the API has for it, which somebody may have given it in the dashboard.
+
+    off: workers.dev and the previews there also when they are turned off
     """
-    found, references, subdomain = routes(walk), worker.get("references"), worker.get("subdomain")
+    references, subdomain, found = worker.get("references"), worker.get("subdomain"), []
     if isinstance(references, dict):
         found += [str(one.get("hostname")).lower() for one in list_of(references, "domains")]
     if isinstance(subdomain, dict) and subdomain.get("url"):
-        found.append(urlsplit(str(subdomain["url"])).netloc.lower())
-        found.append(f"*{subdomain.get('preview_url_suffix')}".lower())
+        if off or subdomain.get("enabled"):
+            found.append(urlsplit(str(subdomain["url"])).netloc.lower())
+        if off or subdomain.get("previews_enabled"):
+            found.append(f"*{subdomain.get('preview_url_suffix')}".lower())
     return found
 
 
-def destinations_of(application: Row) -> list[Row]:
-    """What an application covers. An older one only has its hostnames."""
+def destinations_of(application: Row, whole: bool = False) -> list[Row]:
+    """What an application covers. An older one only has its hostnames; with `whole`, they count
+    beside destinations as well, of which one may repeat them."""
     there, more = list_of(application, "destinations"), application.get("self_hosted_domains")
     older = [application.get("domain"), *(more if isinstance(more, list) else [])]
-    return there or [
-        {"type": "public", "uri": uri} for uri in sorted({str(one) for one in older if one})
-    ]
+    uris = sorted({str(one) for one in older if one} - {str(one.get("uri")) for one in there})
+    return there + [{"type": "public", "uri": uri} for uri in uris if whole or not there]
 
 
 def overlap(theirs: object, ours: str) -> bool:
@@ -85,4 +93,15 @@ def _parts(uri: object) -> list[str]:
 
 
 def _fits(one: str, other: str) -> bool:
-    return fnmatchcase(one, other) or fnmatchcase(other, one)
+    """Whether a text can match both, in which a `*` stands for any text."""
+    todo, seen = {(one, other)}, set()
+    while todo:
+        seen.add(pair := todo.pop())
+        a, b = pair
+        if not a and not b:
+            return True
+        if "*" in (a[:1], b[:1]):
+            todo |= {(a[1:], b), (a, b[1:])} - seen
+        elif a[:1] == b[:1]:
+            todo.add((a[1:], b[1:]))
+    return False

@@ -3,16 +3,25 @@
 https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/
 """
 
+from ipaddress import ip_network
 from typing import Any
 
 from ..api import APPLICATIONS
 from ..guard_rules import ANYONE
 from ..project import Problem
 from ..text import plain, shown
-from .addresses import destinations_of, everywhere, hostnames, is_first, overlap
+from .addresses import answers, destinations_of, everywhere, hostnames, is_first, overlap
 from .walk import KEEP, Row, Walk, called, differences, list_of, only, without_nulls
 
 WORKERS = ("worker", "preview_worker")  # destinations that are one Worker
+# The kinds of rules that say who it is.
+WHO = set(
+    """
+    any_valid_service_token azureAD certificate cloudflare_account_member common_name device_posture
+    email email_domain email_list external_evaluation github-organization group gsuite ip_list
+    linked_app_token oidc okta saml service_token
+    """.split()
+)
 LOGINS = {"otp": ("onetimepin", "One-time PIN login"), "cloudflare": ("cloudflare", "Cloudflare")}
 
 
@@ -39,9 +48,8 @@ def protect(
     """The application, created or repaired. `theirs`: the owner's own policies stay on it."""
     reusable = walk.listed("access/policies")
     ours = _policies(walk, emails, tokens, reusable)
-    own: list[Row] = [{"type": "worker", "worker_id": worker["id"]}]
-    if walk.shape.access_scope == "hostname":
-        own = [{"type": "public", "uri": uri} for uri in hostnames(walk)]
+    own = own_destinations(walk, worker)
+    _tell_of_others(walk, worker, own)
     listed = walk.listed("access/apps")
     found = _find(walk, listed, own)
     _refuse_what_comes_first(walk, [row for row in listed if row is not found], worker, own)
@@ -60,10 +68,10 @@ def protect(
         walk.by_hand.append(f'["*"] lets in whom your own policies admit: {APPLICATIONS}')
     if found is None:
         return walk.create("access/apps", "application", {"name": walk.name(), **wanted})
-    there = {row.get("id"): row for row in attached}  # what these say is repaired by themselves
+    there = {str(row.get("id")): row for row in attached}  # repaired by themselves
     details = differences(
         {**found, "policies": [_policy(row) for row in attached]},
-        {**wanted, "policies": [_policy(there.get(row.get("id"), row)) for row in policies]},
+        {**wanted, "policies": [_policy(there.get(str(row.get("id")), row)) for row in policies]},
     )
     inline = [row for row in attached if row.get("id") not in [one["id"] for one in reusable]]
     if details and found.get("name") != walk.name() and found["id"] != walk.options.adopt:
@@ -76,12 +84,40 @@ def protect(
     return found
 
 
+def own_destinations(walk: Walk, worker: Row) -> list[Row]:
+    """What the application of this Worker has to cover. Raises Problem."""
+    if walk.shape.access_scope == "hostname":
+        return [{"type": "public", "uri": uri} for uri in hostnames(walk)]
+    return [{"type": "worker", "worker_id": worker.get("id")}]
+
+
+def _tell_of_others(walk: Walk, worker: Row, own: list[Row]) -> None:
+    """An application for hostnames does not cover what somebody has turned on in the dashboard."""
+    uris = [str(one["uri"]) for one in own if one["type"] == "public"]
+    for address in answers(worker, off=False) if uris else ():
+        if not any(overlap(uri, address) for uri in uris if "/" not in uri):
+            said = f"Access is not in front of {plain(address)}, which is on. Turn it off in the"
+            walk.by_hand.append(f"{said} dashboard: the Worker > Settings > Domains & Routes")
+
+
 def opens(policy: Row) -> bool:
-    """Whether it lets in whoever comes, or whoever can log in."""
-    everybody = [{"ip": {"ip": "0.0.0.0/0"}}, {"ip": {"ip": "::/0"}}]
-    rules, decision = list_of(policy, "include"), policy.get("decision")
-    anybody = any("everyone" in rule or rule in everybody for rule in rules)
-    return decision == "bypass" or (anybody and decision != "deny" and not policy.get("require"))
+    """Whether it lets in whoever comes, or whoever can log in: no rule says who they are."""
+    decision, include = policy.get("decision"), list_of(policy, "include")
+    closed = all(map(_names, include)) or any(map(_names, list_of(policy, "require")))
+    return decision == "bypass" or (decision != "deny" and not closed)
+
+
+def _names(rule: Row) -> bool:
+    """Whether a rule means certain people or programs, or no more than a sixteenth of an Internet.
+
+    What a group, a list or an identity provider holds is not looked into.
+    """
+    ip = rule.get("ip")
+    try:
+        narrow = isinstance(ip, dict) and ip_network(str(ip.get("ip")), strict=False).prefixlen > 3
+    except ValueError:
+        narrow = False
+    return narrow or not WHO.isdisjoint(rule)
 
 
 def _policies(walk: Walk, emails: list[str], tokens: list[Row], reusable: list[Row]) -> list[Row]:
@@ -138,14 +174,18 @@ def _refuse_what_comes_first(walk: Walk, others: list[Row], worker: Row, own: li
     before = overlap if of_worker else is_first
     previews, wrong = f"preview_worker {worker['id']}", []
     for row in others:
-        there = destinations_of(row)
+        there = destinations_of(row, whole=True)
         where = [one for one in there if _key(one) == previews or _is_at(one, addresses, before)]
         if not where or row.get("type") == "bookmark":
             continue
         at = ", ".join(plain(one.get("uri") or "its previews") for one in where)
         said = f"application {called(row)} comes before this Worker's own at {at}"
-        if any(map(opens, list_of(row, "policies"))) or any(one.get("overrides") for one in where):
+        open_in_part = any(one.get("overrides") for one in where)
+        loose = differences(row, _tight(row))
+        if any(map(opens, list_of(row, "policies"))) or open_in_part:
             wrong.append(f"{said} and lets anybody in")
+        elif loose:
+            wrong.append(f"{said} and opens it: {'; '.join(loose)}")
         elif str(row.get("aud") or "?").lower() in str(walk.block.vars.get("POLICY_AUD")).lower():
             walk.note(KEEP, said)
         else:
@@ -202,20 +242,25 @@ def _fields(walk: Walk, found: Row, destinations: list[Row], login: str | None) 
         "app_launcher_visible": False,
         "http_only_cookie_attribute": True,
         "same_site_cookie_attribute": "lax",
-        "options_preflight_bypass": False,
-        "allow_authenticate_via_warp": False,
+        **_tight(found),
     }
     if walk.shape.humans:
         wanted["session_duration"] = walk.shape.session_duration
     if walk.shape.machines:  # an error, where a program could do nothing with a login page
         wanted["service_auth_401_redirect"] = True
-    cors = found.get("cors_headers")
+    if login:
+        wanted |= {"allowed_idps": [login], "auto_redirect_to_identity": True}
+    return wanted
+
+
+def _tight(application: Row) -> Row:
+    """Fields that would let requests past its policies, as they have to be."""
+    wanted: Row = {"options_preflight_bypass": False, "allow_authenticate_via_warp": False}
+    cors = application.get("cors_headers")
     cors = cors if isinstance(cors, dict) else {}
     any_origin = cors.get("allow_all_origins") or "'*'" in str(cors.get("allowed_origins"))
     if any_origin and cors.get("allow_credentials"):  # any page could act as who is logged in
         wanted["cors_headers"] = {**cors, "allow_credentials": False}
-    if login:
-        wanted |= {"allowed_idps": [login], "auto_redirect_to_identity": True}
     return wanted
 
 

@@ -9,7 +9,7 @@ import json
 from ..api import APPLICATIONS
 from ..project import Problem
 from ..text import shown
-from .application import foreign
+from .application import foreign, own_destinations
 from .walk import KEEP, Walk, called, list_of
 
 POLICIES = ("people", "service tokens")  # as application.py names them
@@ -21,11 +21,13 @@ def remove(walk: Walk) -> None:
     policies = walk.listed("access/policies")
     tokens = walk.listed("access/service_tokens") if walk.shape.machines else []
     worker = walk.find_worker(walk.worker) or {}  # it may be gone already
+    own = own_destinations(walk, worker)
     ours = [row for row in applications if row.get("name") == walk.name()]
     for row in ours:
-        if other := foreign(walk, row, worker, []):
+        if other := foreign(walk, row, worker, own):
             said = f"application {called(row)} also covers {', '.join(map(shown, other))}"
-            raise Problem(f"{said}, which would be open: take that out in {APPLICATIONS}")
+            said += ", which would be open: take that out, or delete the application,"
+            raise Problem(f"{said} in {APPLICATIONS}")
         walk.delete("access/apps", "application", row)
     applications = [row for row in applications if row not in ours]
 

@@ -28,7 +28,8 @@ from .walk import CHANGE, Row, Walk, called, field_of, object_of, only
 CREDENTIALS = "Zero Trust > Access controls > Service credentials"
 LONGEST = 30  # days that an old secret may go on
 # What signs in at Cloudflare's API. The command that gets a secret does not get these.
-API_CREDENTIALS = re.compile("(CLOUDFLARE|CF)_(API_.*|EMAIL)")
+# Nor does it get an older secret, which it could take for the new one.
+API_CREDENTIALS = re.compile("(CLOUDFLARE|CF)_(API_.*|EMAIL)|CF_ACCESS_CLIENT_SECRET")
 
 
 def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
@@ -56,10 +57,15 @@ def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
             found.append(token)
             lost = f"If nobody has its secret: {_again(walk, '--rotate', name)} --grace 0"
             walk.by_hand.append(f"Service token {called(token)} was there already. {lost}")
-    where = f" --env {walk.options.env}" if walk.options.env else ""
-    for said in filter(None, map(warning, found)):
-        walk.by_hand.append(said + (where if "--renew" in said else f" See {CREDENTIALS}"))
+    _warn(walk, *found)
     return found
+
+
+def _warn(walk: Walk, *tokens: Row) -> None:
+    """Of those that let nobody in, now or soon."""
+    where = f" --env {walk.options.env}" if walk.options.env else ""
+    for said in filter(None, map(warning, tokens)):
+        walk.by_hand.append(said + (where if "--renew" in said else f" See {CREDENTIALS}"))
 
 
 def _of_name(walk: Walk, listed: list[Row], name: str) -> list[Row]:
@@ -84,6 +90,7 @@ def renew(walk: Walk) -> None:
         done = write(walk.api, "POST", walk.path("access/service_tokens", token["id"]) + "/refresh")
         ends = object_of(done, "the service token").get("expires_at")
         print(f"The service token ends on {plain(ends)}.")
+    _warn(walk, {**token, "expires_at": None})
     walk.note(CHANGE, f"service token {called(token)}", details)
 
 
@@ -104,6 +111,7 @@ def rotate(walk: Walk) -> None:
             made = object_of(write(walk.api, "POST", path, body), "the service token")
             lost = f"is lost, and the one before {ends}: another --rotate would end it at once"
             _hand_over(secret_to, name, lost, {**token, **made})
+    _warn(walk, token)
     walk.note(CHANGE, f"service token {called(token)}", [f"a new secret; the one before {ends}"])
 
 
@@ -112,16 +120,16 @@ def _let_in(walk: Walk, name: str, option: str) -> Row:
     token = only(_of_name(walk, walk.listed("access/service_tokens"), name), "service tokens")
     if token is None:
         raise Problem(f"{option}: the account has no service token {shown(name)}")
-    # Not one that only other projects use.
+    # Not one that only other projects use, even if the guard would let it in.
     listed = json.dumps(walk.block.vars.get("ALLOWED_SERVICE_TOKENS"))
-    if client_id_of(token) not in listed and f'"{ANYONE}"' not in listed:
+    if client_id_of(token) not in listed and token.get("name") != _named(walk, name):
         raise Problem(f"{option}: ALLOWED_SERVICE_TOKENS does not list service token {shown(name)}")
     return token
 
 
 def grace(text: str) -> timedelta:
     """--grace as a time. Raises ArgumentTypeError."""
-    match = re.fullmatch(r"(\d{1,2})d|0", text)
+    match = re.fullmatch(r"([1-9][0-9]?)d|0", text)
     days = int(match[1] or 0) if match else -1
     if not 0 <= days <= LONGEST:
         raise argparse.ArgumentTypeError("give 1d to 30d, or 0 to end the old secret at once")
@@ -173,7 +181,12 @@ def _hand_over(words: list[str] | None, name: str, lost: str, token: Row) -> Non
         raise Problem(f"service token {shown(name)} came without its secret, which {lost}")
     if not words:
         return _show(client_id, secret)
-    env = {k: v for k, v in os.environ.items() if not API_CREDENTIALS.fullmatch(k)}
+    api_token = os.environ[TOKEN].strip()
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if api_token not in value and not API_CREDENTIALS.fullmatch(name)
+    }
     env |= {"CF_ACCESS_CLIENT_ID": client_id, "CF_ACCESS_TOKEN_NAME": name}
     # No shell. The secret is on the standard input, where no other process sees it.
     try:

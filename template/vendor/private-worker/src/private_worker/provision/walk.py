@@ -35,7 +35,7 @@ class Walk:
         self.worker = self.config.worker_name(options.env)
         self.lines: list[str] = []  # the plan
         self.by_hand: list[str] = []  # what is left
-        self.wrote = project.root / ".wrangler" / "provision"  # as old as the last POST
+        self.wrote = project.root / ".wrangler" / "provision"  # as old as the last POST or DELETE
 
         environment = f" --env {shlex.quote(options.env)}" if options.env else ""
         self.deploy = f"uv run pywrangler deploy{environment}" if environment else "npm run deploy"
@@ -71,11 +71,7 @@ class Walk:
         if not self.apply:
             self.note(CREATE, what, [f"{name}: {shown(value)}" for name, value in body.items()])
             return {**body, "id": NEW, "aud": NEW, "client_id": NEW}
-        try:
-            self.wrote.parent.mkdir(exist_ok=True)
-            self.wrote.touch()
-        except OSError as error:
-            raise Problem(f".wrangler/provision cannot be written: {error.strerror}") from None
+        self._remember()
         made = object_of(write(self.api, "POST", self.path(kind), body), what)
         try:
             at_once(made)
@@ -83,16 +79,25 @@ class Walk:
             self.note(CREATE, what)
         return made
 
+    def _remember(self) -> None:
+        """That the lists are about to change, also if this run is interrupted."""
+        try:
+            self.wrote.parent.mkdir(exist_ok=True)
+            self.wrote.touch()
+        except OSError as error:
+            raise Problem(f".wrangler/provision cannot be written: {error.strerror}") from None
+
     def wait_for_lists(self) -> None:
-        """Until the lists show what the last run created, whichever way it ended."""
+        """Until the lists show what the last run did, whichever way it ended."""
         age = time.time() - self.wrote.stat().st_mtime if self.wrote.exists() else TRAILING
         if 0 <= age < TRAILING:
-            print("Waiting: the lists may not show yet what was created.", flush=True)
+            print("Waiting: the lists may not show yet what was done.", flush=True)
             time.sleep(TRAILING - age)
 
     def delete(self, kind: str, what: str, row: Row) -> None:
         what = f"{what} {called(row)}"
         if self.apply:
+            self._remember()
             try:
                 write(self.api, "DELETE", self.path(kind, row["id"]))
             except NotFound:  # the run before did it

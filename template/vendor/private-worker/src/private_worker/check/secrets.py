@@ -1,0 +1,77 @@
+"""Secrets in wrangler.jsonc, by the name or the form of a text. `repository` knows more forms.
+
+https://developers.cloudflare.com/workers/configuration/secrets/
+"""
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+from ..config import Way
+from .finding import Findings, Rules
+
+# Of a name with _ for -.
+NAME = re.compile(
+    r"(SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|TOKEN|CREDENTIALS?|(?<![^_])(PASS|PWD|AUTHORIZATION)"
+    r"|(API|PRIVATE|ACCESS|SIGNING|ENCRYPTION|SECRET)_?KEYS?)(_?(V?\d+|BASE|OLD|NEW|DEV|PROD))?\Z",
+    re.IGNORECASE,
+)
+# A switch, a number, or the name under which the secret is stored elsewhere.
+NO_SECRET = re.compile(r"(?i:true|false|include|omit|same-origin)|\d{1,9}|[A-Z]+(_[A-Z0-9]+)+")
+# A secret if it is long, or if it is empty because the real one is stored at Cloudflare.
+PUBLIC = "".join(f"(?<!{what})" for what in "PUBLIC PUBLISHABLE SITE SORT CACHE PARTITION".split())
+KEY_NAME = re.compile(rf"{PUBLIC}_KEY\Z", re.IGNORECASE)
+LONG_WORD = re.compile(r"[^\s:]{16,}")
+# In a URL, but not one of a host that only this network knows; and in JSON.
+IN_TEXT = re.compile(
+    r"://([^/\s:@]*:[^/\s@]+|[^/\s:@]{16,})@(?![\w-]+([:/]|\Z)|127\.|\[::1\]|host\.docker\.internal)"
+    r"|://hooks\.slack\.com/services/\w|://.*[?&][\w-]*(password=.|(key|token|secret)=[^&\s]{16})"
+    r'|"(password|secret|token|api_?key)"\s*:\s*"[^"]',
+    re.IGNORECASE,
+)
+
+
+class Secrets(Rules):
+    """The rules for secrets. A secret itself is never part of the report."""
+
+    def findings(self) -> Findings:
+        """All that look like one, wherever they stand."""
+        for way, text in texts((), self.config.data):
+            name, at = str(way[-1]), way.index("vars") if "vars" in way[:-1] else None
+            if is_secret(name, text):
+                rule, fix = "secret", "Delete it here, and have a new one made."
+                if at is not None:
+                    rule, fix = "secret-in-vars", "Delete it here, have a new one made, and type: "
+                    fix += command(way[:at], way[at + 1])
+                yield self.at(way, rule, "looks like a secret", fix)
+            elif at is not None and not text and (NAME.search(name) or KEY_NAME.search(name)):
+                wrong = "is empty, and a deploy puts that in place of a secret of this name"
+                yield self.at(way, "secret-in-vars", wrong, "Delete it here.")
+
+
+def is_secret(name: str, text: str) -> bool:
+    """Whether a text looks like a secret. `name`: the key that it stands under."""
+    name = name.replace("-", "_")
+    by_name = text and NAME.search(name) and not NO_SECRET.fullmatch(text)
+    by_both = KEY_NAME.search(name) and LONG_WORD.fullmatch(text)
+    return bool(by_name or by_both or IN_TEXT.search(text))
+
+
+def command(block: Way, name: str | int) -> str:
+    """What stores a secret in place of a var of this block."""
+    preview = "preview " if block[-1:] == ("previews",) else ""
+    environment = f" --env {shlex.quote(str(block[1]))}" if block[:1] == ("env",) else ""
+    return f"npx wrangler {preview}secret put {shlex.quote(str(name))}{environment}"
+
+
+def texts(way: Way, value: Any) -> Iterator[tuple[Way, str]]:
+    """Each text in a value, with the way to it. One in a list has the list's name."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from texts((*way, name), item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(way, item)
+    elif isinstance(value, str):
+        yield way, value
