@@ -22,6 +22,7 @@ _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost)(?::([0-9]{1,5}))?/*")
 _AUDIENCE = re.compile(r"[0-9a-f]{64}")
 _WORD = r"[^\s*@,;:<>()\[\]\"\\.]+"  # of an address, between dots
 _EMAIL = re.compile(rf"{_WORD}(?:\.{_WORD})*@{_WORD}(?:\.{_WORD})+")
+_DOMAIN = re.compile(rf"@{_LABEL}(?:\.{_LABEL})+")
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]+\.access")
 
 
@@ -31,11 +32,13 @@ class Settings(NamedTuple):
     issuer: the team domain as it stands in a token's `iss`, such as `https://acme.cloudflareaccess.com`
     audiences: the Access applications' AUD tags
     emails, service_tokens: who may pass; `ANYONE` among them means whoever the Access policy admits
+    domains: whose addresses may all pass, such as `example.com`
     """
 
     issuer: str
     audiences: frozenset[str]
     emails: frozenset[str]
+    domains: frozenset[str]
     service_tokens: frozenset[str]
 
     @property
@@ -48,7 +51,8 @@ class Settings(NamedTuple):
         return self.issuer.startswith("http://")
 
     def allows_email(self, email: str) -> bool:
-        return ANYONE in self.emails or fold(email) in self.emails
+        listed = ANYONE in self.emails or fold(email) in self.emails
+        return listed or _domain(email) in self.domains
 
     @property
     def allows_any_service_token(self) -> bool:
@@ -63,15 +67,16 @@ def load(variables: Mapping[str, object]) -> Settings:
     issuer, loopback = _team_domain(variables.get("TEAM_DOMAIN"))
     audiences = _audiences(variables.get("POLICY_AUD"), loopback)
     emails: frozenset[str] = frozenset()
+    domains: frozenset[str] = frozenset()
     service_tokens: frozenset[str] = frozenset()
     if HUMANS:
-        emails = _emails(variables.get("ALLOWED_EMAILS"))
+        emails, domains = _emails(variables.get("ALLOWED_EMAILS"))
     if MACHINES:
         service_tokens = _service_tokens(variables.get("ALLOWED_SERVICE_TOKENS"))
-    if not emails and not service_tokens:
+    if not emails and not domains and not service_tokens:
         name = "ALLOWED_EMAILS" if HUMANS else "ALLOWED_SERVICE_TOKENS"
         raise NotConfigured(name, "names nobody, so nobody could be let in")
-    return Settings(issuer, audiences, emails, service_tokens)
+    return Settings(issuer, audiences, emails, domains, service_tokens)
 
 
 def fold(email: str) -> str:
@@ -80,6 +85,12 @@ def fold(email: str) -> str:
     Unicode case folding would map different addresses onto each other.
     """
     return email.lower() if email.isascii() else email
+
+
+def _domain(email: str) -> str:
+    """What is behind the last @, which is where mail goes; "" when that is not ASCII."""
+    name, _, domain = email.rpartition("@")
+    return domain.lower() if name and domain.isascii() else ""
 
 
 def _team_domain(value: object) -> tuple[str, bool]:
@@ -116,13 +127,16 @@ def _audiences(value: object, loopback: bool) -> frozenset[str]:
     return frozenset(tags)
 
 
-def _emails(value: object) -> frozenset[str]:
+def _emails(value: object) -> tuple[frozenset[str], frozenset[str]]:
+    """Addresses, and whole domains."""
     name = "ALLOWED_EMAILS"
-    entries = strings(name, value)
-    for entry in entries:
+    entries = frozenset(map(fold, strings(name, value)))
+    domains = frozenset(entry for entry in entries if _DOMAIN.fullmatch(entry))
+    for entry in entries - domains:
         if entry != ANYONE and not _EMAIL.fullmatch(entry):
-            raise NotConfigured(name, 'must be a list of e-mail addresses, ["*"] or []')
-    return frozenset(fold(entry) for entry in entries)
+            said = "must be a list of e-mail addresses, and of domains such as @example.com"
+            raise NotConfigured(name, f'{said}, ["*"] or []')
+    return entries - domains, frozenset(domain[1:] for domain in domains)
 
 
 def _service_tokens(value: object) -> frozenset[str]:

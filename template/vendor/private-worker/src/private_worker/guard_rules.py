@@ -23,6 +23,7 @@ class Settings(Protocol):
     issuer: str  # such as "https://acme.cloudflareaccess.com"
     audiences: frozenset[str]  # the AUD tags of the Access applications
     emails: frozenset[str]  # who may pass, or ANYONE among them
+    domains: frozenset[str]  # whose addresses may all pass, such as "example.com"
     service_tokens: frozenset[str]  # their Client IDs, or ANYONE among them
 
 

@@ -105,6 +105,70 @@ def test_no_letter_folds_into_ascii(load: Load, access: Access) -> None:
             refused(worker, "not_allowed", access.person(email))
 
 
+DOMAIN = "@Example.com"
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "ann@example.com",
+        "ANN@EXAMPLE.COM",
+        "j\u00f6rg@example.com",
+        '"a b"@example.com',
+        '"@evil.example"@example.com',
+        "a@b@example.com",
+    ],
+    ids=ascii,
+)
+def test_address_of_a_domain(email: str, load: Load, access: Access) -> None:
+    """What is behind the last @ counts, and the case of its letters does not."""
+    worker = load(ALLOWED_EMAILS=["other@example.org", DOMAIN])
+    assert let_in(worker, access.person(email)) == {"kind": "human", "email": email}
+    let_in(worker, access.person("other@example.org"))
+    refused(worker, "not_allowed", access.person("ann@example.org"))
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "ann@sub.example.com",
+        "ann@example.com.evil.example",
+        "ann@notexample.com",
+        "ann@example.co",
+        "ann@example.com.",
+        "ann@.example.com",
+        "ann@example.com ",
+        "ann@ example.com",
+        "ann@example.com\x00",
+        "ann@example.com\u200b",
+        "ann@example.com@",
+        "ann@example.com,x@evil.example",
+        '"@example.com"@evil.example',
+        "ann@example.com<ann@evil.example>",
+        "ann%40example.com",
+        "ann\uff20example.com",
+        "ann@e\u0445ample.com",
+        "ann@\uff45xample.com",
+        "ann@example\u3002com",
+        "ann@xn--xample-9uf.com",
+        "@example.com",
+        "example.com",
+        DOMAIN,
+    ],
+    ids=ascii,
+)
+def test_address_of_another_domain(email: str, load: Load, access: Access) -> None:
+    """Neither below it nor like it, nor somebody without a name."""
+    refused(load(ALLOWED_EMAILS=[DOMAIN]), "not_allowed", access.person(email))
+
+
+def test_no_letter_folds_into_a_domain(load: Load, access: Access) -> None:
+    """Such as the Kelvin sign, which is a k in lower case."""
+    worker = load(ALLOWED_EMAILS=["@kiss.example", "@\u006bim.example"])
+    for email in ("ann@\u212aiss.example", "ann@ki\u017fs.example", "ann@K\u0130M.example"):
+        refused(worker, "not_allowed", access.person(email))
+
+
 @pytest.mark.parametrize("listed", [[PERSON], ["*"]], ids=repr)
 def test_person_with_a_common_name(listed: Any, load: Load, access: Access) -> None:
     worker = load(ALLOWED_EMAILS=listed)

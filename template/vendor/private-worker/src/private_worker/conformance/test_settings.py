@@ -293,6 +293,8 @@ def headers_of_a_member(access: Access, name: Any) -> Any:
 def good_lists() -> Iterator[Any]:
     for name in LISTS:
         good, other = MEMBERS[name]
+        whole = ("@example.com", ["@EXAMPLE.com", other]) if name == PEOPLE else ()
+        yield from ((name, value) for value in whole)
         values = ([good], good, [other, good], f"{other} , {good}", ["*"], "*")
         yield from ((name, value) for value in values)
 
@@ -307,7 +309,18 @@ BAD_MEMBERS = {
         "REPLACE_WITH_YOUR_EMAIL",
         [PERSON, "REPLACE_WITH_YOUR_EMAIL"],
         "person",
-        "@example.com",
+        "@",
+        "@example",
+        "@.example.com",
+        "@example.com.",
+        "@-a.example",
+        "@exam ple.com",
+        "@b\u00fccher.example",
+        "@\u212aiss.example",
+        "@*.example.com",
+        "*@example.com",
+        "@example.com@example.com",
+        ["@example.com\n"],
         "person@",
         "person@example",
         "person@@example.com",
