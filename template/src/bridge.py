@@ -7,17 +7,21 @@ the same fixed form that the guard's have.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from workers import asgi
 
+import guard
 from guard import BadRequest, ContentTooLarge, Identity, log, strictjson
 from guard.body import MAX_BODY, checked
+from guard.refusal import Refused
 
 # Status to the code in the body, such as 404 to "not_found".
 NAMES = {status.value: status.phrase.lower().replace(" ", "_") for status in HTTPStatus}
@@ -44,9 +48,10 @@ async def run(
     max_body: bytes that a body may have.
     """
     raw = await checked(request, max_body)
+    refused: list[Refused] = []
 
     async def with_identity(scope: Any, receive: Any, send: Any) -> None:
-        scope["identity"] = identity
+        scope |= {"identity": identity, "refused": refused}
         # None in the lifespan, which starts and ends with each request.
         if scope.get("method") == "HEAD":  # the runtime leaves the body out
             scope["method"] = "GET"
@@ -58,7 +63,10 @@ async def run(
         except asyncio.CancelledError as error:  # the SDK would wait for an answer for ever
             raise RuntimeError("the application was cancelled") from error
 
-    return await asgi.fetch(with_identity, raw, env)
+    response = await asgi.fetch(with_identity, raw, env)
+    if refused:  # the guard has one answer for that, and writes the line for the log
+        raise refused[0]
+    return response
 
 
 # Everything below is async because the runtime has no threads, where FastAPI would run the rest.
@@ -68,6 +76,21 @@ async def current_identity(request: Request) -> Identity:
     """A FastAPI dependency: who is calling."""
     identity: Identity = request.scope["identity"]
     return identity
+
+
+def require(
+    role: str | None = None, *, kind: str | None = None
+) -> Callable[[Identity], Awaitable[Identity]]:
+    """A dependency as well: who is calling, if they have this role and are of this kind.
+
+    Everybody else gets the one 403. See guard.require.
+    """
+
+    async def required(identity: Annotated[Identity, Depends(current_identity)]) -> Identity:
+        guard.require(identity, role, kind=kind)
+        return identity
+
+    return required
 
 
 async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
@@ -95,11 +118,17 @@ async def _failed(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": "internal_error", "reference": log.failure()}, 500)
 
 
+async def _refused(request: Request, error: Refused) -> JSONResponse:
+    request.scope["refused"].append(error)
+    return JSONResponse(None, 403)
+
+
 # For FastAPI(exception_handlers=...).
 ERRORS: dict[Any, Any] = {
     HTTPException: _http_error,
     RequestValidationError: _invalid,
     BadRequest: _bad_request,
+    Refused: _refused,
     ContentTooLarge: _too_large,
     Exception: _failed,
 }

@@ -2,11 +2,11 @@
 
 import asyncio
 from importlib.util import find_spec
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from workers import Response, fetch
 
-from guard import body, read_body, read_form, read_json, reply
+from guard import body, read_body, read_form, read_json, reply, require
 
 # Only the files that the project's shape needs stand next to this one.
 if find_spec("at_the_edge"):
@@ -43,6 +43,9 @@ async def handle(request, identity, env):
         case "/checked":  # with FastAPI
             checked = await body.checked(request, 1000)
             return Response(await checked.text())
+        case "/require":
+            require(identity, **dict(parse_qsl(urlsplit(request.url).query)))
+            return reply({"roles": sorted(identity.roles)})
         case "/raise":
             raise RuntimeError("only for the log")
         case "/row":

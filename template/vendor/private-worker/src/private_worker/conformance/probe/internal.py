@@ -2,7 +2,7 @@
 
 import asyncio
 
-from guard import BadRequest
+from guard import BadRequest, require
 
 
 async def whoami(caller, env):
@@ -44,6 +44,11 @@ async def complain(caller, env):
     raise BadRequest("only for the log as well")
 
 
+async def needs(caller, env, role):
+    require(caller, role)
+    return sorted(caller.roles)
+
+
 async def helper(caller, env):
     return "not in METHODS"
 
@@ -52,4 +57,4 @@ def nested(depth):
     return [nested(depth - 1)] if depth else []
 
 
-METHODS = (whoami, add, give, fail, cancel, leave, complain)
+METHODS = (whoami, add, give, fail, cancel, leave, complain, needs)
