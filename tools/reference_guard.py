@@ -20,10 +20,11 @@ FILES = (CONFIG, CALLING, TROUBLE)
 MEANINGS = {
     "TEAM_DOMAIN": "your team at Zero Trust: where the signing keys are, and who must sign",
     "POLICY_AUD": "the AUD tag of the Access application in front; several are a list",
-    "ALLOWED_EMAILS": 'the people; `["*"]` is whoever the Access policy admits, `[]` is nobody',
+    "ALLOWED_EMAILS": 'the people, `@example.com` for a whole domain; `["*"]` is whoever the Access policy admits, `[]` is nobody',
     "ALLOWED_SERVICE_TOKENS": "the programs, by Client ID; `*` and `[]` as for people",
     "ALLOWED_WORKERS": "the calling Workers, by the name in the `props` of their binding",
 }
+ROLES = ["`ROLES`", "optional: who may do more, where your code asks for a role", "always"]
 # In which projects something is, by their callers.
 WORDS: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "always": lambda callers: True,
@@ -41,7 +42,7 @@ INTRO = """# What the guard reads, answers and logs
 ## Variables
 
 They stand under `vars` in `wrangler.jsonc`. One that is missing, empty, a placeholder or malformed
-closes the Worker for everybody. No variable turns a check off.
+closes the Worker for everybody; only `ROLES` may be missing. No variable turns a check off.
 
 """
 ANSWERS = """
@@ -65,7 +66,7 @@ A caller is never told why. The log is, in one line for each decision:
 def page() -> str:
     return "".join(
         [
-            INTRO + table(["variable", "what it holds", "read"], map(variable, MEANINGS)),
+            INTRO + table(["variable", "what it holds", "read"], [*map(variable, MEANINGS), ROLES]),
             ANSWERS + rows_of(ALL, CALLING, "answer"),
             RPC + rows_of(ALL, CALLING, "`error`"),
             REASONS + block("json", log_line()) + "\n",

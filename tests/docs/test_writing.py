@@ -29,6 +29,7 @@ RECIPES = {
     "Tests": ["test_hello"],
     "Methods": ["test_methods"],
     "Routes": ["test_routes"],
+    "Roles": ["test_roles", "test_a_role_of_a_method"],
     "Pages, and files beside the code": ["test_pages"],
     "Static assets": ["test_assets"],
     "Forms and uploads": ["test_uploads", "test_a_form_as_it_is_shown"],
@@ -81,7 +82,7 @@ def put_together(project: Path, text: str) -> None:
         name, how, lines = place(block)
         file = project / name
         if name == "wrangler.jsonc":
-            insert(file, "  // Yours from here", lines)
+            insert(file, '  "vars": {' if "vars" in how else "  // Yours from here", lines)
         elif name.endswith(".py") and file.exists() and not how:
             file.write_text(extended(file.read_text(encoding="utf-8"), lines), encoding="utf-8")
         else:

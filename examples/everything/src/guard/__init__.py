@@ -9,6 +9,7 @@ from .answers import reply
 from .body import read_body, read_form, read_json
 from .identity import BoundWorker, Human, Identity, Machine
 from .refusal import BadRequest, ContentTooLarge
+from .roles import require
 
 __all__ = [
     "BadRequest",
@@ -21,4 +22,5 @@ __all__ = [
     "read_form",
     "read_json",
     "reply",
+    "require",
 ]

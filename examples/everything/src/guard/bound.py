@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from . import answers, log, platform
+from . import answers, log, platform, roles
 from .answers import Handler
 from .entrypoint import Entrypoint
 from .identity import BoundWorker
@@ -52,12 +52,13 @@ def caller(env: Any, ctx: Any) -> BoundWorker:
     allowed = strings("ALLOWED_WORKERS", platform.variable(env, "ALLOWED_WORKERS"))
     if not allowed:
         raise NotConfigured("ALLOWED_WORKERS", "names nobody, so nobody could be let in")
+    known = roles.load(platform.variable(env, roles.NAME))
     name = getattr(getattr(ctx, "props", None), "caller", None)
     if not isinstance(name, str) or not name:
         raise Refused(Reason.UNNAMED_CALLER, BoundWorker.kind)
     if ANYONE not in allowed and name not in allowed:
         raise Refused(Reason.NOT_ALLOWED, BoundWorker.kind)
-    return BoundWorker(name)
+    return BoundWorker(name, roles.of(known, ("binding", name)))
 
 
 async def serve(request: Any, env: Any, ctx: Any, handle: Handler) -> Any:
@@ -115,6 +116,9 @@ async def _call(
         value = await method(who, env, *arguments)
         _check_result(value)
         return {"ok": True, "value": value}
+    except Refused as refusal:  # the method requires a role
+        log.refused(refusal.reason, refusal.kind, None)
+        return {"ok": False, "error": "forbidden"}
     except BadRequest as error:
         return {"ok": False, "error": "bad_request", "reference": log.bad_request(error)}
     except BaseException:  # asyncio.CancelledError and SystemExit are no Exception

@@ -1,13 +1,15 @@
 # Managed by the private-worker template: do not edit, an update replaces it.
-"""Who is calling. The guard hands exactly one of these to the API."""
+"""Who is calling. The guard hands exactly one of these to the API. `roles`: see `roles.py`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from . import roles
 from .refusal import Reason, Refused
 from .settings import Settings
 from .shape import HUMANS, MACHINES
+from .values import domain_of, fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class Human:
 
     kind: ClassVar[str] = "human"
     email: str
+    roles: frozenset[str] = frozenset()
 
     def as_dict(self) -> dict[str, str | None]:
         return {"kind": self.kind, "email": self.email}
@@ -30,6 +33,7 @@ class Machine:
 
     kind: ClassVar[str] = "machine"
     client_id: str | None
+    roles: frozenset[str] = frozenset()
 
     def as_dict(self) -> dict[str, str | None]:
         return {"kind": self.kind, "client_id": self.client_id}
@@ -41,6 +45,7 @@ class BoundWorker:
 
     kind: ClassVar[str] = "binding"
     name: str
+    roles: frozenset[str] = frozenset()
 
     def as_dict(self) -> dict[str, str | None]:
         return {"kind": self.kind, "worker": self.name}
@@ -76,7 +81,8 @@ def human(email: object, settings: Settings) -> Human:
         raise Refused(Reason.CALLER_KIND, "human")
     if not settings.allows_email(email):
         raise Refused(Reason.NOT_ALLOWED, "human")
-    return Human(email)
+    known_by = ("human", fold(email)), ("domain", domain_of(email))
+    return Human(email, roles.of(settings.roles, *known_by))
 
 
 def unnamed_machine(settings: Settings) -> Machine:
@@ -95,4 +101,4 @@ def _machine(client_id: object, settings: Settings) -> Machine:
         raise Refused(Reason.CALLER_KIND, "machine")
     if not settings.allows_service_token(client_id):
         raise Refused(Reason.NOT_ALLOWED, "machine")
-    return Machine(client_id)
+    return Machine(client_id, roles.of(settings.roles, ("machine", client_id)))

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     ANOTHER_SITE = "another_site"
     UNNAMED_CALLER = "unnamed_caller"
     NOT_ALLOWED = "not_allowed"
+    ROLE = "role"
     NOT_AN_EVENT = "not_an_event"
     NOT_A_METHOD = "not_a_method"
     UNEXPECTED = "unexpected"

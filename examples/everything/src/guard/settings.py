@@ -9,20 +9,17 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from . import roles
 from .refusal import NotConfigured
 from .shape import HUMANS, MACHINES
-from .values import ANYONE, strings, text_of
+from .values import ANYONE, CLIENT_ID, DOMAIN, EMAIL, LABEL, domain_of, fold, strings, text_of
 
-VARIABLES = ("TEAM_DOMAIN", "POLICY_AUD", "ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS")
+VARIABLES = ("TEAM_DOMAIN", "POLICY_AUD", "ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", roles.NAME)
 CERTS_PATH = "/cdn-cgi/access/certs"
 
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_TEAM = re.compile(rf"({_LABEL})/*|(?:https://)?({_LABEL})\.cloudflareaccess\.com/*")
+_TEAM = re.compile(rf"({LABEL})/*|(?:https://)?({LABEL})\.cloudflareaccess\.com/*")
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost)(?::([0-9]{1,5}))?/*")
 _AUDIENCE = re.compile(r"[0-9a-f]{64}")
-_WORD = r"[^\s*@,;:<>()\[\]\"\\.]+"  # of an address, between dots
-_EMAIL = re.compile(rf"{_WORD}(?:\.{_WORD})*@{_WORD}(?:\.{_WORD})+")
-_CLIENT_ID = re.compile(r"[A-Za-z0-9_-]+\.access")
 
 
 class Settings(NamedTuple):
@@ -31,12 +28,16 @@ class Settings(NamedTuple):
     issuer: the team domain as it stands in a token's `iss`, such as `https://acme.cloudflareaccess.com`
     audiences: the Access applications' AUD tags
     emails, service_tokens: who may pass; `ANYONE` among them means whoever the Access policy admits
+    domains: whose addresses may all pass, such as `example.com`
+    roles: what those who pass may do
     """
 
     issuer: str
     audiences: frozenset[str]
     emails: frozenset[str]
+    domains: frozenset[str]
     service_tokens: frozenset[str]
+    roles: roles.Roles
 
     @property
     def certs_url(self) -> str:
@@ -48,7 +49,8 @@ class Settings(NamedTuple):
         return self.issuer.startswith("http://")
 
     def allows_email(self, email: str) -> bool:
-        return ANYONE in self.emails or fold(email) in self.emails
+        listed = ANYONE in self.emails or fold(email) in self.emails
+        return listed or domain_of(email) in self.domains
 
     @property
     def allows_any_service_token(self) -> bool:
@@ -63,23 +65,17 @@ def load(variables: Mapping[str, object]) -> Settings:
     issuer, loopback = _team_domain(variables.get("TEAM_DOMAIN"))
     audiences = _audiences(variables.get("POLICY_AUD"), loopback)
     emails: frozenset[str] = frozenset()
+    domains: frozenset[str] = frozenset()
     service_tokens: frozenset[str] = frozenset()
     if HUMANS:
-        emails = _emails(variables.get("ALLOWED_EMAILS"))
+        emails, domains = _emails(variables.get("ALLOWED_EMAILS"))
     if MACHINES:
         service_tokens = _service_tokens(variables.get("ALLOWED_SERVICE_TOKENS"))
-    if not emails and not service_tokens:
+    if not emails and not domains and not service_tokens:
         name = "ALLOWED_EMAILS" if HUMANS else "ALLOWED_SERVICE_TOKENS"
         raise NotConfigured(name, "names nobody, so nobody could be let in")
-    return Settings(issuer, audiences, emails, service_tokens)
-
-
-def fold(email: str) -> str:
-    """ASCII addresses are compared without case, all others exactly as they are.
-
-    Unicode case folding would map different addresses onto each other.
-    """
-    return email.lower() if email.isascii() else email
+    defined = roles.load(variables.get(roles.NAME))
+    return Settings(issuer, audiences, emails, domains, service_tokens, defined)
 
 
 def _team_domain(value: object) -> tuple[str, bool]:
@@ -116,19 +112,22 @@ def _audiences(value: object, loopback: bool) -> frozenset[str]:
     return frozenset(tags)
 
 
-def _emails(value: object) -> frozenset[str]:
+def _emails(value: object) -> tuple[frozenset[str], frozenset[str]]:
+    """Addresses, and whole domains."""
     name = "ALLOWED_EMAILS"
-    entries = strings(name, value)
-    for entry in entries:
-        if entry != ANYONE and not _EMAIL.fullmatch(entry):
-            raise NotConfigured(name, 'must be a list of e-mail addresses, ["*"] or []')
-    return frozenset(fold(entry) for entry in entries)
+    entries = frozenset(map(fold, strings(name, value)))
+    domains = frozenset(entry for entry in entries if DOMAIN.fullmatch(entry))
+    for entry in entries - domains:
+        if entry != ANYONE and not EMAIL.fullmatch(entry):
+            said = "must be a list of e-mail addresses, and of domains such as @example.com"
+            raise NotConfigured(name, f'{said}, ["*"] or []')
+    return entries - domains, frozenset(domain[1:] for domain in domains)
 
 
 def _service_tokens(value: object) -> frozenset[str]:
     name = "ALLOWED_SERVICE_TOKENS"
     entries = strings(name, value)
     for entry in entries:
-        if entry != ANYONE and not _CLIENT_ID.fullmatch(entry):
+        if entry != ANYONE and not CLIENT_ID.fullmatch(entry):
             raise NotConfigured(name, 'must be a list of Client IDs ending in .access, ["*"] or []')
     return frozenset(entries)

@@ -9,6 +9,7 @@ from .answers import reply
 from .body import read_body, read_form, read_json
 from .identity import Human, Identity, Machine
 from .refusal import BadRequest, ContentTooLarge
+from .roles import require
 
 __all__ = [
     "BadRequest",
@@ -20,4 +21,5 @@ __all__ = [
     "read_form",
     "read_json",
     "reply",
+    "require",
 ]

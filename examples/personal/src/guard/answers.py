@@ -10,7 +10,7 @@ from workers import Response
 
 from . import log, platform
 from .identity import Identity
-from .refusal import BadRequest, ContentTooLarge
+from .refusal import BadRequest, ContentTooLarge, Refused
 
 # The API's entry: request, identity, env to a response.
 Handler = Callable[[Any, Identity, Any], Awaitable[Any]]
@@ -57,6 +57,9 @@ async def from_api(handle: Handler, request: Any, env: Any, who: Identity) -> An
         if isinstance(response, Reply) or platform.has_header(response, "Cache-Control"):
             return response
         return platform.with_header(response, "Cache-Control", PRIVATE)
+    except Refused as refusal:  # the API requires a role
+        log.refused(refusal.reason, refusal.kind, request)
+        return forbidden()
     except ContentTooLarge:
         return reply({"error": "content_too_large"}, 413)
     except BadRequest as error:

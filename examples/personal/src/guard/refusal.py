@@ -24,6 +24,7 @@ class Reason(StrEnum):
     CALLER_KIND = "caller_kind"
     ANOTHER_SITE = "another_site"
     NOT_ALLOWED = "not_allowed"
+    ROLE = "role"
     NOT_AN_EVENT = "not_an_event"
     NOT_A_METHOD = "not_a_method"
     UNEXPECTED = "unexpected"
