@@ -27,9 +27,9 @@ TESTS = ROOT / "tests" / "docs" / "writing"
 # Each heading that has blocks to the tests that show that they work.
 RECIPES = {
     "Tests": ["test_hello"],
-    "Methods": ["test_methods"],
+    "Methods": ["test_methods", "test_a_role_of_a_method"],
     "Routes": ["test_routes"],
-    "Roles": ["test_roles", "test_a_role_of_a_method"],
+    "Roles": ["test_roles"],
     "Pages, and files beside the code": ["test_pages"],
     "Static assets": ["test_assets"],
     "Forms and uploads": ["test_uploads", "test_a_form_as_it_is_shown"],
@@ -301,5 +301,8 @@ def test_the_merged_configuration(rendered: Render, tmp_path: Path) -> None:
     before = read_jsonc(project / "wrangler.jsonc")
     put_together(project, document(project))
     after = read_jsonc(project / "wrangler.jsonc")
+    more = after["vars"].keys() - before["vars"].keys()
+    assert more == {"ROLES"} and before["vars"].items() <= after.pop("vars").items()
+    del before["vars"]
     assert after.items() >= before.items()
     assert after["assets"]["run_worker_first"] is True

@@ -11,7 +11,7 @@ from private_worker.testing.runtime import Response, Worker
 
 from .lib import Load, decisions, let_in, not_configured, only, refused, shape
 
-WORKER = {"entrypoint": "Internal", "props": {"caller": "gateway"}}
+WORKER: dict[str, Any] = {"entrypoint": "Internal", "props": {"caller": "gateway"}}
 # For each kind of caller of this shape: what it is known by, and somebody else of its kind.
 KNOWN = {
     "human": (PERSON, "other@example.com"),
@@ -164,10 +164,9 @@ def test_a_program_without_a_name_has_no_role(load: Load, access: Access) -> Non
 def test_a_role_of_a_method(load: Load) -> None:
     """The fixed value, and the log says why."""
     worker = load(ROLES={"admin": ["gateway"], "other": ["batch"], "person": [PERSON]})
-    call = {"entrypoint": "Internal", "props": {"caller": "gateway"}}
-    assert worker.call("needs", "admin", **call) == {"ok": True, "value": ["admin"]}
+    assert worker.call("needs", "admin", **WORKER) == {"ok": True, "value": ["admin"]}
     for role in ("other", "person", "undefined"):
-        assert worker.call("needs", role, **call) == {"ok": False, "error": "forbidden"}
+        assert worker.call("needs", role, **WORKER) == {"ok": False, "error": "forbidden"}
         assert decisions(worker)[-1]["reason"] == "role"
 
 
