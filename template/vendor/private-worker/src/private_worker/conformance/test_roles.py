@@ -105,7 +105,7 @@ def test_a_mistake_of_the_api(kind: str, load: Load, sends: dict[str, Any]) -> N
 def test_a_role_lets_nobody_in(kind: str, load: Load, access: Access) -> None:
     other = KNOWN[kind][1]
     worker = load(ROLES={"admin": [other]})
-    sent = {
+    sent: dict[str, Any] = {
         "human": {"headers": access.person(other)},
         "machine": {"headers": access.machine(other)},
         "binding": {"entrypoint": "Internal", "props": {"caller": other}},
@@ -117,7 +117,7 @@ def test_a_role_lets_nobody_in(kind: str, load: Load, access: Access) -> None:
 @pytest.mark.parametrize("kind", HTTP)
 def test_the_same_answer_as_to_a_stranger(kind: str, worker: Worker, sends: dict[str, Any]) -> None:
     """Byte by byte, so that nobody learns that they were let in."""
-    stranger = {"human": {}, "machine": {}, "binding": {"entrypoint": "Internal"}}[kind]
+    stranger: dict[str, Any] = {"entrypoint": "Internal"} if kind == "binding" else {}
     without_role, not_in = require(worker, sends[kind], role="x"), worker.fetch("/", **stranger)
     assert without_role.status == not_in.status
     assert without_role.body == not_in.body
