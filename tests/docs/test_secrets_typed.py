@@ -1,7 +1,7 @@
 """No document or script has somebody put a secret on a command line.
 
 There `ps` shows it to everybody on the computer while the command runs, and the shell keeps it in
-its history. A value that `read -rs` takes, or that comes through a pipe or from `$(…)`, is in neither.
+its history. What `read -rs` takes, a pipe or `$(…)` is in neither.
 """
 
 import re
