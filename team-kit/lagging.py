@@ -174,9 +174,9 @@ def references(repository: str) -> str:
 def pinned(repository: str) -> list[str]:
     """Settings that hold git to the addresses that were looked at here, with http and https.
 
-    They need git 2.37. With ssh and git the name is looked up again, and may lead elsewhere by then. A name that is
-    unknown here is left to git: a proxy or ssh's own configuration may know it. Raises Unknown for
-    a host that is not asked.
+    They need git 2.37. With ssh and git the name is looked up again, and may lead elsewhere by
+    then. A name that is unknown here is left to git: a proxy or ssh's own configuration may know
+    it. Raises Unknown for a host that is not asked.
     """
     scheme, separator, place = repository.partition("://")
     scp = None if separator else SCP.fullmatch(repository)
