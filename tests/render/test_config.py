@@ -208,6 +208,29 @@ def test_versions_are_pinned(pyproject: dict[str, Any], package: dict[str, Any])
         assert re.fullmatch(r"==\d+\.\d+\.\d+", str(need.specifier)), need
 
 
+def unbounded(lines: list[str]) -> list[str]:
+    """The requirements that a release with another meaning could get into."""
+    needs = list(map(Requirement, lines))
+    upper = {"<", "<=", "==", "~="}
+    return [str(need) for need in needs if not {part.operator for part in need.specifier} & upper]
+
+
+def test_tools_are_bounded(project: Path, pyproject: dict[str, Any]) -> None:
+    """Below the next version that may break; a folder and the SDK, which is pinned, aside."""
+    vendored = tomllib.loads(
+        (project / "vendor" / "private-worker" / "pyproject.toml").read_text(encoding="utf-8")
+    )
+    package = vendored["project"]
+    extras = package["optional-dependencies"].values()
+    assert unbounded([*package["dependencies"], *sum(extras, [])]) == []
+    assert unbounded(vendored["build-system"]["requires"]) == []
+    groups = pyproject["dependency-groups"].values()
+    free = {line.partition("[")[0] for line in unbounded(sum(groups, []))}
+    assert free == {"private-worker", "workers-runtime-sdk"}
+    own = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert unbounded(own["dependency-groups"]["dev"]) == []
+
+
 def test_runtime_dependencies(pyproject: dict[str, Any], shape: shapes.Shape) -> None:
     """None but FastAPI, when it was chosen."""
     names = [Requirement(line).name for line in pyproject["project"]["dependencies"]]
