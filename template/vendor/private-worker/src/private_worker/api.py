@@ -6,7 +6,6 @@ Whatever goes wrong becomes one line. Everything that comes from there is untrus
 import os
 import re
 import time
-from functools import partial
 from typing import Any
 
 import cloudflare
@@ -70,7 +69,7 @@ def client() -> cloudflare.Cloudflare:
 
 def get(api: cloudflare.Cloudflare, path: str, **query: object) -> Any:
     """The `result` of a GET. The SDK repeats it when throttled and on 5xx. Raises Problem."""
-    return _result(partial(api.get, path, cast_to=object, options={"params": query}))
+    return _result(api.get, path, options={"params": query})
 
 
 def rows(api: cloudflare.Cloudflare, path: str, **query: object) -> list[dict[str, Any]]:
@@ -101,7 +100,7 @@ def write(
     options = {"max_retries": 0} if method == "POST" else {}
     for wait in (*WAITS, 0):
         try:
-            return _result(partial(send, path, cast_to=object, body=body, options=options), name)
+            return _result(send, path, name, body=body, options=options)
         except NotYet as problem:
             if not wait or (problem.seconds or 0) > LONGEST:
                 raise
@@ -123,10 +122,10 @@ def account_id(api: cloudflare.Cloudflare, option: str | None, config: Config) -
     return account
 
 
-def _result(send: partial[Any], name: str = "") -> Any:
+def _result(send: Any, path: str, name: str = "", **more: Any) -> Any:
     """What the answer holds. Every error of the SDK's becomes a Problem, which tells the name."""
     try:
-        return send().get("result")
+        return send(path, cast_to=object, **more).get("result")
     except (cloudflare.APIStatusError, cloudflare.APIConnectionError) as error:
         said = _explained(error, name)
         if isinstance(error, cloudflare.APIStatusError) and _for_now(error.response):

@@ -46,9 +46,11 @@ class Block(NamedTuple):
         found = self.settings.get("vars")
         return found if isinstance(found, dict) else {}
 
-    def items(self, key: str) -> list[Any]:
+    def items(self, *path: str) -> list[Any]:
         """What stands in a list; nothing when it is no list."""
-        found = self.settings.get(key)
+        found: Any = self.settings
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
         return found if isinstance(found, list) else []
 
 

@@ -9,16 +9,10 @@ from rich.text import Text
 from ..config import Config
 from ..project import WRANGLER, Project
 from ..text import plain
-from . import managed, packages, repository
-from .addresses import Addresses
-from .code import Code
-from .configuration import Configuration
-from .files import Files
+from . import addresses, code, configuration, files, keys, managed, repository, secrets
 from .finding import WHY, Finding
-from .keys import Keys
-from .secrets import Secrets
 
-LOOKS = (Addresses, Keys, Configuration, Secrets, Code, Files)
+LOOKS = (addresses, keys, configuration, secrets, code, files, managed, repository)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,15 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """0 when nothing was found, 1 otherwise. Raises Problem when there is nothing to read."""
     project: Project = options.project
-    config = Config(project.root / WRANGLER)
-    edited, keep = list(managed.findings(project)), managed.kept(project.root)
-    kept = [finding.file for finding in edited if finding.file in keep]
-    found = [
-        *(each for look in LOOKS for each in look(config, project).findings()),
-        *(finding for finding in edited if finding.file not in keep),
-        *packages.findings(project.root),
-        *repository.findings(project.root),
-    ]
+    config, keep = Config(project.root / WRANGLER), managed.kept(project.root)
+    every = [finding for look in LOOKS for finding in look.findings(config, project)]
+    found = [each for each in every if each.rule != "edited-file" or each.file not in keep]
+    kept = [each.file for each in every if each.rule == "edited-file" and each.file in keep]
     # What is only not filled in yet comes last.
     found.sort(key=lambda finding: finding.rule == "placeholder")
     wrong = [finding for finding in found if finding.rule not in options.allow]

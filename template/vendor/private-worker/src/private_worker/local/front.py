@@ -2,7 +2,8 @@
 
 import re
 import secrets
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from urllib.parse import parse_qsl, unquote
 
 import httpx
@@ -40,30 +41,33 @@ class Front:
         self.client = httpx.AsyncClient(limits=limits, timeout=timeout, trust_env=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
         try:
-            await self._answer(Request(scope, receive), send)
+            who, response = await self._answer(request)
+            path = plain(scope["path"], 100)  # the query may hold what nobody else should read
+            _say(f"{response.status_code} {request.method} {path} {plain(who)}")
+            await response(scope, receive, send)
         except ClientDisconnect:
             pass
+        except httpx.TransportError as error:  # in the middle: the client's connection is cut
+            _say(f"The server at {self.worker} broke off: {plain(error)}")
         except Exception as error:  # the server answers 500 and says nothing
             _say(f"a mistake in private_worker/local/front.py: {error!r}")
             raise
 
-    async def _answer(self, request: Request, send: Send) -> None:
-        scope = request.scope
-        headers = request.headers.items()
-        response = self._refused(request)
-        if response is None and _is_own(scope["path"]):
-            response = await self._own(request, headers)
-        if response is None:
-            target = _target(scope).decode("ascii")
-            decided = self.access.decide(target, headers)
-            if isinstance(decided, Admitted):
-                await self._hand_on(request, headers, decided, send)
-                return
-            response = Response(decided.body, decided.status, dict(decided.headers))
-            response.headers["cache-control"] = "no-store"
-        _line(request, "-", response.status_code)
-        await response(scope, request.receive, send)
+    async def _answer(self, request: Request) -> tuple[str, Response]:
+        """Who was let in, or "-", and what the client gets."""
+        if refused := self._refused(request):
+            return "-", refused
+        if _is_own(request.scope["path"]):
+            return "-", await self._own(request)
+        target = _target(request.scope).decode("ascii")
+        decided = self.access.decide(target, request.headers.items())
+        if isinstance(decided, Admitted):
+            return decided.who, await self._hand_on(request, decided)
+        response = Response(decided.body, decided.status, dict(decided.headers))
+        response.headers["cache-control"] = "no-store"
+        return "-", response
 
     def _refused(self, request: Request) -> Response | None:
         """Whoever is not on this computer, and what no browser sends."""
@@ -80,7 +84,7 @@ class Front:
             return _text(501, "WebSockets are not handed on: connect to the Worker itself.")
         return None
 
-    async def _own(self, request: Request, headers: Any) -> Response:
+    async def _own(self, request: Request) -> Response:
         """Below /cdn-cgi/. Nothing of it is handed on: the Worker's dev server has pages there."""
         path, asked = request.scope["path"], request.method in ("GET", "HEAD")
         if f"{path}/".startswith(f"{LOGIN}/"):
@@ -93,7 +97,7 @@ class Front:
         if asked and path == CERTS:
             return JSONResponse({"keys": self.access.team.keys})
         if asked and path == LOGOUT:
-            self.access.log_out(headers)
+            self.access.log_out(request.headers.items())
             response = _text(200, "Logged out: your session at this computer is over.")
             response.headers["set-cookie"] = self.access.cookie("") + "; Max-Age=0"
             return response
@@ -122,10 +126,10 @@ class Front:
         cookie = self.access.cookie(self.access.log_in(email))
         return Response(None, 303, {"location": target, "set-cookie": cookie})
 
-    async def _hand_on(self, request: Request, headers: Any, admitted: Any, send: Send) -> None:
+    async def _hand_on(self, request: Request, admitted: Admitted) -> Response:
         """Bodies stream both ways. The client's Host goes along, so that a redirect that the Worker
         makes of the request's address leads here again."""
-        handed = self.access.handed_on(headers, admitted)
+        handed = self.access.handed_on(request.headers.items(), admitted)
         # The dev server takes such headers for its own, from whichever part of it they come.
         handed = [(name, value) for name, value in handed if not name.startswith("mf-")]
         has_body = {"content-length", "transfer-encoding"} & set(request.headers.keys())
@@ -143,20 +147,18 @@ class Front:
             if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                 text = f"Nothing answers at {self.worker}: start `npm run dev` in another terminal."
             _say(text)
-            _line(request, admitted.who, 502)
-            await _text(502, text)(request.scope, request.receive, send)
-            return
-        _line(request, admitted.who, answer.status_code)
-        try:
-            response = StreamingResponse(answer.aiter_raw(), answer.status_code)
-            answer.headers.encoding = "latin-1"  # every byte stays what it is
-            kept = end_to_end(answer.headers.multi_items())
-            response.raw_headers = httpx.Headers(kept, encoding="latin-1").raw
-            await response(request.scope, request.receive, send)
-        except httpx.TransportError as error:  # in the middle: the client's connection is cut
-            _say(f"The server at {self.worker} broke off: {plain(error)}")
-        finally:
-            await answer.aclose()
+            return _text(502, text)
+        response = StreamingResponse(_pieces(answer), answer.status_code)
+        answer.headers.encoding = "latin-1"  # every byte stays what it is
+        kept = end_to_end(answer.headers.multi_items())
+        response.raw_headers = httpx.Headers(kept, encoding="latin-1").raw
+        return response
+
+
+async def _pieces(answer: httpx.Response) -> AsyncIterator[bytes]:
+    async with aclosing(answer):
+        async for piece in answer.aiter_raw():
+            yield piece
 
 
 def _is_own(path: str) -> bool:
@@ -186,11 +188,6 @@ def _from_another_site(request: Request) -> bool:
 
 def _text(status: int, text: str) -> Response:
     return PlainTextResponse(text + "\n", status, HEADERS)
-
-
-def _line(request: Request, who: str, status: int) -> None:
-    """Without the query, which may hold what nobody else should read."""
-    _say(f"{status} {request.method} {plain(request.scope['path'], 100)} {plain(who)}")
 
 
 def _say(text: str) -> None:
