@@ -42,8 +42,11 @@ class Block(NamedTuple):
 
     @property
     def vars(self) -> dict[str, Any]:
-        """Its vars; none when they are no object."""
-        found = self.settings.get("vars")
+        return self.object("vars")
+
+    def object(self, key: str) -> dict[str, Any]:
+        """What stands in an object; nothing when it is no object."""
+        found = self.settings.get(key)
         return found if isinstance(found, dict) else {}
 
     def items(self, *path: str) -> list[Any]:

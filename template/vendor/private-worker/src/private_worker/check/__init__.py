@@ -4,7 +4,6 @@ import argparse
 import json
 
 from rich.console import Console
-from rich.text import Text
 
 from ..config import Config
 from ..project import WRANGLER, Project
@@ -41,14 +40,15 @@ def run(options: argparse.Namespace) -> int:
 
 def print_findings(findings: list[Finding], kept: list[str], allowed: int) -> None:
     """One block for each finding, the files that are kept as edited, and a line that sums up."""
-    console = Console(highlight=False, soft_wrap=True)  # a command can be copied whole
+    # Text from outside stays text, and a command can be copied whole.
+    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
     for rule, file, line, wrong, fix in findings:
         where = f"{file}:{line}" if line else file
-        console.print(Text(plain(f"{where}  {rule}", 1000), style="bold"))
+        console.print(plain(f"{where}  {rule}", 1000), style="bold")
         for label, text in (("wrong", wrong), ("why", WHY[rule]), ("fix", fix)):
-            console.print(Text(f"  {label:7}{plain(text, 1000)}"))
+            console.print(f"  {label:7}{plain(text, 1000)}")
         console.print()
     if kept:
-        console.print(Text(plain(f"Kept as edited: {', '.join(kept)}", 1000)))
+        console.print(plain(f"Kept as edited: {', '.join(kept)}", 1000))
     count = f"Problems found: {len(findings)}" if findings else "Nothing is wrong"
-    console.print(Text(f"{count} ({allowed} left out by --allow)." if allowed else f"{count}."))
+    console.print(f"{count} ({allowed} left out by --allow)." if allowed else f"{count}.")

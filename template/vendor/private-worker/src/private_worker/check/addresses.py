@@ -33,12 +33,9 @@ def findings(config: Config, project: Project) -> Findings:
             continue
         needed = {"workers_dev": exposure == "workers_dev", "preview_urls": previews}
         yield from switches(config, block.path, block.settings, needed, exposure)
-        yield from routes(config, block, exposure)
+        yield from routes(config, block, exposure, previews)
         for route in routes_of(block.settings):
             path: Way = (*block.path, *route.way)
-            if exposure == "custom_domain" and is_right(route, exposure):
-                needed = {"enabled": None, "previews_enabled": previews}
-                yield from switches(config, path, route.fields, needed, exposure)
             owner = owners.setdefault(normal(route.pattern), block.name)
             if route.pattern and owner != block.name:
                 wrong = f"is {shown(route.pattern, 70)}, which {owner} has as well"
@@ -69,7 +66,7 @@ def switches(
             yield at(config, (*path, key), rule, wrong, fix)
 
 
-def routes(config: Config, block: Block, exposure: str) -> Findings:
+def routes(config: Config, block: Block, exposure: str, previews: bool | None) -> Findings:
     """A list in each block, since an environment would inherit the hostname, and each item."""
     value, path = block.settings.get("routes"), (*block.path, "routes")
     wanted = exposure in EXAMPLES
@@ -80,10 +77,13 @@ def routes(config: Config, block: Block, exposure: str) -> Findings:
         wrong = f"must {'not ' * wanted}be empty for exposure {exposure}"
         yield at(config, path, "wrong-exposure", wrong, fix)
     for route in routes_of({"routes": value}) if wanted else ():
+        way: Way = (*block.path, *route.way)
         if not is_right(route, exposure):
             wrong = f"is {shown(route.value, 70)}, which does not fit exposure {exposure}"
-            fix = f"Write it as: {EXAMPLES[exposure]}"
-            yield at(config, (*block.path, *route.way), "route-form", wrong, fix)
+            yield at(config, way, "route-form", wrong, f"Write it as: {EXAMPLES[exposure]}")
+        elif exposure == "custom_domain":
+            needed = {"enabled": None, "previews_enabled": previews}
+            yield from switches(config, way, route.fields, needed, exposure)
 
 
 def is_right(route: Route, exposure: str) -> bool:

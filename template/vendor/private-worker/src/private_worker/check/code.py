@@ -62,9 +62,9 @@ def migrated(config: Config) -> set[str]:
 
     https://developers.cloudflare.com/durable-objects/reference/durable-objects-migrations/
     """
-    exports = config.data.get("exports")
-    made = set(exports) if isinstance(exports, dict) else set()
-    for step in config.block(None).items("migrations"):
+    top = config.block(None)
+    made = set(top.object("exports"))
+    for step in top.items("migrations"):
         if isinstance(step, dict):
             made |= set(re.findall(r"'(\w+)'", str({**step, "deleted_classes": ""})))
             made -= set(re.findall(r"'(\w+)'", str(step.get("deleted_classes"))))

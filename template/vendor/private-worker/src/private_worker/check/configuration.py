@@ -53,10 +53,10 @@ def findings(config: Config, project: Project) -> Findings:
             fix = "Put in the real one; see docs/SETUP.md."
             yield Finding("placeholder", config.path.name, line, wrong, fix)
     # Only what is an object is looked at.
-    found: dict[Way, Any] = {("env",): config.data.get("env", {})}
-    if isinstance(config.data.get("env"), dict):
-        found |= {("env", name): settings for name, settings in config.data["env"].items()}
-    for path, value in found.items():
+    environments: dict[Way, Any] = {("env",): config.data.get("env", {})}
+    for name, settings in config.block(None).object("env").items():
+        environments["env", name] = settings
+    for path, value in environments.items():
         if not isinstance(value, dict):
             fix = 'Write: "env": {"staging": {...}},'
             yield at(config, path, "environment", f"is {shown(value, 70)}", fix)

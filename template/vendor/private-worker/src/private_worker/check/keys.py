@@ -102,10 +102,16 @@ def findings(config: Config, project: Project) -> Findings:
                 rule = "worker-name" if key == "name" else key.replace("_", "-")
                 wrong = "is missing" if value is None else f"is {shown(value, 70)}"
                 yield at(config, (*block.path, key), rule, wrong, f'"{key}": {wanted}')
-        yield from exports(config, block)
+        for name, export in block.object("exports").items():
+            if isinstance(export, dict):  # such as a Durable Object, which has keys of its own
+                path = (*block.path, "exports", name)
+                yield from unknown(config, path, export, EXPORTS)
+                if is_on(export.get("cache")):
+                    yield at(config, (*path, "cache"), "cache", "must not be set", DELETE)
         yield from not_inherited(config, block)
+    dev = config.block(None).object("dev")
     for key in ("ip", "inspector_ip"):  # where `npm run dev` listens
-        if str(config.get(("dev", key)) or "localhost") not in ("localhost", "127.0.0.1", "::1"):
+        if str(dev.get(key, "localhost")) not in ("localhost", "127.0.0.1", "::1"):
             wrong = "lets in other computers, as whoever access.dev names"
             yield at(config, ("dev", key), "open-dev", wrong, "Delete it.")
 
@@ -117,17 +123,6 @@ def unknown(config: Config, path: Way, settings: dict[str, Any], known: set[str]
         fix = f'Write "{near[0]}".' if near else "Delete it, or write it where it belongs."
         wrong = "is no key that wrangler reads here"
         yield at(config, (*path, key), "unknown-key", wrong, fix)
-
-
-def exports(config: Config, block: Block) -> Findings:
-    """Entrypoints, Durable Objects and Workflows, each with keys of its own."""
-    given = block.settings.get("exports")
-    for name, export in given.items() if isinstance(given, dict) else ():
-        path = (*block.path, "exports", name)
-        if isinstance(export, dict):
-            yield from unknown(config, path, export, EXPORTS)
-            if is_on(export.get("cache")):
-                yield at(config, (*path, "cache"), "cache", "must not be set", DELETE)
 
 
 def not_inherited(config: Config, block: Block) -> Findings:

@@ -2,8 +2,7 @@
 
 import re
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack
 from urllib.parse import parse_qsl, unquote
 
 import httpx
@@ -43,10 +42,11 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            who, response = await self._answer(request)
-            path = plain(scope["path"], 100)  # the query may hold what nobody else should read
-            _say(f"{response.status_code} {request.method} {path} {plain(who)}")
-            await response(scope, receive, send)
+            async with AsyncExitStack() as after:
+                who, response = await self._answer(request, after)
+                path = plain(scope["path"], 100)  # the query may hold what nobody else should read
+                _say(f"{response.status_code} {request.method} {path} {plain(who)}")
+                await response(scope, receive, send)
         except ClientDisconnect:
             pass
         except httpx.TransportError as error:  # in the middle: the client's connection is cut
@@ -55,8 +55,8 @@ class Front:
             _say(f"a mistake in private_worker/local/front.py: {error!r}")
             raise
 
-    async def _answer(self, request: Request) -> tuple[str, Response]:
-        """Who was let in, or "-", and what the client gets."""
+    async def _answer(self, request: Request, after: AsyncExitStack) -> tuple[str, Response]:
+        """Who was let in, or "-", and what the client gets. `after` closes what it came from."""
         if refused := self._refused(request):
             return "-", refused
         if _is_own(request.scope["path"]):
@@ -64,7 +64,7 @@ class Front:
         target = _target(request.scope).decode("ascii")
         decided = self.access.decide(target, request.headers.items())
         if isinstance(decided, Admitted):
-            return decided.who, await self._hand_on(request, decided)
+            return decided.who, await self._hand_on(request, decided, after)
         response = Response(decided.body, decided.status, dict(decided.headers))
         response.headers["cache-control"] = "no-store"
         return "-", response
@@ -109,7 +109,10 @@ class Front:
         return login_page(self.access, self.form, _safe(target), wrong)
 
     async def _log_in(self, request: Request) -> Response:
-        if _from_another_site(request):
+        # As the browser says, which a page cannot change. A program says nothing.
+        site, origin = (request.headers.get(name) for name in ("sec-fetch-site", "origin"))
+        own = f"http://{request.headers['host']}".lower()
+        if site not in ("same-origin", "none", None) or origin not in (own, None):
             return _text(403, "The form is not from this server.")
         length = int(request.headers.get("content-length", 0))
         if length > LARGEST or "transfer-encoding" in request.headers:
@@ -126,7 +129,9 @@ class Front:
         cookie = self.access.cookie(self.access.log_in(email))
         return Response(None, 303, {"location": target, "set-cookie": cookie})
 
-    async def _hand_on(self, request: Request, admitted: Admitted) -> Response:
+    async def _hand_on(
+        self, request: Request, admitted: Admitted, after: AsyncExitStack
+    ) -> Response:
         """Bodies stream both ways. The client's Host goes along, so that a redirect that the Worker
         makes of the request's address leads here again."""
         handed = self.access.handed_on(request.headers.items(), admitted)
@@ -148,17 +153,12 @@ class Front:
                 text = f"Nothing answers at {self.worker}: start `npm run dev` in another terminal."
             _say(text)
             return _text(502, text)
-        response = StreamingResponse(_pieces(answer), answer.status_code)
+        after.push_async_callback(answer.aclose)
+        response = StreamingResponse(answer.aiter_raw(), answer.status_code)
         answer.headers.encoding = "latin-1"  # every byte stays what it is
         kept = end_to_end(answer.headers.multi_items())
         response.raw_headers = httpx.Headers(kept, encoding="latin-1").raw
         return response
-
-
-async def _pieces(answer: httpx.Response) -> AsyncIterator[bytes]:
-    async with aclosing(answer):
-        async for piece in answer.aiter_raw():
-            yield piece
 
 
 def _is_own(path: str) -> bool:
@@ -176,14 +176,6 @@ def _safe(target: str) -> str:
     """Where to go after the login: a path of the Worker's, else `/`."""
     own = TARGET.fullmatch(target) and not _is_own(unquote(target.partition("?")[0]))
     return target if own else "/"
-
-
-def _from_another_site(request: Request) -> bool:
-    """As the browser says, which a page cannot change. A program says nothing."""
-    origin = request.headers.get("origin")
-    site = request.headers.get("sec-fetch-site", "none")
-    own = f"http://{request.headers['host']}".lower()
-    return site not in ("same-origin", "none") or origin not in (None, own)
 
 
 def _text(status: int, text: str) -> Response:
