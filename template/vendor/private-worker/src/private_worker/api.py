@@ -6,7 +6,6 @@ Whatever goes wrong becomes one line. Everything that comes from there is untrus
 import os
 import re
 import time
-from functools import partial
 from typing import Any
 
 import cloudflare
@@ -55,7 +54,7 @@ def client() -> cloudflare.Cloudflare:
     token = os.environ.get(TOKEN, "").strip()
     if not re.fullmatch(r"[!-~]+", token):
         raise Problem(f"{TOKEN} is not set or wrong: create it at {TOKENS_PAGE}, see docs/SETUP.md")
-    hooks = {"response": [_refuse_what_failed]}
+    hooks = {"response": [_ask_again]}
     try:
         http = cloudflare.DefaultHttpxClient(follow_redirects=False, event_hooks=hooks)
         made = cloudflare.Cloudflare(api_token=token, http_client=http)
@@ -70,7 +69,7 @@ def client() -> cloudflare.Cloudflare:
 
 def get(api: cloudflare.Cloudflare, path: str, **query: object) -> Any:
     """The `result` of a GET. The SDK repeats it when throttled and on 5xx. Raises Problem."""
-    return _result(partial(api.get, path, cast_to=object, options={"params": query}))
+    return _result(api.get, path, options={"params": query})
 
 
 def rows(api: cloudflare.Cloudflare, path: str, **query: object) -> list[dict[str, Any]]:
@@ -101,7 +100,7 @@ def write(
     options = {"max_retries": 0} if method == "POST" else {}
     for wait in (*WAITS, 0):
         try:
-            return _result(partial(send, path, cast_to=object, body=body, options=options), name)
+            return _result(send, path, name, body=body, options=options)
         except NotYet as problem:
             if not wait or (problem.seconds or 0) > LONGEST:
                 raise
@@ -123,32 +122,42 @@ def account_id(api: cloudflare.Cloudflare, option: str | None, config: Config) -
     return account
 
 
-def _result(send: partial[Any], name: str = "") -> Any:
-    """What the answer holds. Every error of the SDK's becomes a Problem, which tells the name."""
+def list_of(row: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in a list of an answer's; nothing when it is no list."""
+    value = row.get(name)
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _result(send: Any, path: str, name: str = "", **more: Any) -> Any:
+    """What the answer holds. Whatever goes wrong becomes a Problem, which tells the name."""
     try:
-        return send().get("result")
-    except (cloudflare.APIStatusError, cloudflare.APIConnectionError) as error:
-        said = _explained(error, name)
-        if isinstance(error, cloudflare.APIStatusError) and _for_now(error.response):
-            later, after = NotYet(said), error.response.headers.get("retry-after", "")
-            later.seconds = float(after) if re.fullmatch(r"\d{1,6}", after) else None
-            raise later from None
-        raise (NotFound if isinstance(error, cloudflare.NotFoundError) else Problem)(said) from None
+        response = send(path, cast_to=httpx.Response, **more)
+    except cloudflare.APIStatusError as error:
+        response = error.response
+    except cloudflare.APIConnectionError as error:
+        why = f"no connection with {error.request.url.host} ({plain(error.__cause__)})"
+        raise Problem(_explained(error.request, None, why, name)) from None
     except (cloudflare.CloudflareError, httpx.HTTPError, TypeError, ValueError) as error:
         raise Problem(f"Cloudflare's answer is unusable: {type(error).__name__}") from None
-
-
-def _refuse_what_failed(response: httpx.Response) -> None:
-    """An answer that is not an envelope with `success` is an error, whatever its status says."""
-    response.read()
     try:
-        fine = response.json()["success"] is True
-    except (ValueError, KeyError, TypeError):
-        fine = False
-    if response.is_success and not fine:
-        response.extensions["status"] = response.status_code
-        response.status_code = 400  # for which the SDK raises an error and does not ask again
-    elif not fine and _for_now(response):  # the SDK takes only 429 for throttling
+        answer = dict(response.json())
+    except (ValueError, TypeError):
+        answer = {}
+    if response.is_success and answer.get("success") is True:
+        return answer.get("result")
+    why = f"HTTP {response.status_code}, {_reasons(answer)}"
+    said = _explained(response.request, response, why, name)
+    if _for_now(response):
+        later, after = NotYet(said), response.headers.get("retry-after", "")
+        later.seconds = float(after) if re.fullmatch(r"\d{1,6}", after) else None
+        raise later
+    raise (NotFound if response.status_code == 404 else Problem)(said)
+
+
+def _ask_again(response: httpx.Response) -> None:
+    """By itself, the SDK takes only 429 for throttling."""
+    response.read()
+    if _for_now(response):
         response.headers["x-should-retry"] = "true"
 
 
@@ -157,19 +166,13 @@ def _for_now(response: httpx.Response) -> bool:
     if response.status_code == 429:
         return True
     throttled = response.status_code == 403 and re.search(r'"code": ?971\b|throttl', response.text)
-    new = response.status_code in (400, 404) and re.search("not[ _]found", response.text)
+    new = response.status_code in (200, 400, 404) and re.search("not[ _]found", response.text)
     return bool(throttled or (new and response.request.method in ("POST", "PUT")))
 
 
-def _explained(
-    error: cloudflare.APIStatusError | cloudflare.APIConnectionError, name: str = ""
-) -> str:
-    """One line: what failed, why, and what to do."""
-    request, status, path = error.request, 0, error.request.url.path
-    why = f"no connection with {request.url.host} ({plain(error.__cause__)})"
-    if isinstance(error, cloudflare.APIStatusError):
-        status = error.response.extensions.get("status", error.status_code)
-        why = f"HTTP {status}, {_reasons(error.body)}"
+def _explained(request: httpx.Request, response: httpx.Response | None, why: str, name: str) -> str:
+    """One line: what failed, why, and what to do. `response`: None without a connection."""
+    status, path = response.status_code if response is not None else 0, request.url.path
     doing = _DOING.get(request.method, "changing")
     right = "Read" if request.method == "GET" else "Write"
     account = re.search("/accounts/([^/]+)", path)
@@ -181,8 +184,8 @@ def _explained(
         said += f": there is no account {plain(account[1])}, choose it with --account-id"
     elif "access.api.error.not_enabled" in why or (status == 404 and "/organizations" in path):
         said += f": {ENABLE}"
-    elif isinstance(error, cloudflare.APIStatusError) and _for_now(error.response):
-        after = plain(error.response.headers.get("retry-after", 60))
+    elif response is not None and _for_now(response):
+        after = plain(response.headers.get("retry-after", 60))
         limit = status in (403, 429)
         said += f": rate limit, wait {after} s" if limit else ": it may be too new, try again"
     elif status == 409:
@@ -195,12 +198,10 @@ def _explained(
     return said
 
 
-def _reasons(body: object) -> str:
+def _reasons(answer: dict[str, Any]) -> str:
     """Cloudflare's codes and messages."""
-    if not isinstance(body, dict) or not isinstance(body.get("errors"), list):
+    if not isinstance(answer.get("errors"), list):
         return "no answer of Cloudflare's API: there is an outage, or a proxy"
-    errors = [one for one in body["errors"] if isinstance(one, dict)]
-    chains = [one.get("error_chain") for one in errors]  # with what is wrong in particular
-    listed = [chain for chain in chains if isinstance(chain, list)]
-    errors += [one for chain in listed for one in chain if isinstance(one, dict)]
-    return plain("; ".join(f"{one.get('code')} {one.get('message')}" for one in errors))
+    errors = list_of(answer, "errors")
+    chains = [one for error in errors for one in list_of(error, "error_chain")]  # in particular
+    return plain("; ".join(f"{one.get('code')} {one.get('message')}" for one in errors + chains))

@@ -42,13 +42,18 @@ class Block(NamedTuple):
 
     @property
     def vars(self) -> dict[str, Any]:
-        """Its vars; none when they are no object."""
-        found = self.settings.get("vars")
+        return self.object("vars")
+
+    def object(self, key: str) -> dict[str, Any]:
+        """What stands in an object; nothing when it is no object."""
+        found = self.settings.get(key)
         return found if isinstance(found, dict) else {}
 
-    def items(self, key: str) -> list[Any]:
+    def items(self, *path: str) -> list[Any]:
         """What stands in a list; nothing when it is no list."""
-        found = self.settings.get(key)
+        found: Any = self.settings
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
         return found if isinstance(found, list) else []
 
 

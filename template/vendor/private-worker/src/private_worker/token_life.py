@@ -12,10 +12,10 @@ from .text import plain, shown
 SOON = timedelta(days=30)
 
 
-def warning(token: Mapping[str, object], now: datetime | None = None) -> str:
+def warning(token: Mapping[str, object]) -> str:
     """What to say of a service token of Cloudflare's list; "" when there is nothing to say.
 
-    token: one of GET /accounts/{id}/access/service_tokens. now: a time in UTC, else the present.
+    token: one of GET /accounts/{id}/access/service_tokens.
     """
     name, given = plain(token.get("name") or token.get("client_id")), token.get("expires_at")
     what = f"The service token {shown(name)}"
@@ -27,7 +27,7 @@ def warning(token: Mapping[str, object], now: datetime | None = None) -> str:
         end = datetime.fromisoformat(str(given)).replace(tzinfo=UTC)  # as the API writes it
     except ValueError:
         return f"{what} ends on {plain(given)}, which is no date that can be read."
-    left = end - (now or datetime.now(UTC))
+    left = end - datetime.now(UTC)
     if left > SOON:
         return ""
     over = left <= timedelta()

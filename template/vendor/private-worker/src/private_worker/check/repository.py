@@ -8,7 +8,9 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from ..project import Problem
+from .. import lock
+from ..config import Config
+from ..project import Problem, Project
 from ..text import read
 from .finding import Finding, Findings
 
@@ -51,8 +53,9 @@ VERSIONS = (
 )
 
 
-def findings(root: Path) -> Findings:
+def findings(config: Config, project: Project) -> Findings:
     """All that is wrong around wrangler.jsonc."""
+    root = project.root
     files, refused = git_files(root, "--cached", "--others", "--exclude-standard")
     ignored, _ = git_files(root, "--cached", "--ignored", "--exclude-standard")
     for name in sorted(ignored):
@@ -71,6 +74,7 @@ def findings(root: Path) -> Findings:
         wrong = "git lists no files in this folder"
         yield Finding("not-a-repository", ".", 0, wrong, "git init && git add --all")
     yield from versions(root)
+    yield from packages(root)
 
 
 def git_files(root: Path, *options: str) -> tuple[set[str], str]:
@@ -116,3 +120,15 @@ def versions(root: Path) -> Findings:
             wrong = f"Version {match[1]} is too old" if match else "It names no exact version"
             fix = f"Write {oldest} or a newer version. A copier update brings the tested one."
             yield Finding("version", file, 0, wrong, fix)
+
+
+def packages(root: Path) -> Findings:
+    """Whether pylock.toml is there and has what pyproject.toml asks for."""
+    try:
+        found = list(lock.out_of_date(root, lock.read(root)))
+    except lock.NotLocked as wrong:
+        found = [wrong]
+    except Problem:  # about pyproject.toml, without which `uv run` starts nothing
+        return
+    for one in found:
+        yield Finding("lock", lock.LOCK, 0, one.wrong, one.fix)

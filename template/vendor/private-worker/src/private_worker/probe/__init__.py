@@ -49,9 +49,6 @@ PROBLEMS = {
 }
 
 
-Requests = dict[str, dict[str, str]]  # the headers of each request
-
-
 class Result(NamedTuple):
     """An address. `attempts`: of each request its name, status, verdict and remark."""
 
@@ -133,7 +130,9 @@ def _client() -> httpx.AsyncClient:
         raise Problem("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY or SSL_CERT_FILE is wrong") from None
 
 
-def _prepare(settings: Settings | None, humans: bool, token: dict[str, str]) -> Requests:
+def _prepare(
+    settings: Settings | None, humans: bool, token: dict[str, str]
+) -> dict[str, dict[str, str]]:
     """The headers of each request. All but the service token must be refused.
 
     The forged tokens say all the right things, but it is not Access that signed them.
@@ -163,7 +162,10 @@ def _prepare(settings: Settings | None, humans: bool, token: dict[str, str]) -> 
 
 
 async def _try(
-    client: httpx.AsyncClient, way: Way, requests: Requests, settings: Settings | None
+    client: httpx.AsyncClient,
+    way: Way,
+    requests: dict[str, dict[str, str]],
+    settings: Settings | None,
 ) -> Result:
     """Send the requests to one address, one after the other. The worst answer counts."""
     url = httpx.URL(way.url)

@@ -78,7 +78,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _steps(walk: Walk) -> None:
     """Every step, in the order in which the Worker stays closed all the time. Raises Problem."""
-    organisation, worker = get(walk.api, walk.path("access/organizations")), _worker(walk)
+    organisation = get(walk.api, walk.path("access/organizations"))
+    worker = walk.find_worker(walk.worker)
+    if worker is None:
+        said = f"account {walk.account} has no Worker {shown(walk.worker)}"
+        raise Problem(f"{said}: first {walk.deploy}, or give its --account-id")
+    walk.note(KEEP, f"Worker {called(worker)}")
     team = _team(walk, organisation)
     emails, client_ids = _who(walk, team)
     login = login_method(walk) if emails else None
@@ -88,7 +93,12 @@ def _steps(walk: Walk) -> None:
     named = [] if ANYONE in (client_ids or []) else [client_id_of(row) for row in tokens]
     _write_settings(walk, team, aud, named)
     if walk.shape.machines and not organisation.get("strict_service_token_auth"):
-        _strict(walk)
+        # A bad service token then gets an error, never a login page. It only closes, so it is last.
+        if walk.apply:
+            body = {"strict_service_token_auth": True}
+            write(walk.api, "PATCH", walk.path("access/organizations"), body)
+        details = ["strict_service_token_auth: false -> true, for all applications of the account"]
+        walk.note(CHANGE, "Zero Trust organisation", details)
 
 
 def _team(walk: Walk, organisation: Row) -> str:
@@ -99,25 +109,6 @@ def _team(walk: Walk, organisation: Row) -> str:
     domain = field_of(organisation, "auth_domain", pattern, "the Zero Trust organisation")
     walk.note(KEEP, f"team domain {domain}")
     return f"https://{domain}"
-
-
-def _strict(walk: Walk) -> None:
-    """A bad service token then gets an error, never a login page. It only closes, so it is last."""
-    body = {"strict_service_token_auth": True}
-    if walk.apply:
-        write(walk.api, "PATCH", walk.path("access/organizations"), body)
-    details = ["strict_service_token_auth: false -> true, for all applications of the account"]
-    walk.note(CHANGE, "Zero Trust organisation", details)
-
-
-def _worker(walk: Walk) -> Row:
-    """The Worker. Its id outlives its name, but not the Worker."""
-    worker = walk.find_worker(walk.worker)
-    if worker is None:
-        said = f"account {walk.account} has no Worker {shown(walk.worker)}"
-        raise Problem(f"{said}: first {walk.deploy}, or give its --account-id")
-    walk.note(KEEP, f"Worker {called(worker)}")
-    return worker
 
 
 def _who(walk: Walk, team: str) -> tuple[list[str], list[str] | None]:

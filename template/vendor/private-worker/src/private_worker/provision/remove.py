@@ -6,11 +6,11 @@ other applications may need. The guard then refuses everybody, because nobody ha
 
 import json
 
-from ..api import APPLICATIONS
+from ..api import APPLICATIONS, list_of
 from ..project import Problem
 from ..text import shown
 from .application import foreign, own_destinations
-from .walk import KEEP, Walk, called, list_of
+from .walk import KEEP, Walk, called
 
 POLICIES = ("people", "service tokens")  # as application.py names them
 

@@ -50,12 +50,13 @@ def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
             raise Problem(f"ALLOWED_SERVICE_TOKENS: the account has no token {plain(client_id)}")
         found += match[:1]
     for name in dict.fromkeys(names):
-        token = only(_of_name(walk, listed, name), "service tokens")
+        named = [row for row in listed if row.get("name") in _names(walk, name)]
+        token = only(named, "service tokens")
         if token is None:
             found.append(_new_token(walk, name))
         elif token not in found:
             found.append(token)
-            lost = f"If nobody has its secret: {_again(walk, '--rotate', name)} --grace 0"
+            lost = f"If nobody has its secret: {_new_secret(walk, name)}"
             walk.by_hand.append(f"Service token {called(token)} was there already. {lost}")
     _warn(walk, *found)
     return found
@@ -63,23 +64,17 @@ def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
 
 def _warn(walk: Walk, *tokens: Row) -> None:
     """Of those that let nobody in, now or soon."""
-    where = f" --env {walk.options.env}" if walk.options.env else ""
     for said in filter(None, map(warning, tokens)):
-        walk.by_hand.append(said + (where if "--renew" in said else f" See {CREDENTIALS}"))
+        walk.by_hand.append(said + (walk.env if "--renew" in said else f" See {CREDENTIALS}"))
 
 
-def _of_name(walk: Walk, listed: list[Row], name: str) -> list[Row]:
-    """The tokens that `name` means: as we name them, or as somebody else did."""
-    return [row for row in listed if row.get("name") in (name, _named(walk, name))]
+def _names(walk: Walk, name: str) -> tuple[str, str]:
+    """What a token of this name is called: by somebody else, or by us."""
+    return name, walk.name("" if name == walk.worker else f": {name}")
 
 
-def _named(walk: Walk, name: str) -> str:
-    return walk.name("" if name == walk.worker else f": {name}")
-
-
-def _again(walk: Walk, option: str, name: str) -> str:
-    environment = ["--env", walk.options.env] if walk.options.env else []
-    return shlex.join(["npm", "run", "provision", "--", *environment, option, name])
+def _new_secret(walk: Walk, name: str) -> str:
+    return f"npm run provision --{walk.env} --rotate {shlex.quote(name)} --grace 0"
 
 
 def renew(walk: Walk) -> None:
@@ -117,12 +112,13 @@ def rotate(walk: Walk) -> None:
 
 def _let_in(walk: Walk, name: str, option: str) -> Row:
     """The token of this name, if the Worker lets it in. Raises Problem."""
-    token = only(_of_name(walk, walk.listed("access/service_tokens"), name), "service tokens")
+    listed = walk.listed("access/service_tokens")
+    token = only([row for row in listed if row.get("name") in _names(walk, name)], "service tokens")
     if token is None:
         raise Problem(f"{option}: the account has no service token {shown(name)}")
     # Not one that only other projects use, even if the guard would let it in.
-    listed = json.dumps(walk.block.vars.get("ALLOWED_SERVICE_TOKENS"))
-    if client_id_of(token) not in listed and token.get("name") != _named(walk, name):
+    let_in = json.dumps(walk.block.vars.get("ALLOWED_SERVICE_TOKENS"))
+    if client_id_of(token) not in let_in and token.get("name") != _names(walk, name)[1]:
         raise Problem(f"{option}: ALLOWED_SERVICE_TOKENS does not list service token {shown(name)}")
     return token
 
@@ -152,8 +148,8 @@ def command(text: str) -> list[str]:
 
 
 def _new_token(walk: Walk, name: str) -> Row:
-    body = {"name": _named(walk, name), "duration": "8760h"}  # a year
-    lost = f"is lost. Take another: {_again(walk, '--rotate', name)} --grace 0"
+    body = {"name": _names(walk, name)[1], "duration": "8760h"}  # a year
+    lost = f"is lost. Take another: {_new_secret(walk, name)}"
     hand_over = partial(_hand_over, walk.options.secret_to, name, lost)
     with _secret_to_come(walk, name):
         return walk.create("access/service_tokens", "service token", body, hand_over)
