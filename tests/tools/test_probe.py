@@ -988,7 +988,7 @@ def test_all_is_off_but_the_custom_domain(
     # But for the zones of others, which no token shows.
     assert done.stdout.count("Not tried") == 1 and done.stderr == ""
     assert "zones that the API token does not see" in done.stdout
-    assert done.stdout.splitlines()[-1] == "Closed, as far as it was tried: 3 addresses."
+    assert done.stdout.splitlines()[-1] == "Closed, as far as it was tried (addresses: 3)."
     assert len(world.seen) <= 8 * len(world.hosts)
     # A route of wrangler.jsonc can have Previews of its own, and a wildcard has other names.
     routes = [{**domains(HOST)[0], "previews_enabled": True}]
@@ -1012,7 +1012,7 @@ def test_a_worker_that_should_have_no_address(
     api.worker(account, "my-api")
     done = run(folder, "probe", env=with_api(api, world))
     assert (done.returncode, world.seen) == (0, []), done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].endswith("tried: 0 addresses.")
+    assert done.stdout.splitlines()[-1].endswith("tried (addresses: 0).")
     for source in ("workers.dev", "Version URL"):
         assert f"closed: {source}: " in done.stdout
     account.subdomain, account.versions = "acme", {}
@@ -1113,7 +1113,7 @@ def test_errors_of_the_api(production: Path, world: World, api: CloudflareApi) -
     api.fail("GET", "/workers/workers/", 200, body=b'{"success": true, "result": [1]}', times=9)
     refused(run(production, "probe", env=env), "Cloudflare's answer")
     nobody = {**env, "CLOUDFLARE_BASE_URL": "http://127.0.0.1:9/client/v4"}
-    refused(run(production, "probe", env=nobody), "no connection")
+    refused(run(production, "probe", env=nobody), "cannot connect")
     api.account("Second")
     refused(run(production, "probe", env=env), "--account-id")
     assert world.seen == []

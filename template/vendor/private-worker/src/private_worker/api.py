@@ -52,8 +52,11 @@ class NotYet(Problem):
 def client() -> cloudflare.Cloudflare:
     """The SDK's client, with the token in CLOUDFLARE_API_TOKEN and nothing else. Raises Problem."""
     token = os.environ.get(TOKEN, "").strip()
+    if not token:
+        said = f"create a token at {TOKENS_PAGE}, see docs/SETUP.md, and type"
+        raise Problem(f"{TOKEN} is not set: {said}: read -rs {TOKEN} && export {TOKEN}")
     if not re.fullmatch(r"[!-~]+", token):
-        raise Problem(f"{TOKEN} is not set or wrong: create it at {TOKENS_PAGE}, see docs/SETUP.md")
+        raise Problem(f"{TOKEN} has a character that no API token has: paste the token alone")
     hooks = {"response": [_ask_again]}
     try:
         http = cloudflare.DefaultHttpxClient(follow_redirects=False, event_hooks=hooks)
@@ -113,8 +116,10 @@ def account_id(api: cloudflare.Cloudflare, option: str | None, config: Config) -
     found = [{"id": given}] if given else rows(api, "/accounts")
     if len(found) != 1:
         names = sorted(f"{plain(row.get('id'))} ({plain(row.get('name'))})" for row in found)
-        listed = ", ".join(names) or "none that the API token may list"
-        raise Problem(f"{len(found)} accounts, give --account-id: {listed}")
+        if not names:
+            said = "The API token may not list accounts: add --account-id ID"
+            raise Problem(f"{said}, which `npx wrangler whoami` shows")
+        raise Problem(f"{len(found)} accounts, add --account-id: {', '.join(names)}")
     account = str(found[0].get("id"))
     if not re.fullmatch(r"[0-9a-f]{32}", account):
         where = "--account-id, CLOUDFLARE_ACCOUNT_ID or account_id in wrangler.jsonc"
@@ -135,7 +140,7 @@ def _result(send: Any, path: str, name: str = "", **more: Any) -> Any:
     except cloudflare.APIStatusError as error:
         response = error.response
     except cloudflare.APIConnectionError as error:
-        why = f"no connection with {error.request.url.host} ({plain(error.__cause__)})"
+        why = f"cannot connect to {error.request.url.host} ({plain(error.__cause__)})"
         raise Problem(_explained(error.request, None, why, name)) from None
     except (cloudflare.CloudflareError, httpx.HTTPError, TypeError, ValueError) as error:
         raise Problem(f"Cloudflare's answer is unusable: {type(error).__name__}") from None
@@ -174,12 +179,12 @@ def _explained(request: httpx.Request, response: httpx.Response | None, why: str
     """One line: what failed, why, and what to do. `response`: None without a connection."""
     status, path = response.status_code if response is not None else 0, request.url.path
     doing = _DOING.get(request.method, "changing")
-    right = "Read" if request.method == "GET" else "Write"
+    right = "Read" if request.method == "GET" else "Edit"
     account = re.search("/accounts/([^/]+)", path)
     what, need = next((what, need) for part, what, need in _ABOUT if part in path)
     said = f"{doing} {what}{f' ({plain(name)})' if name else ''}: {why}"
     if re.search(r"\b6003 ", why):
-        said += f": {TOKEN} has not the form of an API token: copy it again from {TOKENS_PAGE}"
+        said += f": {TOKEN} does not look like an API token: copy it again from {TOKENS_PAGE}"
     elif account and re.search(r"\b7003 ", why):
         said += f": there is no account {plain(account[1])}, choose it with --account-id"
     elif "access.api.error.not_enabled" in why or (status == 404 and "/organizations" in path):
@@ -192,7 +197,7 @@ def _explained(request: httpx.Request, response: httpx.Response | None, why: str
         adopt = f"find the application for this address in {APPLICATIONS}, and add --adopt ID"
         said += f": {adopt if '/access/apps' in path else 'there is one already, run it again'}"
     elif status in (401, 403):
-        said += f': {TOKEN} is wrong or lacks "{need} {right}" (Edit, at {TOKENS_PAGE})'
+        said += f': {TOKEN} is wrong, has expired or lacks "{need}: {right}", see {TOKENS_PAGE}'
     elif request.method != "GET" and not 200 <= status < 500:
         said += "; whether it was done is not known"
     return said
@@ -201,7 +206,7 @@ def _explained(request: httpx.Request, response: httpx.Response | None, why: str
 def _reasons(answer: dict[str, Any]) -> str:
     """Cloudflare's codes and messages."""
     if not isinstance(answer.get("errors"), list):
-        return "no answer of Cloudflare's API: there is an outage, or a proxy"
+        return "which is no answer of Cloudflare's API: it is down, or a proxy answered instead"
     errors = list_of(answer, "errors")
     chains = [one for error in errors for one in list_of(error, "error_chain")]  # in particular
     return plain("; ".join(f"{one.get('code')} {one.get('message')}" for one in errors + chains))

@@ -90,6 +90,10 @@ class Config:
             # `int` refuses NaN and Infinity, which Python would take and wrangler does not.
             self.data = json.loads(plain, object_pairs_hook=_object, parse_constant=int)
         except (ValueError, RecursionError) as error:
+            if merge := re.search(r"^(<{7}|={7}|>{7})( |\r?$)", self.text, re.MULTILINE):
+                line = self.text.count("\n", 0, merge.start()) + 1
+                said = "an update or a merge is not finished. This finds each place"
+                raise Problem(f"{self.path.name}, line {line}: {said}: git grep -n '^<<<<<<<'") from None
             raise Problem(f"{self.path.name} is not JSON: {error}") from None
         if not isinstance(self.data, dict):
             raise Problem(f"{self.path.name} must hold one object")
@@ -165,6 +169,25 @@ class Config:
             gap = rest[: -len(rest.lstrip())]
             new = f"{gap}{json.dumps(path[-1])}: {new}" + ("," if parent else "")
         self.text = self.text[:start] + new + self.text[end:]
+        self._parse()
+
+    def append(self, path: tuple[str, ...], value: Any) -> None:
+        """Add a value to the end of the list at `path` and change nothing else, comments included.
+
+        The list must have something in it.
+        """
+        end = self._places[path][1]
+        start, last = self._places[(*path, len(self.get(path)) - 1)]
+        own_line = re.search(r"\r?\n", self.text[last:end])
+        if own_line is None:
+            before, rest, new = self.text[:last], self.text[last:], f", {json.dumps(value)}"
+        else:  # below the last one, with the same indent
+            comma = "" if self.text[last:].lstrip().startswith(",") else ","
+            at, line = last + own_line.start(), self.text[:start].rpartition("\n")[2]
+            before = self.text[:last] + comma + self.text[last:at]
+            indent = line[: -len(line.lstrip()) or None]
+            rest, new = self.text[at:], f"{own_line[0]}{indent}{json.dumps(value)}"
+        self.text = before + new + rest
         self._parse()
 
     def save(self) -> None:

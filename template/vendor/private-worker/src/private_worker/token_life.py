@@ -30,7 +30,7 @@ def warning(token: Mapping[str, object]) -> str:
     left = end - datetime.now(UTC)
     if left > SOON:
         return ""
-    over = left <= timedelta()
-    until = "ended, so nobody gets in with it" if over else f"ends (days left: {left.days})"
-    renew = f"npm run provision -- --renew {shlex.quote(name)}"
-    return f"{what} {until}: {end:%Y-%m-%d}. Renew it: {renew}"
+    until = f"ends on {end:%Y-%m-%d} (days left: {left.days})"
+    if left <= timedelta():
+        until = f"ended on {end:%Y-%m-%d}, so nobody gets in with it"
+    return f"{what} {until}. Renew it: npm run provision -- --renew {shlex.quote(name)}"

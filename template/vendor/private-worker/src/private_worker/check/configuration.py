@@ -48,7 +48,7 @@ def findings(config: Config, project: Project) -> Findings:
                 wrong = f"There is also {folder / name}, which {reader}"
                 yield Finding("other-config", name, 0, wrong, "Move that file away.")
     for match in re.finditer(STRING, config.plain):
-        if PLACEHOLDER in match[0].upper():
+        if PLACEHOLDER in match[0].upper() or re.fullmatch(r'"<[^"]*>"', match[0]):
             line, wrong = config.line_at(match.start()), f"{match[0]} is not filled in"
             fix = "Put in the real one; see docs/SETUP.md."
             yield Finding("placeholder", config.path.name, line, wrong, fix)

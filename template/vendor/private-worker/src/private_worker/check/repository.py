@@ -15,7 +15,7 @@ from ..text import read
 from .finding import Finding, Findings
 
 LARGEST = 5_000_000  # bytes; a longer file is data, and is not looked through
-LOCAL_FIX = "Name it in .gitignore. If git has it, replace its secrets and: git rm --cached {}"
+LOCAL_FIX = "Type: git rm --cached {}, and replace every secret in it. .gitignore must name it."
 NO_SAMPLE = r"(?<!\.example)(?<!\.sample)(?<!\.template)"
 # Files that should not be there: rule, name, what to do.
 NAMES = (
@@ -58,7 +58,8 @@ def findings(config: Config, project: Project) -> Findings:
     root = project.root
     files, refused = git_files(root, "--cached", "--others", "--exclude-standard")
     ignored, _ = git_files(root, "--cached", "--ignored", "--exclude-standard")
-    for name in sorted(ignored):
+    local = re.compile(NAMES[1][1], re.DOTALL)
+    for name in sorted(name for name in ignored if not local.fullmatch(name)):
         fix = f"To see what ignores it, type: git check-ignore --no-index -v {shlex.quote(name)}"
         yield Finding("ignored-file", name, 0, "Git tracks this file, and a rule ignores it", fix)
     for name in sorted(files):

@@ -42,7 +42,7 @@ HTTPS_ONLY = "Turn on Always Use HTTPS for the zone."
 UNPROVED = "Access did not prove that it is in front, so the service token was not sent"
 # Why the exit status is 1, the worst last.
 PROBLEMS = {
-    "missing": "Nothing is there, but should be (is it deployed, is there a DNS record?):",
+    "missing": "Nothing is there, but should be (is it deployed, is there a DNS record, is this computer online?):",
     "unreachable": "Could not be tried, so not known to be closed:",
     "guard": "Access is not in front, only the guard held:",
     "open": "OPEN:",
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     results = asyncio.run(tried())
     problems = ways.unread + _problems(results, bool(token))
     if settings is None and project.shape.edge:
-        problems.insert(0, "Whose login it is: a setting is missing, see npm run check.")
+        problems.insert(0, "Whose login it is cannot be told: a setting is missing, npm run check.")
     if options.json:
         is_open = [result.url for result in results if result.verdict == "open"]
         said = {"ok": not problems, "open": is_open, "problems": problems}
@@ -115,6 +115,8 @@ def _service_token(project: Project) -> dict[str, str]:
     for name, value in zip(names, values, strict=True):
         if any(values) and not re.fullmatch(r"[!-~]+", value):
             raise Problem(f"{name} is empty or has a character that it cannot have")
+    if values[1].endswith(".access"):
+        raise Problem(f"{names[1]} is a Client ID: the two values are mixed up")
     client_id, secret = values if project.shape.machines else ("", "")
     return {"CF-Access-Client-Id": client_id, "CF-Access-Client-Secret": secret} if secret else {}
 
@@ -262,8 +264,11 @@ async def _ask(
 def _problems(results: list[Result], token: bool) -> list[str]:
     """Why the exit status is 1, the worst last."""
     sent = [a for result in results for a in result.attempts if a["name"] == SERVICE_TOKEN]
-    got_in = sent and all(attempt["verdict"] == "let in" for attempt in sent)
-    problems = ["The service token did not get in."] if token and not got_in else []
+    problems = []
+    if token and all(attempt["status"] is None for attempt in sent):
+        problems.append("The service token was not tried: nowhere did Access prove that it is there.")
+    elif any(attempt["verdict"] != "let in" for attempt in sent):
+        problems.append("The service token did not get in.")
     for verdict, what in PROBLEMS.items():
         if urls := [result.url for result in results if result.verdict == verdict]:
             problems.append(f"{what} {', '.join(urls)}")
@@ -286,6 +291,8 @@ def _print(results: list[Result], problems: list[str], ways: Ways) -> None:
         out.print(f"Warning: {warning}", style="yellow")
     for problem in problems:
         out.print(problem, style="bold red")
+    if any(made["verdict"] == "let in" for result in results for made in result.attempts):
+        out.print("The service token got in.")
     if not problems:
         # There is always something that could not be tried.
-        out.print(f"Closed, as far as it was tried: {len(results)} addresses.", style="bold green")
+        out.print(f"Closed, as far as it was tried (addresses: {len(results)}).", style="bold green")

@@ -25,6 +25,15 @@ from ..text import plain, shown
 from ..token_life import warning
 from .walk import CHANGE, Row, Walk, called, field_of, object_of, only
 
+
+class SecretLost(Problem):
+    """It was made, and nobody has it."""
+
+
+class Stopped(KeyboardInterrupt):
+    """By Ctrl-C, after the secret was handed over."""
+
+
 CREDENTIALS = "Zero Trust > Access controls > Service credentials"
 LONGEST = 30  # days that an old secret may go on
 # What signs in at Cloudflare's API. The command that gets a secret does not get these.
@@ -44,11 +53,15 @@ def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
         raise Problem("--service-token: this Worker was made without machine callers")
     listed = walk.listed("access/service_tokens")
     found: list[Row] = []
+    gone: list[str] = []
     for client_id in client_ids or []:
         match = [row for row in listed if row.get("client_id") == client_id]
         if client_id != ANYONE and not match:
-            raise Problem(f"ALLOWED_SERVICE_TOKENS: the account has no token {plain(client_id)}")
+            gone.append(plain(client_id))
         found += match[:1]
+    if gone:
+        said = f"ALLOWED_SERVICE_TOKENS lists what account {walk.account} does not have"
+        raise Problem(f"{said}: {', '.join(gone)}. Take it out, or give another --account-id")
     for name in dict.fromkeys(names):
         named = [row for row in listed if row.get("name") in _names(walk, name)]
         token = only(named, "service tokens")
@@ -71,6 +84,12 @@ def _warn(walk: Walk, *tokens: Row) -> None:
 def _names(walk: Walk, name: str) -> tuple[str, str]:
     """What a token of this name is called: by somebody else, or by us."""
     return name, walk.name("" if name == walk.worker else f": {name}")
+
+
+def is_ours(walk: Walk, token: Row) -> bool:
+    """Whether it has a name that we give."""
+    name, (start, end) = str(token.get("name")), walk.name(": *").split("*")
+    return name == walk.name() or (name.startswith(start) and name.endswith(end))
 
 
 def _new_secret(walk: Walk, name: str) -> str:
@@ -104,7 +123,8 @@ def rotate(walk: Walk) -> None:
             path = walk.path("access/service_tokens", token["id"]) + "/rotate"
             body = {"previous_client_secret_expires_at": until} if old else {}
             made = object_of(write(walk.api, "POST", path, body), "the service token")
-            lost = f"is lost, and the one before {ends}: another --rotate would end it at once"
+            lost = f"is lost. The one before {ends}. When its program can take a new one at once, "
+            lost += "rotate again: that may end the one before"
             _hand_over(secret_to, name, lost, {**token, **made})
     _warn(walk, token)
     walk.note(CHANGE, f"service token {called(token)}", [f"a new secret; the one before {ends}"])
@@ -115,7 +135,8 @@ def _let_in(walk: Walk, name: str, option: str) -> Row:
     listed = walk.listed("access/service_tokens")
     token = only([row for row in listed if row.get("name") in _names(walk, name)], "service tokens")
     if token is None:
-        raise Problem(f"{option}: the account has no service token {shown(name)}")
+        said = ", ".join(shown(row["name"]) for row in listed if is_ours(walk, row)) or "none"
+        raise Problem(f"{option}: there is no service token {shown(name)}. Of this Worker: {said}")
     # Not one that only other projects use, even if the guard would let it in.
     let_in = json.dumps(walk.block.vars.get("ALLOWED_SERVICE_TOKENS"))
     if client_id_of(token) not in let_in and token.get("name") != _names(walk, name)[1]:
@@ -167,14 +188,14 @@ def _secret_to_come(walk: Walk, name: str) -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
     if pressed:
-        raise KeyboardInterrupt
+        raise Stopped("stopped, and the new secret was handed over")
 
 
 def _hand_over(words: list[str] | None, name: str, lost: str, token: Row) -> None:
     """Gives the secret away at once: Cloudflare never shows it again. `lost`: what then is."""
     secret, client_id = plain(token.get("client_secret") or ""), client_id_of(token)
     if not secret:
-        raise Problem(f"service token {shown(name)} came without its secret, which {lost}")
+        raise SecretLost(f"service token {shown(name)} came without its secret, which {lost}")
     if not words:
         return _show(client_id, secret)
     api_token = os.environ[TOKEN].strip()
@@ -195,7 +216,8 @@ def _hand_over(words: list[str] | None, name: str, lost: str, token: Row) -> Non
         if kept:
             _show(client_id, secret)
         where = "is shown above" if kept else lost
-        raise Problem(f"--secret-to: {said}; token {shown(name)} exists, its secret {where}")
+        what = f"so the new secret of {shown(name)} {where}"
+        raise SecretLost(f"--secret-to failed ({said}), {what}")
 
 
 def _show(client_id: str, secret: str) -> None:

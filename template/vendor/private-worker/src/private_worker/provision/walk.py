@@ -40,7 +40,11 @@ class Walk:
 
         # What to type for this environment.
         self.env = f" --env {shlex.quote(options.env)}" if options.env else ""
-        self.deploy = f"uv run pywrangler deploy{self.env}" if self.env else "npm run deploy"
+        self.deploy = "npm run deploy"
+        if self.env:
+            self.deploy = f"uv run private-worker locked && uv run pywrangler deploy{self.env}"
+            if options.env == "staging":  # for which the template has a script
+                self.deploy = "npm run deploy:staging"
         given = self.env
         if self.shape.exposure == "workers_dev":
             given += " --subdomain '<your-subdomain>'"
