@@ -47,7 +47,7 @@ def header(request: Any, name: str) -> str | None:
 
 def hostname(request: Any) -> str | None:
     """The host that the caller asked for, in lower case, without a port."""
-    return urlsplit(request.js_object.url).hostname
+    return urlsplit(str(request.js_object.url)).hostname
 
 
 async def read(stream: Any, limit: int) -> bytes | None:
