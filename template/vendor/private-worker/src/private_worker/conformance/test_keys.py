@@ -626,8 +626,9 @@ def test_cold_requests_at_once(worker: Worker, access: Access, caller: Caller) -
 def test_most_cold_requests_at_once(worker: Worker, access: Access, caller: Caller) -> None:
     """While the issuer hangs, a flood does not become a flood at the issuer."""
     access.answer(delay=2)
+    headers = caller()
     began = time.monotonic()
-    pending = [worker.start(headers=caller()) for _ in range(75)]
+    pending = [worker.start(headers=headers) for _ in range(75)]
     while sum(each.done() for each in pending) + access.requests < 75:
         time.sleep(0.01)
     seconds = int(time.monotonic() - began)  # of these each allows one more
