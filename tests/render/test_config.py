@@ -249,10 +249,12 @@ def test_lock(project: Path, shape: shapes.Shape) -> None:
 
 
 def test_scripts_of_package_json(package: dict[str, Any], shape: shapes.Shape) -> None:
-    """The names of Cloudflare's generator. pywrangler deploys: it adds the SDK. dev is local."""
+    """The names of Cloudflare's generator. pywrangler deploys: it adds the SDK. dev is local, and
+    leaves the Worker the host that was asked for, which the guard looks at there."""
     scripts = package["scripts"]
     assert {"dev", "deploy", "test"} <= set(scripts)
-    assert scripts["dev"] == "uv run pywrangler dev"
+    leave = " --infer-origin-from-routes=false" if shape["exposure"] != "none" else ""
+    assert scripts["dev"] == "uv run pywrangler dev" + leave
     # With a second environment wrangler asks for the first one's name, which is empty.
     empty = ' --env ""' if shape["staging"] else ""
     deploy = "uv run private-worker locked && uv run pywrangler deploy"

@@ -1,4 +1,4 @@
-"""`local` in front of the real `wrangler dev`.
+"""The real `wrangler dev`, and `local` in front of it.
 
 A small Worker in JavaScript stands for ours, whose Python runtime would have to be downloaded. It
 shows what a Worker sees there, and that .dev.vars is read as wrangler reads it.
@@ -6,6 +6,8 @@ shows what a Worker sees there, and that .dev.vars is read as wrangler reads it.
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -20,6 +23,7 @@ import pytest
 from command_run import environment, project
 from conftest import Render
 from local_run import ASSERTION, Stand, free_port, log_in, raw
+from wrangler_dev import Dev
 
 pytestmark = pytest.mark.slow
 
@@ -31,10 +35,12 @@ export default {
     if (path === "/redirect") return Response.redirect(new URL("/to", request.url), 302);
     if (path === "/keys") return fetch(env.TEAM_DOMAIN + "/cdn-cgi/access/certs");
     const headers = Object.fromEntries(request.headers);
-    return Response.json({ env, headers, access: ctx.access?.aud, started: globalThis.started });
+    const seen = { url: request.url, headers, env, access: ctx.access?.aud };
+    return Response.json({ ...seen, started: globalThis.started });
   },
 };
 """
+DEV = "uv run pywrangler dev"
 # Every form that a line of .dev.vars can have.
 LINES = r"""
 # a comment
@@ -68,13 +74,25 @@ def folder(
 ) -> Path:
     """A project with the Worker above in the place of ours."""
     folder = project(rendered, tmp_path_factory.mktemp("wrangler"), profile="production")
+    in_javascript(folder, node_modules)
+    return folder
+
+
+def in_javascript(folder: Path, node_modules: Path) -> None:
     (folder / "node_modules").symlink_to(node_modules, target_is_directory=True)
     (folder / "src" / "entry.js").write_text(WORKER)
     path = folder / "wrangler.jsonc"
     text = path.read_text(encoding="utf-8").replace("src/entry.py", "src/entry.js")
     text = text.replace('["python_workers"]', "[]").replace(', "**/*.js"', "")  # it is code here
     path.write_text(text, encoding="utf-8")
-    return folder
+
+
+def options(folder: Path) -> list[str]:
+    """Those of `npm run dev`."""
+    script = json.loads((folder / "package.json").read_text(encoding="utf-8"))["scripts"]["dev"]
+    start, found = script[: len(DEV)], script[len(DEV) :]
+    assert start == DEV
+    return shlex.split(found)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +105,7 @@ def stand(folder: Path, node: Path) -> Iterator[Stand]:
     with (folder / "wrangler.log").open("w") as log:
         process = subprocess.Popen(
             # Not the usual port of the debugger: another test may run wrangler at the same time.
-            [*wrangler, "--port", str(port), "--inspector-port", "0"],
+            [*wrangler, "--port", str(port), "--inspector-port", "0", *options(folder)],
             cwd=folder,
             env={**os.environ, "CI": "1", "WRANGLER_SEND_METRICS": "false"},
             stdin=subprocess.DEVNULL,
@@ -149,7 +167,7 @@ def test_what_the_worker_sees(stand: Stand) -> None:
         assert found["access"] == "local"
         assert stand.claims(found["headers"][ASSERTION])["email"] == "jörg@example.com"
         assert [key["kty"] for key in client.get("/keys").json()["keys"]] == ["RSA"]
-        # wrangler makes the address of the route's hostname; the redirect leads here again.
+        assert found["url"] == f"{stand.url}/"  # where the guard sees that it is this computer
         location = client.get("/redirect").headers["location"]
         assert location == f"{stand.url}/to"
 
@@ -172,3 +190,74 @@ def test_pages_of_the_dev_server(stand: Stand) -> None:
         assert "started" not in seen(stand, client)
         httpx.get(f"{stand.worker}/cdn-cgi/handler/scheduled", trust_env=False)
         assert seen(stand, client)["started"], "the page is there, so the above means something"
+
+
+EXPOSURES: dict[str, dict[str, Any]] = {
+    "workers_dev": {"callers": ["human"]},
+    "custom_domain": {"callers": ["human"], "hostname": "api.example.com"},
+    "route": {
+        "callers": ["human"],
+        "route_pattern": "api.example.com/my-api/*",
+        "zone_name": "example.com",
+    },
+}
+
+
+@pytest.fixture(scope="module", params=EXPOSURES)
+def exposed(
+    request: pytest.FixtureRequest, rendered: Render, node_modules: Path, tmp_path_factory: Any
+) -> Path:
+    answers = {"profile": "custom", "exposure": request.param, **EXPOSURES[request.param]}
+    folder = project(rendered, tmp_path_factory.mktemp("exposed"), **answers)
+    in_javascript(folder, node_modules)
+    shutil.copy(folder / ".dev.vars.example", folder / ".dev.vars")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dev(exposed: Path, node: Path) -> Iterator[Dev]:
+    """As `npm run dev` starts it."""
+    command = [str(node), "node_modules/wrangler/bin/wrangler.js", *options(exposed)]
+    dev = Dev(command, exposed, exposed / "registry")
+    yield dev
+    dev.stop()
+
+
+def asked_for(dev: Dev, host: str, **headers: str) -> Any:
+    """What the Worker sees of a request with this Host."""
+    answer = httpx.get(dev.url, headers={"Host": host, **headers}, trust_env=False, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1:8787", "localhost:8787", "[::1]:8787", "127.0.0.1", "localhost:8788"),
+        *("rebound.example:8787", "rebound.example", "localhost.rebound.example:8787"),
+    ],
+)
+def test_the_worker_sees_the_host_that_was_asked_for(dev: Dev, host: str) -> None:
+    """The guard refuses whoever asks for another host than this computer. It must neither refuse
+    the developer, nor be told that a page of a stranger's asked for this computer."""
+    found = asked_for(dev, host)
+    assert (found["url"], found["headers"]["host"]) == (f"http://{host}/", host)
+    assert found["access"] == "local"
+
+
+def test_a_page_can_still_lie_to_wrangler(dev: Dev) -> None:
+    """What remains, and stands in docs/SECURITY.md of the project. When wrangler no longer believes
+    this header of a client, this test fails and the sentence can go."""
+    found = asked_for(dev, "rebound.example", **{"MF-Original-URL": "http://127.0.0.1:8787/"})
+    assert found["url"] == "http://127.0.0.1:8787/"
+
+
+def test_without_the_option_nobody_is_let_in(exposed: Path, node: Path) -> None:
+    """wrangler then shows the host of the route, if there is one, whoever asks: no local one."""
+    wrangler = [str(node), "node_modules/wrangler/bin/wrangler.js"]
+    dev = Dev(wrangler, exposed, exposed / "registry")
+    try:
+        host = urlsplit(asked_for(dev, "rebound.example:8787")["url"]).hostname
+    finally:
+        dev.stop()
+    assert host in ("rebound.example", "api.example.com")

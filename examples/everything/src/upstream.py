@@ -205,11 +205,10 @@ class Upstream:
         return {name: sent[name] for name in names - ends_here if name in sent}
 
 
-# In a decoded segment: what ends a path or decodes further, a backslash, controls, letters that
-# cannot be seen, and signs that become a slash or a backslash in other code pages, such as the yen's.
-_UNSAFE = re.compile(
-    r"[\\?#%\x00-\x1f\x7f-\x9f\u00a5\u00ad\u200b-\u200f\u2044\u2060\u20a9\u2215\u2216\ufeff]"
-)
+# In a decoded segment: what ends a path or decodes further, a backslash, and signs that become a
+# slash or a backslash in other code pages, such as the yen's.
+_UNSAFE = re.compile(r"[\\?#%\u00a5\u2044\u20a9\u2215\u2216]")
+_EMPTY = "\u115f\u1160\u2800"  # two letters and a symbol of which nothing can be seen
 # Something besides dots and blanks, which some file systems drop, and no drive of Windows.
 _NAME = re.compile(r"(?![A-Za-z]:).*[^.\s]")
 
@@ -242,10 +241,17 @@ def _is_name(segment: str) -> bool:
     """Whether nothing in a decoded segment ends the path, decodes further, or climbs.
 
     Judged by what it looks like, too: servers that convert to an 8-bit code page make plain
-    characters of full-width ones. Encoded slashes and ";" are where a server may cut.
+    characters of full-width ones, and may drop what cannot be seen. So control and format
+    characters are refused, joiners of letters and emoji among them, and dots stay dots whatever
+    mark, unassigned or private character is beside them. Encoded slashes and ";" are where a
+    server may cut.
     """
     alike = unicodedata.normalize("NFKC", segment)
-    return not _UNSAFE.search(alike) and all(map(_NAME.match, re.split("[/;]", alike)))
+    kinds = {sign: unicodedata.category(sign) for sign in alike}
+    if _UNSAFE.search(alike) or not {"Cc", "Cf"}.isdisjoint(kinds.values()):
+        return False
+    seen = "".join(sign for sign in alike if kinds[sign][0] not in "CM" and sign not in _EMPTY)
+    return all(map(_NAME.match, re.split("[/;]", seen)))
 
 
 def _name(identity: Identity) -> str:

@@ -2,6 +2,7 @@
 """The decision: may this request come in, and who is it?"""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from . import identity, platform, settings, token
 from .identity import Human, Machine
@@ -11,6 +12,7 @@ from .refusal import Reason, Refused
 PROOF = "Cf-Access-Jwt-Assertion"
 MAX_KNOWN = 512  # tokens
 KNOWN_FOR = 5 * 60  # seconds
+THIS_COMPUTER = ("127.0.0.1", "localhost", "::1")
 
 _gate: "Gate | None" = None  # one per isolate, made by the first request that finds good settings
 
@@ -29,6 +31,7 @@ class Gate:
 
     def __init__(self, chosen: settings.Settings) -> None:
         self._settings = chosen
+        self._local = chosen.issuer.startswith("http://")  # the team is on this computer
         self._keys = KeySet(chosen.certs_url)
         self._known: dict[str, tuple[Human | Machine, str, Key, float]] = {}
 
@@ -37,6 +40,9 @@ class Gate:
 
         Nothing else is proof: no cookie, no plain identity header, no Authorization, no query.
         """
+        # A page can have its own name lead to this computer, and would then read what is here.
+        if self._local and urlsplit(request.js_object.url).hostname not in THIS_COMPUTER:
+            raise Refused(Reason.NOT_LOCAL)
         text = platform.header(request, PROOF)
         if text is not None:
             return self._recall(text) or await self._verify(text, ctx)

@@ -80,7 +80,8 @@ def serve(worker, port, simulated):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             headers = list(self.headers.items())
-            answer = worker.fetch(self.path, headers=headers, access=simulated)
+            url = f"http://{self.headers['Host']}{self.path}"
+            answer = worker.fetch(url, headers=headers, access=simulated)
             self.send_response_only(answer.status)
             for name, value in answer.headers.pairs:
                 if name.lower() not in ("content-length", "transfer-encoding"):

@@ -7,6 +7,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Reason codes of the log line. None of them holds anything from the request."""
 
+    NOT_LOCAL = "not_local"
     NO_PROOF = "no_proof"
     TOKEN_SHAPE = "token_shape"
     TOKEN_HEADER = "token_header"
@@ -25,6 +26,7 @@ class Reason(StrEnum):
     UNNAMED_CALLER = "unnamed_caller"
     NOT_ALLOWED = "not_allowed"
     NOT_AN_EVENT = "not_an_event"
+    NOT_A_METHOD = "not_a_method"
     UNEXPECTED = "unexpected"
 
 

@@ -70,10 +70,7 @@ def _outside(inner: type[Any]) -> type[Any]:
     def make(self: Any, ctx: Any, env: Any) -> None:
         object.__setattr__(self, "_inner", inner(ctx, env))
 
-    def look_up(self: Any, name: str) -> Any:
-        # Its real class would make another one for a caller, out of what the caller hands over.
-        return base if name == "__class__" else Entrypoint.__getattribute__(self, name)
-
+    look_up = Entrypoint.__getattribute__
     names: dict[str, Any] = {"__init__": make, "__getattribute__": look_up}
     outside = type(inner.__name__, (base,), names)
     for name in methods:

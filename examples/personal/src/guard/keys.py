@@ -3,8 +3,8 @@
 
 Only finished things are kept between requests: imported keys and numbers. A lock, a task or a
 promise that two requests share would hang one of them in workerd, or break the isolate for good.
-So requests that find no keys each fetch them, up to COLD_ATTEMPTS, and whoever finishes first
-serves all that follow.
+So requests that find no keys each fetch them, up to COLD_ATTEMPTS and then one each second, and
+whoever finishes first serves all that follow.
 https://developers.cloudflare.com/cloudflare-one/identity/authorization-cookie/validating-json/
 """
 
@@ -19,7 +19,7 @@ from .token import decode
 FRESH = 60 * 60  # seconds until the set is fetched again
 KEPT = 24 * 60 * 60  # seconds a set is used while it cannot be fetched again
 COOLDOWN = 30  # seconds between two attempts, counted from the start of the first
-COLD_ATTEMPTS = 50  # in that time, while there are no keys and no attempt has ended
+COLD_ATTEMPTS = 50  # at once, while there are no keys and no attempt has ended; then one a second
 TIMEOUT = 5  # seconds for one fetch, body included
 MAX_BODY = 64 * 1024  # bytes
 MAX_KEYS = 16
@@ -73,12 +73,15 @@ class KeySet:
         if self._keys:
             self._next_attempt = now + COOLDOWN
             return True
-        # Without keys nobody can go on, so many may try until one of them has an answer.
+        # Without keys nobody can go on, so many may try until one of them has an answer. One more
+        # each second: forged tokens could use them all up in a moment in which none is to be had.
         if now - self._cold_since > COOLDOWN:
             self._cold_since = now
             self._cold_attempts = 0
+        if self._cold_attempts >= COLD_ATTEMPTS + int(now - self._cold_since):
+            return False
         self._cold_attempts += 1
-        return self._cold_attempts <= COLD_ATTEMPTS
+        return True
 
     async def _refresh(self, now: float) -> None:
         """Replace the set; what cannot be had or used leaves it as it is."""

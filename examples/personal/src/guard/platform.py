@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from js import AbortSignal, Object, Response, console, crypto, fetch
-from pyodide.ffi import JsException, JsProxy, to_js
+from pyodide.ffi import JsException, JsProxy, jsnull, to_js
 
 CryptoKey = Any  # the runtime's object; opaque here
 
@@ -113,14 +113,15 @@ async def verify(key: CryptoKey, signature: bytes, signed: bytes) -> bool:
 
 
 async def access_identity(access: Any) -> Mapping[str, object] | None:
-    """What `ctx.access` knows of the person; None for a service token.
+    """What `ctx.access` knows of the person; None for a service token, which has no identity.
 
+    Empty for what is no plain object: that names nobody.
     https://developers.cloudflare.com/workers/configuration/cloudflare-access/
     """
     identity = await access.getIdentity()
-    if not isinstance(identity, JsProxy):
+    if identity is None or identity is jsnull:
         return None
-    found = identity.to_py()
+    found = identity.to_py() if class_of(identity) == "Object" else None
     return found if isinstance(found, dict) else {}
 
 

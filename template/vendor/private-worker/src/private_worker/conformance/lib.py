@@ -47,16 +47,18 @@ def decisions(worker: Worker) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == "guard"]
 
 
-def let_in(worker: Worker, headers: Any = None, **request: Any) -> Any:
+def let_in(worker: Worker, headers: Any = None, url: Any = "/", **request: Any) -> Any:
     """Send a request, which must reach the API; returns the identity that the API was given."""
-    response = worker.fetch("/", headers=headers, **request)
+    response = worker.fetch(url, headers=headers, **request)
     assert response.status == 200, decisions(worker)[-1]
     return response.json()["identity"]
 
 
-def refused(worker: Worker, reason: str, headers: Any = None, **request: Any) -> Response:
+def refused(
+    worker: Worker, reason: str, headers: Any = None, url: Any = "/", **request: Any
+) -> Response:
     """Send a request, which must get the one 403, and for this reason only."""
-    response = worker.fetch("/", headers=headers, **request)
+    response = worker.fetch(url, headers=headers, **request)
     assert (response.status, response.json()) == (403, FORBIDDEN)
     assert decisions(worker)[-1]["reason"] == reason
     return response

@@ -626,13 +626,40 @@ def test_cold_requests_at_once(worker: Worker, access: Access, caller: Caller) -
 def test_most_cold_requests_at_once(worker: Worker, access: Access, caller: Caller) -> None:
     """While the issuer hangs, a flood does not become a flood at the issuer."""
     access.answer(delay=2)
-    answers = worker.fetch_all([{"headers": caller()}] * 75)
+    headers = caller()
+    refused(worker, "no_proof")  # the first request of all takes longer
+    began = time.monotonic()
+    pending = [worker.start(headers=headers) for _ in range(60)]
+    while sum(each.done() for each in pending) + fetches(worker) < 60:
+        time.sleep(0.01)
+    seconds = int(time.monotonic() - began)  # of these each allows one more
+    answers = [each.result() for each in pending]
+    assert 50 <= fetches(worker) <= 50 + seconds
     statuses = [answer.status for answer in answers]
-    assert (statuses.count(200), statuses.count(503)) == (50, 25)
+    assert (statuses.count(200), statuses.count(503)) == (fetches(worker), 60 - fetches(worker))
     again = {answer.headers["Retry-After"] for answer in answers if answer.status == 503}
-    assert again == {"1"}  # the fifty others may have brought the keys by then
+    assert again == {"1"}  # the others may have brought the keys by then
+    access.answer(500)
     let_in(worker, caller())
-    assert fetches(worker) == 50
+
+
+def test_forged_tokens_do_not_use_the_attempts_up(
+    worker: Worker, access: Access, caller: Caller
+) -> None:
+    """Many of them, in a moment in which the issuer hangs, must not mean that nobody tries again
+    as soon as it answers."""
+    access.answer(delay=4)
+    hanging = [worker.start(**request) for request in unknown_kids(75)]
+    wait_for_requests(access, 50)
+    access.answer()
+    for _ in range(3):
+        worker.advance(1.1)
+        forged = {answer.status for answer in worker.fetch_all(list(unknown_kids(20)))}
+        assert forged <= {403, 503}
+    let_in(worker, caller())
+    for each in hanging:
+        each.cancel()
+    assert fetches(worker) < 60
 
 
 def test_failed_cold_requests_are_forgotten(worker: Worker, access: Access, caller: Caller) -> None:

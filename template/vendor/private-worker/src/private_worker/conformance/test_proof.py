@@ -84,6 +84,50 @@ def test_no_host_is_open(host: Any, worker: Worker, access: Access, caller: Call
     assert worker.fetch(f"{host}/", headers=caller()).status == 200
 
 
+LOCAL = "http://127.0.0.1:8788"
+HERE = ("http://127.0.0.1", "http://127.0.0.1:8787", "http://LocalHost:8788", "http://[::1]:8787")
+ELSEWHERE = (
+    "http://rebound.example",
+    "http://rebound.example:8787",
+    "http://127.0.0.1.rebound.example:8787",
+    "http://localhost.rebound.example:8787",
+    "http://notlocalhost:8787",
+    "http://192.168.0.7:8787",
+    "http://[2001:db8::1]:8787",
+    "https://worker.example.com",
+)
+
+
+@pytest.fixture
+def local(load: Load, access: Access) -> Worker:
+    """The Worker with the settings of local work."""
+    return load(TEAM_DOMAIN=LOCAL, POLICY_AUD="local", routes={LOCAL: access.url})
+
+
+@pytest.mark.parametrize("host", ELSEWHERE)
+def test_local_work_has_no_other_name(
+    host: Any, local: Worker, caller: Caller, context: Any
+) -> None:
+    """A page can have its own name lead to this computer, and read what it gets from there."""
+    good = caller(iss=LOCAL, aud="local")
+    for headers in (good, {PROOF: ""}, {}):
+        refused(local, "not_local", headers, f"{host}/", access={**context, "aud": "local"})
+    refused(local, "not_local", good, f"{host}/")
+    assert local.outbound == []
+
+
+@only(shape().humans)
+@pytest.mark.parametrize("host", HERE)
+def test_local_work_of_a_person(host: Any, local: Worker, caller: Caller, context: Any) -> None:
+    let_in(local, url=f"{host}/", access={**context, "aud": "local"})
+
+
+@pytest.mark.parametrize("host", HERE)
+def test_local_work(host: Any, local: Worker, caller: Caller) -> None:
+    let_in(local, caller(iss=LOCAL, aud="local"), f"{host}/")
+    refused(local, "no_proof", url=f"{host}/")
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -197,6 +241,19 @@ def test_context_without_a_person_is_nobody_even_if_anyone_may_come(
     identity: Any, anyone: Worker, access: Access
 ) -> None:
     refused(anyone, "identity_unclear", access={"aud": access.aud, "identity": identity})
+
+
+def test_context_with_an_identity_of_any_kind(anyone: Worker, caller: Caller) -> None:
+    """No identity is undefined or null, and an identity is a plain object. Nothing else is either:
+    not a person, and not a program whose name the runtime leaves out."""
+    found = anyone.fetch("/identities", headers=caller()).json()
+    person = {"kind": "human", "email": PERSON} if shape().humans else "caller_kind"
+    program = {"kind": "machine", "client_id": None} if shape().machines else "caller_kind"
+    expected = {"object": person, "undefined": program, "null": program}
+    expected |= {"getter that throws": "JsException"}
+    others = found.keys() - expected.keys()
+    assert len(others) > 15
+    assert found == expected | dict.fromkeys(others, "identity_unclear")
 
 
 @only(not shape().humans)

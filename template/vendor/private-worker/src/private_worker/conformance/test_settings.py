@@ -215,8 +215,9 @@ def test_normalised_team_domain_is_in_force(
 ) -> None:
     """Not only looked at: it is the issuer of tokens and the origin of the keys."""
     worker = load(TEAM_DOMAIN=spelling, routes={issuer: access.url})
-    let_in(worker, caller(iss=issuer))
-    refused(worker, "issuer", caller(iss=issuer + "/"))
+    url = "http://localhost/" if issuer == LOCAL else "/"
+    let_in(worker, caller(iss=issuer), url)
+    refused(worker, "issuer", caller(iss=issuer + "/"), url)
     assert [sent["url"] for sent in worker.outbound] == [f"{issuer}/cdn-cgi/access/certs"]
 
 
@@ -273,8 +274,8 @@ def test_bad_audience_closes_the_worker(value: Any, load: Load, caller: Caller) 
 
 def test_any_audience_for_local_work(load: Load, access: Access, caller: Caller) -> None:
     worker = load(TEAM_DOMAIN=LOCAL, POLICY_AUD="local", routes={LOCAL: access.url})
-    let_in(worker, caller(iss=LOCAL, aud="local"))
-    refused(worker, "audience", caller(iss=LOCAL))
+    let_in(worker, caller(iss=LOCAL, aud="local"), "http://localhost/")
+    refused(worker, "audience", caller(iss=LOCAL), "http://localhost/")
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,15 @@ import json
 import posixpath
 import random
 import re
+import sys
 import threading
 import time
+import unicodedata
 from collections.abc import Iterator
 from http.client import HTTPConnection, IncompleteRead
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
@@ -446,6 +448,74 @@ def test_path_stays_inside(
         answer = ask(worker, inside, f"/behind{path}{query}")
         assert (answer.status, service.requests) == (404, []), path
         failed(answer, 404, "not_found")
+
+
+# Of these nothing can be seen, although they are letters and a symbol.
+FILLERS = [
+    *("HANGUL CHOSEONG FILLER", "HANGUL JUNGSEONG FILLER", "HANGUL FILLER"),
+    *("HALFWIDTH HANGUL FILLER", "BRAILLE PATTERN BLANK"),
+]
+# Never to be shown, and no characters yet or for ever.
+UNASSIGNED = [0x2065, *range(0xFDD0, 0xFDF0), *range(0xFFF0, 0xFFF9), 0xFFFE, 0xFFFF, 0xE0FFF]
+
+
+def of_categories(*wanted: str) -> list[str]:
+    """All of Unicode, as this Python knows it, that is of these categories."""
+    everything = map(chr, range(sys.maxunicode + 1))
+    return [each for each in everything if unicodedata.category(each) in wanted]
+
+
+def passed_on(worker: Worker, inside: dict[str, Any], paths: list[str]) -> list[str]:
+    """Which of these are not answered with 404."""
+    found = []
+    for start in range(0, len(paths), 40):
+        some = paths[start : start + 40]
+        asked = [{"path_or_url": f"/behind{quote(path)}", **inside} for path in some]
+        answers = worker.fetch_all(asked)
+        found += [path for path, each in zip(some, answers, strict=True) if each.status != 404]
+    return found
+
+
+def test_dots_beside_what_cannot_be_seen(worker: Worker, inside: dict[str, Any]) -> None:
+    """A server may drop it, and dots remain."""
+    alone = of_categories("Cc", "Cf", "Zs", "Zl", "Zp", "Me")
+    alone += [*map(unicodedata.lookup, FILLERS), *map(chr, UNASSIGNED)]
+    assert len(alone) > 280
+    forms = ("..{}", "{}..", ".{}.")
+    paths = [f"/{form.format(each)}/x" for each in alone for form in forms]
+    # The others by the thousand: if one of them counted as a name, they would all make one.
+    many = of_categories("Mn", "Mc", "Co")
+    assert len(many) > 130_000
+    paths += [f"/..{''.join(many[at : at + 1000])}" for at in range(0, len(many), 1000)]
+    assert passed_on(worker, inside, paths) == []
+
+
+def test_drive_beside_what_cannot_be_seen(worker: Worker, inside: dict[str, Any]) -> None:
+    several = ("\ufe0f", "\u034f", "\u3164", "\ue000", "\u0335")
+    assert passed_on(worker, inside, [f"/C{each}:/x" for each in several]) == []
+
+
+def test_no_control_or_format_character_in_a_name(worker: Worker, inside: dict[str, Any]) -> None:
+    paths = [f"/a{each}b" for each in of_categories("Cc", "Cf")]
+    assert len(paths) > 200
+    assert passed_on(worker, inside, paths) == []
+
+
+NAMES = [
+    *("\u00e9", "e\u0301", "\u0444\u0430\u0439\u043b", "\u65e5\u672c\u8a9e", "\ud55c\uae00"),
+    *("\u0645\u064e\u0631\u062d", "\u05e9\u05c1\u05dc\u05d5\u05dd", "\u0e44\u0e1f\u0e25\u0e4c"),
+    *("\u0928\u092e\u0938\u094d\u0924\u0947", "\u1112\u1161\u11ab", "\U0001f44d\U0001f3fd"),
+    *("\u2764\ufe0f", "1\ufe0f\u20e3", "..\u00e9", ".\u0e44", "x\ue000", "A : B"),
+    *("..x", "a..", ".env", "-"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_names_of_all_scripts(
+    name: Any, worker: Worker, inside: dict[str, Any], service: Any
+) -> None:
+    assert ask(worker, inside, f"/behind/{quote(name)}").status == 200
+    assert [unquote(path) for _, path, _, _ in service.requests] == [f"/{name}"]
 
 
 def test_path_that_the_url_itself_makes_plain(

@@ -23,7 +23,7 @@ async def handle(request, identity, env):
     path = urlsplit(request.url).path
     if with_upstreams and (answer := await with_upstreams.answer(path, request, identity, env)):
         return answer
-    if at_the_edge and (answer := await at_the_edge.answer(path, request)):
+    if at_the_edge and (answer := await at_the_edge.answer(path, request, env)):
         return answer
     match path:
         case "/json":
