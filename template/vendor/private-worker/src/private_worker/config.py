@@ -92,8 +92,7 @@ class Config:
         except (ValueError, RecursionError) as error:
             if merge := re.search(r"^(<{7}|={7}|>{7})( |\r?$)", self.text, re.MULTILINE):
                 line = self.text.count("\n", 0, merge.start()) + 1
-                said = "an update or a merge is not finished. This finds each place"
-                raise Problem(f"{self.path.name}, line {line}: {said}: git grep -n '^<<<<<<<'") from None
+                error = ValueError(f"line {line} is of a merge. To find all: git grep -n '^<<<<<<<'")
             raise Problem(f"{self.path.name} is not JSON: {error}") from None
         if not isinstance(self.data, dict):
             raise Problem(f"{self.path.name} must hold one object")

@@ -42,7 +42,7 @@ HTTPS_ONLY = "Turn on Always Use HTTPS for the zone."
 UNPROVED = "Access did not prove that it is in front, so the service token was not sent"
 # Why the exit status is 1, the worst last.
 PROBLEMS = {
-    "missing": "Nothing is there, but should be (is it deployed, is there a DNS record, is this computer online?):",
+    "missing": "Nothing is there, but should be (deployed? a DNS record? this computer online?):",
     "unreachable": "Could not be tried, so not known to be closed:",
     "guard": "Access is not in front, only the guard held:",
     "open": "OPEN:",
@@ -266,7 +266,7 @@ def _problems(results: list[Result], token: bool) -> list[str]:
     sent = [a for result in results for a in result.attempts if a["name"] == SERVICE_TOKEN]
     problems = []
     if token and all(attempt["status"] is None for attempt in sent):
-        problems.append("The service token was not tried: nowhere did Access prove that it is there.")
+        problems.append("The service token was not tried: Access has not proved that it is there.")
     elif any(attempt["verdict"] != "let in" for attempt in sent):
         problems.append("The service token did not get in.")
     for verdict, what in PROBLEMS.items():
@@ -295,4 +295,5 @@ def _print(results: list[Result], problems: list[str], ways: Ways) -> None:
         out.print("The service token got in.")
     if not problems:
         # There is always something that could not be tried.
-        out.print(f"Closed, as far as it was tried (addresses: {len(results)}).", style="bold green")
+        said = f"Closed, as far as it was tried (addresses: {len(results)})."
+        out.print(said, style="bold green")
