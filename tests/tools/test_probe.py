@@ -744,7 +744,9 @@ def test_the_secret_goes_only_where_access_has_signed(production: Path, world: W
     hosts = list(world.hosts)
     configure(production, routes=domains(*hosts))
     status, found, errors = probe(production, world, **TOKEN)
-    assert status == 1 and found["problems"] == ["The service token did not get in."]
+    assert status == 1 and found["problems"] == [
+        "The service token was not tried: Access has not proved that it is there."
+    ]
     for host in hosts:
         row = by_host(found)[host]
         assert row["verdict"] == "access", "nothing shows more to somebody without the secret"
@@ -885,7 +887,10 @@ def test_addresses_of_wrangler_jsonc(production: Path, world: World) -> None:
     assert any("a setting is missing" in problem for problem in found["problems"])
     # Nothing shows whose login that is, so the secret stays here, and that is no success.
     assert SECRET not in str(world.seen)
-    assert "The service token did not get in." in found["problems"]
+    assert (
+        "The service token was not tried: Access has not proved that it is there."
+        in found["problems"]
+    )
 
 
 def test_a_setting_that_is_missing(production: Path, world: World) -> None:
@@ -1045,7 +1050,7 @@ def test_a_zone_that_cannot_be_read(production: Path, world: World, api: Cloudfl
     assert "access      https://last.example/ (route)" in done.stdout.splitlines()
     (said,) = [line for line in done.stdout.splitlines() if "closed.example" in line]
     assert said.startswith("Not known to be closed: routes in closed.example")
-    assert "broken.example" in said and "Workers Routes Read" in said
+    assert "broken.example" in said and "Workers Routes: Read" in said
 
 
 def test_a_worker_without_a_deployment(production: Path, world: World, api: CloudflareApi) -> None:
@@ -1097,7 +1102,7 @@ def test_service_tokens_that_end(production: Path, world: World, api: Cloudflare
     assert "switched off" in said
     api.denied = {"/access/service_tokens"}
     (said,) = warned()
-    assert "Access: Service Tokens Read" in said
+    assert "Access: Service Tokens: Read" in said
 
 
 def test_errors_of_the_api(production: Path, world: World, api: CloudflareApi) -> None:

@@ -90,10 +90,11 @@ class Config:
             # `int` refuses NaN and Infinity, which Python would take and wrangler does not.
             self.data = json.loads(plain, object_pairs_hook=_object, parse_constant=int)
         except (ValueError, RecursionError) as error:
+            wrong = f"is not JSON: {error}"
             if merge := re.search(r"^(<{7}|={7}|>{7})( |\r?$)", self.text, re.MULTILINE):
                 line = self.text.count("\n", 0, merge.start()) + 1
-                error = ValueError(f"line {line} is of a merge. To find all: git grep -n '^<<<<<<<'")
-            raise Problem(f"{self.path.name} is not JSON: {error}") from None
+                wrong = f"is half merged, line {line}. This finds each place: git grep -n '^<<<<<<<'"
+            raise Problem(f"{self.path.name} {wrong}") from None
         if not isinstance(self.data, dict):
             raise Problem(f"{self.path.name} must hold one object")
         self.plain, self._places = plain, _places(plain)
