@@ -746,7 +746,7 @@ def test_keys_that_must_not_be_set(rendered: Render, tmp_path: Path) -> None:
     [
         (None, "cannot be read"),
         (b'{"a": 1', "line 1"),
-        (b'{\n<<<<<<< before updating\n"a": 1\n=======\n', "half merged, line 2. This finds"),
+        (b'{\n<<<<<<< before updating\n"a": 1\n=======\n', "half merged, line 2"),
         (b"[]", "object"),
         (b'{"a": "\xff"}', "UTF-8"),
         (b'{"vars": {}, "vars": {}}', "'vars'"),

@@ -713,6 +713,14 @@ def test_the_service_token_gets_in(production: Path, world: World) -> None:
     got = [seen for seen in world.seen if SECRET in str(seen)]
     assert [(seen.host, seen.scheme) for seen in got] == [(HOST, "https")]
     assert SECRET not in json.dumps(found) + errors
+    done = run(production, "probe", env=world.env | TOKEN)
+    assert "The service token got in." in done.stdout.splitlines()
+
+
+def test_two_values_that_are_mixed_up(production: Path) -> None:
+    client_id, secret = TOKEN.values()
+    mixed = {"CF_ACCESS_CLIENT_ID": secret, "CF_ACCESS_CLIENT_SECRET": client_id}
+    refused(run(production, "probe", env=mixed), "CF_ACCESS_CLIENT_SECRET is a Client ID")
 
 
 def test_who_refused_the_service_token(production: Path, world: World) -> None:

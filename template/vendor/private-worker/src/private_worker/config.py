@@ -93,7 +93,7 @@ class Config:
             wrong = f"is not JSON: {error}"
             if merge := re.search(r"^(<{7}|={7}|>{7})( |\r?$)", self.text, re.MULTILINE):
                 line = self.text.count("\n", 0, merge.start()) + 1
-                wrong = f"is half merged, line {line}. This finds each place: git grep -n '^<<<<<<<'"
+                wrong = f"is half merged, line {line}. To find all: git grep -n '^<<<<<<<'"
             raise Problem(f"{self.path.name} {wrong}") from None
         if not isinstance(self.data, dict):
             raise Problem(f"{self.path.name} must hold one object")
