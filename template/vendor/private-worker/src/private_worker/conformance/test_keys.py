@@ -770,7 +770,7 @@ def test_late_answer_does_not_replace_a_later_one(
 def test_slow_attempt_does_not_end_the_cooldown_of_a_later_one(
     worker: Worker, access: Access, caller: Caller
 ) -> None:
-    access.answer(delay=0.6)
+    access.answer(delay=1.5)
     pending = worker.start(headers=caller())
     wait_for_requests(access, 1)
     access.answer()
