@@ -9,6 +9,9 @@
 
 A folder is a project with a .copier-answers.yml, or holds such projects directly. Each template's
 repository is asked for its tags; nothing is cloned, and nothing of a template or a project is run.
+Asked are hosts by https, http, ssh and git, private networks included, and absolute paths, which
+contact nobody. This computer's own servers, link-local and multicast addresses and the metadata
+services of clouds are not, and no redirect is followed: the address is somebody else's choice.
 Exit code: 0 all is well, 1 there is something to do, 2 something could not be found out.
 """
 
@@ -20,11 +23,13 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,6 +40,24 @@ ANSWERS = ".copier-answers.yml"
 TIMEOUT = 60  # seconds for one repository
 LARGEST = 1_000_000  # bytes; an answers file has a few thousand
 HOSTS = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
+PORTS = {"https": 443, "http": 80}
+# What follows a scheme. Other letters and % could become a name that was not looked at.
+PLACE = re.compile(
+    r"(?P<host>[A-Za-z0-9._-]*[A-Za-z0-9]|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?(/|$)"
+)
+SCP = re.compile(r"([\w.-]+@)?(?P<host>[\w.-]+\w):[^:@\s]+", re.ASCII)
+# Cloud providers' metadata services hand out credentials. The others of them are link-local.
+METADATA = {"metadata", "metadata.google.internal", "instance-data"}
+NOT_ASKED = [
+    ip_network(text)
+    for text in (
+        *("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"),
+        *("::/127", "fe80::/10", "ff00::/8"),
+        *("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"),
+    )
+]
+# IPv6 networks whose last 32 bits are an IPv4 address: mapped, compatible, and NAT64's.
+WITH_IPV4 = [ip_network(text) for text in ("::ffff:0:0/96", "::/96", "64:ff9b::/96")]
 COPIED_FROM_A_COMMIT = re.compile(r"(.+)-\d+-g[0-9a-f]+")
 
 
@@ -125,15 +148,77 @@ def version(tag: str) -> Version | None:
 @cache
 def tags(repository: str) -> list[str] | Unknown:
     """Asked for once, whether it answers or not."""
-    # From the root, where no project's own configuration tells git what to do.
-    root = Path(Path.cwd().anchor)
     try:
-        asked = ("ls-remote", "--tags", "--refs", "--", repository)
-        # Without ext::, which runs a command.
-        listed = git(*asked, folder=root, protocols="file:git:http:https:ssh")
+        try:
+            listed = references(repository)
+        except Unknown as problem:  # GitLab redirects to the address with .git
+            if not re.search(r" error: 30\d$", str(problem)) or repository.endswith(".git"):
+                raise
+            listed = references(f"{repository}.git")
     except Unknown as problem:
         return problem
     return [line.partition("\trefs/tags/")[2] for line in listed.splitlines()]
+
+
+def references(repository: str) -> str:
+    """What git says of the repository's tags."""
+    settings = ["http.followRedirects=false", *pinned(repository)]
+    options = [word for setting in settings for word in ("-c", setting)]
+    # From the root, where no project's own configuration tells git what to do.
+    root = Path(Path.cwd().anchor)
+    asked = ("ls-remote", "--tags", "--refs", "--", repository)
+    # Without ext::, which runs a command.
+    return git(*options, *asked, folder=root, protocols="file:git:http:https:ssh")
+
+
+def pinned(repository: str) -> list[str]:
+    """Settings that hold git to the addresses that were looked at here, with http and https.
+
+    They need git 2.37. With ssh and git the name is looked up again, and may lead elsewhere by
+    then. A name that is unknown here is left to git: a proxy or ssh's own configuration may know
+    it. Raises Unknown for a host that is not asked.
+    """
+    scheme, separator, place = repository.partition("://")
+    scp = None if separator else SCP.fullmatch(repository)
+    if not separator and not scp or scheme == "file":
+        return []
+    found = scp or PLACE.match(place.rpartition("@")[2])
+    if not found:
+        raise Unknown("the template's address has no host that can be looked up")
+    host = found["host"].strip("[]").lower()
+    addresses = addresses_of(host)
+    own = host in METADATA or host.split(".")[-1] == "localhost"
+    if own or any(not_asked(address) for address in addresses):
+        raise Unknown(
+            f"{host} is this computer or an address of the network itself, which is not asked"
+        )
+    if scheme not in ("https", "http") or not addresses:
+        return []
+    port = found["port"] or PORTS[scheme]
+    return [f"http.curloptResolve={host}:{port}:{','.join(sorted(map(str, addresses)))}"]
+
+
+def addresses_of(host: str) -> set[IPv4Address | IPv6Address]:
+    """Every address of a host. Also of 127.1, 0x7f000001 and 2130706433, which all mean one."""
+    found = set()
+    try:
+        found.add(ip_address(socket.inet_aton(host)))
+    except OSError:
+        pass
+    try:
+        for _, _, _, _, address in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
+            found.add(ip_address(str(address[0]).partition("%")[0]))
+    except (OSError, ValueError):
+        pass
+    return found
+
+
+def not_asked(address: IPv4Address | IPv6Address) -> bool:
+    if any(address in network for network in NOT_ASKED):
+        return True
+    if any(address in network for network in WITH_IPV4):
+        return not_asked(IPv4Address(int(address) & 0xFFFFFFFF))
+    return False
 
 
 def versions(repository: str) -> dict[str, Version]:
@@ -160,6 +245,8 @@ def repository_of(source: str) -> tuple[str, bool]:
     if separator:
         if scheme not in ("https", "http", "ssh", "git", "file") or not re.fullmatch(r"\S+", rest):
             raise Unknown("the template's address is of a kind that is not looked at")
+        if scheme == "file" and not re.match(r"/(?!/)", rest):
+            raise Unknown("the template's address is a path of the network, which is not looked at")
         user, at, place = rest.rpartition("@")
         place = re.split(r"[?#]", place)[0]
         bare_user = scheme == "ssh" and re.fullmatch(r"[\w.-]+", user)
@@ -168,7 +255,9 @@ def repository_of(source: str) -> tuple[str, bool]:
             address = address.removesuffix(".git") + ".git"
         return address, bool(at and not bare_user)
     path = os.path.expanduser(address)
-    if not os.path.isabs(path) and not re.fullmatch(r"([\w.-]+@)?[\w.-]{2,}:[^:@\s]+", address):
+    if re.match(r"[\\/]{2}", path):  # Windows asks the host that such a path names
+        raise Unknown("the template's address is a path of the network, which is not looked at")
+    if not os.path.isabs(path) and not SCP.fullmatch(address):
         raise Unknown("the template's address is a relative path, or no address")
     return path, False
 

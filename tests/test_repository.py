@@ -97,10 +97,12 @@ def test_nothing_of_a_machine() -> None:
     for name, text in TEXTS.items():
         if name in ("tests/test_repository.py", LOCK, *PYLOCKS):
             continue
-        found = private.search(text)
+        found = private.search(text.replace(UV_AT_PYPI, ""))
         assert not found, f"{name}: {found[0]}"
 
 
+# GitLab's jobs hold it against a hash, as a lock file does.
+UV_AT_PYPI = "https://files.pythonhosted.org/packages/py3/u/uv/${uv##* }"
 LOCK = "uv.lock"  # of the template's own tools
 PYLOCKS = [name for name in TEXTS if Path(name).name in ("pylock.toml", "pylock.toml.jinja")]
 

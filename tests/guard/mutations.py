@@ -123,8 +123,9 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
     "gate.py": [
         ("payload after the signature", "kid = token.key_id(parsed)", 'kid = token.key_id(parsed)\n        token.claims(parsed.payload, self._settings, platform.now())', "test_token.py::test_payload_is_not_looked_at_before_the_signature"),
         ("claims", "claims = token.claims(parsed.payload, self._settings, now)", "claims = token._object(parsed.payload, Reason.TOKEN_PAYLOAD)", "test_claims.py::test_other_audience"),
-        ("local work for this computer", "if self._settings.local and", "if False and", "test_proof.py::test_local_work_has_no_other_name"),
+        ("local work for this computer", "if self._local and", "if False and", "test_proof.py::test_local_work_has_no_other_name"),
         ("local work for a name that begins so", "not in THIS_COMPUTER:", "[:9] not in ('127.0.0.1', 'localhost', '::1'):", "test_proof.py::test_local_work_has_no_other_name"),
+        ("deployed under any name", 'chosen.issuer.startswith("http://")', "True", "test_proof.py::test_no_host_is_open"),
         ("this computer's names", '"localhost", "::1")', '"localhost")', "test_proof.py::test_local_work"),
         ("empty header", "if text is not None:", "if text:", "test_proof.py::test_bad_header_is_refused_whatever_the_context_says"),
         ("header before context", "if text is not None:", 'if text is not None and getattr(ctx, "access", None) is None:', "test_proof.py::test_expired_header_is_refused_whatever_the_context_says"),
@@ -150,7 +151,6 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("one label", '(?:https://)?({_LABEL})\\.cloudflareaccess', '(?:https://)?({_LABEL}(?:\\.{_LABEL})*)\\.cloudflareaccess', "test_settings.py::test_bad_team_domain"),
         ("length of the label", "[a-z0-9-]{0,61}", "[a-z0-9-]*", "test_settings.py::test_bad_team_domain"),
         ("dots of the domain", ')\\.cloudflareaccess\\.com', ").cloudflareaccess.com", "test_settings.py::test_bad_team_domain"),
-        ("deployed under any name", 'self.issuer.startswith("http://")', "True", "test_proof.py::test_no_host_is_open"),
         ("https", "(?:https://)?", "(?:https?://)?", "test_settings.py::test_bad_team_domain"),
         ("slashes at the end", 'cloudflareaccess\\.com/*', 'cloudflareaccess\\.com', "test_settings.py::test_team_domain_is_normalised"),
         ("no values in the log", '"must look like https://<team>.cloudflareaccess.com"', 'f"is {text}"', "test_answers.py::test_log_names_the_setting_but_not_its_value"),

@@ -208,6 +208,29 @@ def test_versions_are_pinned(pyproject: dict[str, Any], package: dict[str, Any])
         assert re.fullmatch(r"==\d+\.\d+\.\d+", str(need.specifier)), need
 
 
+def unbounded(lines: list[str]) -> list[str]:
+    """The requirements that a release with another meaning could get into."""
+    needs = list(map(Requirement, lines))
+    upper = {"<", "<=", "==", "~="}
+    return [str(need) for need in needs if not {part.operator for part in need.specifier} & upper]
+
+
+def test_tools_are_bounded(project: Path, pyproject: dict[str, Any]) -> None:
+    """Below the next version that may break; a folder and the SDK, which is pinned, aside."""
+    vendored = tomllib.loads(
+        (project / "vendor" / "private-worker" / "pyproject.toml").read_text(encoding="utf-8")
+    )
+    package = vendored["project"]
+    extras = package["optional-dependencies"].values()
+    assert unbounded([*package["dependencies"], *sum(extras, [])]) == []
+    assert unbounded(vendored["build-system"]["requires"]) == []
+    groups = pyproject["dependency-groups"].values()
+    free = {line.partition("[")[0] for line in unbounded(sum(groups, []))}
+    assert free == {"private-worker", "workers-runtime-sdk"}
+    own = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert unbounded(own["dependency-groups"]["dev"]) == []
+
+
 def test_runtime_dependencies(pyproject: dict[str, Any], shape: shapes.Shape) -> None:
     """None but FastAPI, when it was chosen."""
     names = [Requirement(line).name for line in pyproject["project"]["dependencies"]]
@@ -258,7 +281,8 @@ def test_workflow(project: Path, shape: shapes.Shape) -> None:
     if shape["ci"] == "none":
         return
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    assert "npm run deploy" in text and re.search("npm test|uv run pytest", text)
+    assert re.search("npm run deploy|wrangler deploy", text)
+    assert re.search("npm test|uv run pytest", text)
     assert ("staging" in text) == shape["staging"]
     assert ("private-worker check" in text) == shape["ops"]
     assert "npm run test:guard" in text
@@ -267,6 +291,66 @@ def test_workflow(project: Path, shape: shapes.Shape) -> None:
         assert yaml.safe_load(path.read_text(encoding="utf-8"))
     for used in re.findall(r"uses: (\S+)", text):
         assert re.search(r"@([0-9a-f]{40}|v\d+(\.\d+)*)$", used), used
+
+
+DIGEST = re.compile(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
+KEYWORDS = {"stages", "workflow", "default", "variables"}
+
+
+def test_gitlab_shows_the_token_to_wrangler_only(project: Path, shape: shapes.Shape) -> None:
+    """A job with an environment gets the token, all of it: so it installs nothing."""
+    if shape["ci"] != "gitlab":
+        return
+    whole = yaml.safe_load((project / ".gitlab-ci.yml").read_text(encoding="utf-8"))
+    jobs = {name: job for name, job in whole.items() if name not in KEYWORDS}
+    deploys = {name: job for name, job in jobs.items() if "environment" in job}
+    wanted = {"staging": "staging", "deploy": "production"} if shape["staging"] else None
+    assert {name: job["environment"] for name, job in deploys.items()} == (
+        wanted or {"deploy": "production"}
+    )
+    for job in deploys.values():
+        (command,) = job["script"]
+        assert re.fullmatch(r"npx --no wrangler deploy( --env (staging|''))?", command)
+        assert not {"before_script", "after_script", "extends", "cache", "services"} & set(job)
+        assert job["dependencies"] == ["build"]
+        assert job["rules"] == [{"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"}]
+    assert set(whole["default"]) == {"image"}
+    build = jobs["build"]
+    assert build["artifacts"]["paths"] == ["node_modules", "python_modules"]
+    assert build["script"] == ["uv run --locked private-worker locked"]
+    assert build["rules"] == deploys["deploy"]["rules"]
+
+
+def test_gitlab_runs_nothing_as_the_network_sends_it(project: Path, shape: shapes.Shape) -> None:
+    """Images by digest; uv by the hashes that the template's own lock file has from PyPI."""
+    files = [project / ".gitlab-ci.yml"] if shape["ci"] == "gitlab" else []
+    files += [project / "callers" / "gitlab-ci.yml"] if MACHINE in shape["callers"] else []
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        images = re.findall(r"^ +image: (\S+)", text, re.M)
+        assert images and all(DIGEST.fullmatch(image) for image in images)
+        assert not re.search(r"\|\s*(\w+=\S+\s+)*(env\s+)?(ba|da)?sh\b", text)
+    if shape["ci"] == "gitlab":
+        locked = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))["package"]
+        (uv,) = [package for package in locked if package["name"] == "uv"]
+        known = {wheel["url"].split("/")[-1]: wheel["hash"] for wheel in uv["wheels"]}
+        whole = yaml.safe_load(files[0].read_text(encoding="utf-8"))
+        wheels = [line.split("  ") for line in whole["variables"]["UV_WHEELS"].splitlines()]
+        machines = [re.search(r"_(x86_64|aarch64)\.whl$", name) for _, name in wheels]
+        assert [found and found[1] for found in machines] == ["x86_64", "aarch64"]
+        assert [known.get(name) for _, name in wheels] == [f"sha256:{hash}" for hash, _ in wheels]
+
+
+def test_github_shows_the_token_to_one_step(project: Path, shape: shapes.Shape) -> None:
+    if shape["ci"] != "github":
+        return
+    text = (project / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    whole = yaml.safe_load(text)
+    *before, last = whole["jobs"]["deploy"]["steps"]
+    assert "CLOUDFLARE_API_TOKEN" in last["env"] and last["run"].startswith("npm run deploy")
+    del last["env"]
+    assert "secrets." not in str(whole)
+    assert "environment" in whole["jobs"]["deploy"]
 
 
 def test_jobs_that_call(project: Path, shape: shapes.Shape) -> None:
@@ -318,7 +402,7 @@ def test_no_secrets(project: Path) -> None:
         if name in HASHES:
             continue
         known = {shapes.AUD, shapes.STAGING_AUD}
-        assert set(re.findall(r"\b[0-9a-f]{64}\b", text)) <= known, name
+        assert set(re.findall(r"(?<!sha256:)\b[0-9a-f]{64}\b(?!  uv-)", text)) <= known, name
         assert not re.search(r"(?i)(api_token|client_secret)[\"']?\s*[:=]\s*[\"']?\w{20}", text), (
             name
         )

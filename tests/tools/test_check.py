@@ -746,13 +746,14 @@ def test_keys_that_must_not_be_set(rendered: Render, tmp_path: Path) -> None:
     [
         (None, "cannot be read"),
         (b'{"a": 1', "line 1"),
+        (b'{\n<<<<<<< before updating\n"a": 1\n=======\n', "half merged, line 2"),
         (b"[]", "object"),
         (b'{"a": "\xff"}', "UTF-8"),
         (b'{"vars": {}, "vars": {}}', "'vars'"),
         (b'{"a":' * 99 + b"1" + b"}" * 99, "deep"),
         (b'{"a": "' + b" " * 1_000_000 + b'"}', "1000000 bytes"),
     ],
-    ids=("missing", "cut", "list", "latin-1", "twice", "deep", "large"),
+    ids=("missing", "cut", "merge", "list", "latin-1", "twice", "deep", "large"),
 )
 def test_unreadable_configuration(
     content: bytes | None, part: str, rendered: Render, tmp_path: Path

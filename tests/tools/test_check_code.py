@@ -13,10 +13,7 @@ import pytest
 
 from conftest import Render
 from files import read_jsonc
-from private_worker.check import LOOKS
-from private_worker.check.code import Code
-from private_worker.check.configuration import Configuration
-from private_worker.check.keys import Keys
+from private_worker.check import addresses, code, configuration, files, keys, secrets
 from private_worker.config import Config
 from private_worker.project import Problem, read
 
@@ -144,7 +141,7 @@ def test_code_and_configuration(name: str, folder: Path) -> None:
     file = folder / "wrangler.jsonc"
     file.write_text(json.dumps({"name": "my-api", **more}), encoding="utf-8")
     (folder / "src" / "events.py").write_text(events, encoding="utf-8")
-    found = list(Code(Config(file), read(folder)).findings())
+    found = list(code.findings(Config(file), read(folder)))
     assert [each.rule for each in found] == [rule for rule, _ in wanted]
     for each, (_, part) in zip(found, wanted, strict=True):
         assert part in each.wrong
@@ -174,8 +171,8 @@ def judged(folder: Path, top: dict[str, Any], staging: dict[str, Any]) -> list[t
     config = read_jsonc(file) | top
     config["env"]["staging"] |= staging
     file.write_text(json.dumps(config), encoding="utf-8")
-    looks = [rules(Config(file), read(folder)) for rules in (Keys, Configuration)]
-    found = [each for look in looks for each in look.findings()]
+    looks = (keys, configuration)
+    found = [each for look in looks for each in look.findings(Config(file), read(folder))]
     return [(each.rule, each.wrong) for each in found if each.rule != "placeholder"]
 
 
@@ -299,8 +296,8 @@ def test_nothing_that_stands_there_is_a_traceback(folder: Path) -> None:
             holder = reduce(getitem, way[:-1], config)
             holder[way[-1]] = value
             file.write_text(json.dumps(config), encoding="utf-8")
-            for rules in LOOKS:
-                list(rules(Config(file), project).findings())
+            for look in (addresses, keys, configuration, secrets, code, files):
+                list(look.findings(Config(file), project))
 
 
 @pytest.mark.parametrize(

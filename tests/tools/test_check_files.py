@@ -12,7 +12,7 @@ import pytest
 
 from conftest import Render
 from files import read_jsonc
-from private_worker.check.files import Files
+from private_worker.check.files import findings
 from private_worker.config import Config
 from private_worker.deployed import taken
 from private_worker.project import read
@@ -24,8 +24,8 @@ def folder(rendered: Render, tmp_path: Path) -> Path:
 
 
 def found(folder: Path) -> list[tuple[str, str, str]]:
-    rules = Files(Config(folder / "wrangler.jsonc"), read(folder))
-    return [(each.rule, each.file, each.fix) for each in rules.findings()]
+    each_one = findings(Config(folder / "wrangler.jsonc"), read(folder))
+    return [(each.rule, each.file, each.fix) for each in each_one]
 
 
 def put(folder: Path, name: str) -> None:
@@ -72,8 +72,7 @@ def test_a_module_that_another_hides(folder: Path, name: str, by: str) -> None:
         put(folder, own)
     assert found(folder) == []
     put(folder, name)
-    rules = Files(Config(folder / "wrangler.jsonc"), read(folder))
-    [finding] = rules.findings()
+    [finding] = findings(Config(folder / "wrangler.jsonc"), read(folder))
     assert (finding.rule, finding.file) == ("hidden-module", f"src/{name.split('/')[0]}")
     assert finding.wrong.endswith(f"in {by}")
 

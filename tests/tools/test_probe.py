@@ -713,6 +713,14 @@ def test_the_service_token_gets_in(production: Path, world: World) -> None:
     got = [seen for seen in world.seen if SECRET in str(seen)]
     assert [(seen.host, seen.scheme) for seen in got] == [(HOST, "https")]
     assert SECRET not in json.dumps(found) + errors
+    done = run(production, "probe", env=world.env | TOKEN)
+    assert "The service token got in." in done.stdout.splitlines()
+
+
+def test_two_values_that_are_mixed_up(production: Path) -> None:
+    client_id, secret = TOKEN.values()
+    mixed = {"CF_ACCESS_CLIENT_ID": secret, "CF_ACCESS_CLIENT_SECRET": client_id}
+    refused(run(production, "probe", env=mixed), "CF_ACCESS_CLIENT_SECRET is a Client ID")
 
 
 def test_who_refused_the_service_token(production: Path, world: World) -> None:
@@ -744,7 +752,9 @@ def test_the_secret_goes_only_where_access_has_signed(production: Path, world: W
     hosts = list(world.hosts)
     configure(production, routes=domains(*hosts))
     status, found, errors = probe(production, world, **TOKEN)
-    assert status == 1 and found["problems"] == ["The service token did not get in."]
+    assert status == 1 and found["problems"] == [
+        "The service token was not tried: Access has not proved that it is there."
+    ]
     for host in hosts:
         row = by_host(found)[host]
         assert row["verdict"] == "access", "nothing shows more to somebody without the secret"
@@ -885,7 +895,10 @@ def test_addresses_of_wrangler_jsonc(production: Path, world: World) -> None:
     assert any("a setting is missing" in problem for problem in found["problems"])
     # Nothing shows whose login that is, so the secret stays here, and that is no success.
     assert SECRET not in str(world.seen)
-    assert "The service token did not get in." in found["problems"]
+    assert (
+        "The service token was not tried: Access has not proved that it is there."
+        in found["problems"]
+    )
 
 
 def test_a_setting_that_is_missing(production: Path, world: World) -> None:
@@ -988,7 +1001,7 @@ def test_all_is_off_but_the_custom_domain(
     # But for the zones of others, which no token shows.
     assert done.stdout.count("Not tried") == 1 and done.stderr == ""
     assert "zones that the API token does not see" in done.stdout
-    assert done.stdout.splitlines()[-1] == "Closed, as far as it was tried: 3 addresses."
+    assert done.stdout.splitlines()[-1] == "Closed, as far as it was tried (addresses: 3)."
     assert len(world.seen) <= 8 * len(world.hosts)
     # A route of wrangler.jsonc can have Previews of its own, and a wildcard has other names.
     routes = [{**domains(HOST)[0], "previews_enabled": True}]
@@ -1012,7 +1025,7 @@ def test_a_worker_that_should_have_no_address(
     api.worker(account, "my-api")
     done = run(folder, "probe", env=with_api(api, world))
     assert (done.returncode, world.seen) == (0, []), done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].endswith("tried: 0 addresses.")
+    assert done.stdout.splitlines()[-1].endswith("tried (addresses: 0).")
     for source in ("workers.dev", "Version URL"):
         assert f"closed: {source}: " in done.stdout
     account.subdomain, account.versions = "acme", {}
@@ -1045,7 +1058,7 @@ def test_a_zone_that_cannot_be_read(production: Path, world: World, api: Cloudfl
     assert "access      https://last.example/ (route)" in done.stdout.splitlines()
     (said,) = [line for line in done.stdout.splitlines() if "closed.example" in line]
     assert said.startswith("Not known to be closed: routes in closed.example")
-    assert "broken.example" in said and "Workers Routes Read" in said
+    assert "broken.example" in said and "Workers Routes: Read" in said
 
 
 def test_a_worker_without_a_deployment(production: Path, world: World, api: CloudflareApi) -> None:
@@ -1097,7 +1110,7 @@ def test_service_tokens_that_end(production: Path, world: World, api: Cloudflare
     assert "switched off" in said
     api.denied = {"/access/service_tokens"}
     (said,) = warned()
-    assert "Access: Service Tokens Read" in said
+    assert "Access: Service Tokens: Read" in said
 
 
 def test_errors_of_the_api(production: Path, world: World, api: CloudflareApi) -> None:
@@ -1113,7 +1126,7 @@ def test_errors_of_the_api(production: Path, world: World, api: CloudflareApi) -
     api.fail("GET", "/workers/workers/", 200, body=b'{"success": true, "result": [1]}', times=9)
     refused(run(production, "probe", env=env), "Cloudflare's answer")
     nobody = {**env, "CLOUDFLARE_BASE_URL": "http://127.0.0.1:9/client/v4"}
-    refused(run(production, "probe", env=nobody), "no connection")
+    refused(run(production, "probe", env=nobody), "cannot connect")
     api.account("Second")
     refused(run(production, "probe", env=env), "--account-id")
     assert world.seen == []

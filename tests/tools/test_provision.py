@@ -253,7 +253,9 @@ def test_ctrl_c(make: Make) -> None:
         setup.api.fail("POST", f"{path}$", 0, delay=1.5, late=True)
         status, said, errors = _interrupt(setup, path)
         assert status == 130 and "Traceback" not in errors
-        assert "private-worker: stopped" in errors and "To go on, run it again." in errors
+        assert (
+            "private-worker: stopped" in errors and "run it again: it goes on from there" in errors
+        )
         assert ("done: create service token" in said) is (path == "/service_tokens")
         assert "done: create policy" not in said
     [secret] = setup.api.secrets
@@ -315,14 +317,14 @@ def test_wrong_answers(make: Make) -> None:
 
 IDENTITY = "Access: Organizations, Identity Providers, and Groups"
 PERMISSIONS = (
-    ("GET", "access/organizations", f"{IDENTITY} Read"),
-    ("GET", "workers/workers/", "Workers Scripts Read"),
-    ("GET", "access/service_tokens", "Access: Service Tokens Read"),
-    ("GET", "access/apps", "Access: Apps and Policies Read"),
-    ("POST", "access/identity_providers", f"{IDENTITY} Write"),
-    ("POST", "access/service_tokens", "Access: Service Tokens Write"),
-    ("POST", "access/policies", "Access: Apps and Policies Write"),
-    ("POST", "access/apps", "Access: Apps and Policies Write"),
+    ("GET", "access/organizations", f"{IDENTITY}: Read"),
+    ("GET", "workers/workers/", "Workers Scripts: Read"),
+    ("GET", "access/service_tokens", "Access: Service Tokens: Read"),
+    ("GET", "access/apps", "Access: Apps and Policies: Read"),
+    ("POST", "access/identity_providers", f"{IDENTITY}: Edit"),
+    ("POST", "access/service_tokens", "Access: Service Tokens: Edit"),
+    ("POST", "access/policies", "Access: Apps and Policies: Edit"),
+    ("POST", "access/apps", "Access: Apps and Policies: Edit"),
 )
 
 
@@ -356,7 +358,9 @@ def test_variables_that_lead_nowhere(make: Make) -> None:
     setup = make()
     for name in ("HTTPS_PROXY", "SSL_CERT_FILE", "CLOUDFLARE_BASE_URL"):
         refused(setup.run_apart(**{name: "nonsense://["}), name)
-    refused(setup.run(CLOUDFLARE_BASE_URL="https://api.invalid/v4"), "api.invalid", "no connection")
+    refused(
+        setup.run(CLOUDFLARE_BASE_URL="https://api.invalid/v4"), "api.invalid", "cannot connect"
+    )
 
 
 def test_what_stops_it_before_anything_is_changed(make: Make) -> None:
@@ -553,7 +557,9 @@ def test_a_secret_that_nobody_took(make: Make) -> None:
     setup = make()
     named = ("--service-token", "night", "--service-token", "day")
     lost = setup.run("--apply", "--secret-to", "false", *named)
-    stopped(lost, "--secret-to: exit status 1", 'token "night" exists', "--rotate night --grace 0")
+    stopped(
+        lost, "--secret-to failed (exit status 1)", '"night" is lost', "--rotate night --grace 0"
+    )
     assert setup.api.secrets[0] not in lost.stdout + lost.stderr
     well(setup.apply(*named), 'Service token "my-api: night (private-worker)" (')
     assert [row[0::2] for row in setup.handed_over] == [[setup.api.secrets[1], "day"]]
@@ -596,7 +602,9 @@ def test_an_environment_and_previews(make: Make) -> None:
     assert before.count(_listed(token)) == 1
 
     done = setup.apply("--env", "staging")
-    well(done, "pywrangler deploy --env staging", "env.staging.vars.POLICY_AUD")
+    well(
+        done, "unset CLOUDFLARE_API_TOKEN && npm run deploy:staging", "env.staging.vars.POLICY_AUD"
+    )
     assert setup.app["destinations"] == [{"type": "worker", "worker_id": staging["id"]}]
     assert setup.app["name"] == "my-api-staging (private-worker)"
     assert "allowed_idps" not in setup.app and setup.account.identity_providers == {}

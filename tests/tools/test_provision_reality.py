@@ -57,8 +57,8 @@ def test_throttled_without_an_end(make: Make) -> None:
     many = {"times": 99, "headers": {"Retry-After-Ms": "10"}}
     setup.api.fail("POST", "/access/policies$", 403, THROTTLED, **many)  # type: ignore[arg-type]
     done = setup.apply()
-    stopped(done, "HTTP 403", "971", "rate limit", "To go on, run it again.")
-    assert "is wrong or lacks" not in done.stderr
+    stopped(done, "HTTP 403", "971", "rate limit", "run it again: it goes on from there")
+    assert "has expired" not in done.stderr
     assert len(setup.api.writes) == 2 + 5
 
 
@@ -76,7 +76,14 @@ def test_what_is_new_is_not_found_at_once(make: Make) -> None:
 def test_what_is_never_found(make: Make) -> None:
     setup = make()
     setup.api.unknown_at_first = 99
-    stopped(setup.apply(), "HTTP 400", "token", "not found", "too new", "To go on, run it again.")
+    stopped(
+        setup.apply(),
+        "HTTP 400",
+        "token",
+        "not found",
+        "too new",
+        "run it again: it goes on from there",
+    )
 
 
 def test_lists_that_trail(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +98,7 @@ def test_lists_that_trail(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
             assert "the lists may not show yet what was done" in done.stdout
         if done.returncode == 0:
             break
-        stopped(done, "not found", "To go on, run it again.")
+        stopped(done, "not found", "run it again: it goes on from there")
     assert done.returncode == 0 and runs > 1
     assert counts(setup) == [1, 1, 2, 1] and len(setup.handed_over) == 1
     well(setup.apply(), "Nothing to do")
@@ -152,7 +159,7 @@ def test_strict_mode_that_the_token_may_not_turn_on(make: Make) -> None:
     assert setup.account.organization is not None
     setup.account.organization["strict_service_token_auth"] = False
     setup.api.denied = {"PATCH "}
-    permission = '"Access: Organizations, Identity Providers, and Groups Write"'
+    permission = '"Access: Organizations, Identity Providers, and Groups: Edit"'
     stopped(setup.apply(), "changing the Zero Trust organisation", "HTTP 403", permission)
     assert setup.app["aud"] in setup.wrangler.read_text()
     setup.account.organization["strict_service_token_auth"] = True
@@ -267,6 +274,27 @@ def test_the_next_run_waits_for_a_removal(make: Make) -> None:
     assert (setup.folder / ".wrangler" / "provision").exists()
 
 
+def test_a_worker_that_is_gone(make: Make) -> None:
+    """Its application names it by an id that nobody has any more, so nothing would be open."""
+    setup = make()
+    well(setup.apply())
+    setup.account.workers.clear()
+    done = setup.run("--remove", "--apply")
+    client_id = setup.handed_over[0][1]
+    well(done, "done: delete application", f"Take {client_id} out of ALLOWED_SERVICE_TOKENS")
+    assert counts(setup) == [1, 0, 0, 0]
+
+
+def test_set_up_again_after_a_removal(make: Make) -> None:
+    setup = make()
+    well(setup.apply())
+    well(setup.run("--remove", "--apply"))
+    client_id = setup.handed_over[0][1]
+    refused(setup.apply(), "ALLOWED_SERVICE_TOKENS", client_id, "Take it out, or give another")
+    setup.replace(f'"{client_id}"', '"REPLACE_WITH_CLIENT_ID"')
+    well(setup.apply())
+
+
 def test_an_address_of_a_worker_that_is_gone(make: Make) -> None:
     """Its application covers that alone, so nothing else would be open."""
     setup = make(profile="personal", allowed_emails="ann@example.net", access_scope="hostname")
@@ -285,7 +313,7 @@ def test_a_removal_that_was_interrupted(make: Make, gone: bool) -> None:
         setup.account.workers.clear()
     for path in ("/access/apps/", "/access/policies/", "/access/service_tokens/"):
         setup.api.denied = {f"DELETE /accounts/{setup.account.id}{path}"}
-        stopped(setup.run("--remove", "--apply"), "deleting", "HTTP 403", "Write")
+        stopped(setup.run("--remove", "--apply"), "deleting", "HTTP 403", ": Edit")
     setup.api.denied = set()
     setup.api.fail("DELETE", "/access/service_tokens/", 502, body=b"", carried_out=True)
     well(setup.run("--remove", "--apply"))

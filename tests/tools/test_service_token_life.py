@@ -32,7 +32,12 @@ def from_now(**time: float) -> str:
 
 @pytest.mark.parametrize(
     ("days", "said"),
-    [(31, ""), (29.5, "ends (days left: 29): 20"), (0.5, "days left: 0"), (-2, "ended, so nobody")],
+    [
+        (31, ""),
+        (29.5, "(days left: 29). Renew it"),
+        (0.5, "days left: 0"),
+        (-2, ", so nobody gets in with it"),
+    ],
 )
 def test_its_end_is_told_of(setup: Setup, days: float, said: str) -> None:
     setup.policy_token("my-api")["expires_at"] = from_now(days=days)
@@ -130,8 +135,8 @@ def test_the_old_secret_goes_on_for_a_week_by_itself(setup: Setup) -> None:
 def test_a_rotation_that_did_not_end_well(setup: Setup) -> None:
     """A second one would end the secret that is in use, so nobody is told to run it again."""
     lost = setup.run("--apply", "--rotate", "my-api", "--secret-to", "false")
-    stopped(lost, "--secret-to: exit status 1", "is lost", "works until 20", "would end it at once")
-    assert "To go on, run it again" not in lost.stderr and CREDENTIALS in lost.stderr
+    stopped(lost, "--secret-to failed (exit status 1)", "is lost", "works until 20", "that may end")
+    assert "it goes on from there" not in lost.stderr and CREDENTIALS not in lost.stderr
     assert setup.api.secrets[-1] not in lost.stdout + lost.stderr
     setup.api.fail("POST", "/rotate$", 0, carried_out=True, drop=True)
     unknown = setup.apply("--rotate", "my-api")
@@ -176,13 +181,29 @@ def test_a_first_secret_that_was_lost(make: Make) -> None:
     assert [secret for secret, *_ in setup.handed_over] == setup.api.secrets[-1:]
 
 
+@pytest.mark.parametrize("comma", ["", ","])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_stands_beside_a_client_id_stays(setup: Setup, comma: str, end: str) -> None:
+    """Nobody knows by itself whose `0f3a….access` is, so people write it there."""
+    client_id = setup.policy_token("my-api")["client_id"]
+    own = f'[{end}      // of ours{end}      "{client_id}"{comma} // nightly, "x"{end}    ]'
+    setup.replace(f'["{client_id}"]', own)
+    well(setup.apply("--service-token", "extra"))
+    added = setup.policy_token("extra")["client_id"]
+    after = own.replace(
+        f'"{client_id}"{comma} // nightly, "x"',
+        f'"{client_id}", // nightly, "x"{end}      "{added}"',
+    )
+    assert after in setup.wrangler.read_bytes().decode()
+
+
 def test_one_that_still_lets_nobody_in(setup: Setup) -> None:
     token = setup.policy_token("my-api")
     token["enabled"] = False
     for option in ("--renew", "--rotate"):
         well(setup.apply(option, "my-api"), "is switched off: nobody gets in with it")
     token |= {"enabled": True, "expires_at": from_now(days=-3)}
-    well(setup.apply("--rotate", "my-api"), "ended, so nobody gets in with it", "-- --renew")
+    well(setup.apply("--rotate", "my-api"), ", so nobody gets in with it", "-- --renew")
     well(setup.apply("--renew", "my-api"))
     assert "Left to do by hand" not in setup.apply("--renew", "my-api").stdout
 
@@ -194,7 +215,10 @@ def test_a_wrong_grace(setup: Setup, time: str) -> None:
 
 def test_only_one_of_them_at_a_time(setup: Setup) -> None:
     refused(setup.run("--renew", "my-api", "--remove"), "--remove", "not allowed with")
-    refused(setup.run("--renew", "my-api", "--grace", "3d"), "--grace", "--rotate")
+    refused(setup.run("--renew", "my-api", "--grace", "3d"), "--grace", "--renew")
+    refused(setup.run("--grace", "3d"), "--grace", "without --rotate")
+    for option in ("--service-token", "--adopt"):
+        refused(setup.run("--remove", option, "x"), option, "does nothing together with --remove")
 
 
 STAGING = """{

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import tomllib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -298,9 +300,12 @@ def test_a_host_that_does_not_answer(
     """Given up after a while, with all that git has started, and asked once for all projects."""
     asked = []
     with socket.create_server(("127.0.0.1", 0)) as server:
-        source = f"http://127.0.0.1:{server.getsockname()[1]}/x.git"
-        project(tmp_path / "a", source)
-        project(tmp_path / "b", source)
+        monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+        port = server.getsockname()[1]
+        monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.http://127.0.0.1:{port}/.insteadOf")
+        monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://github.com/")
+        project(tmp_path / "a", "gh:org/x")
+        project(tmp_path / "b", "gh:org/x")
 
         def accept() -> None:
             while True:
@@ -322,6 +327,187 @@ def test_a_host_that_does_not_answer(
         connection.settimeout(10)
         while connection.recv(4096):  # the request, then the end: nobody waits there any more
             pass
+
+
+# --- Who is asked ---------------------------------------------------------------------------------
+
+
+class Server(ThreadingHTTPServer):
+    """On this computer; `came` has the path of each request, `to` is where it redirects."""
+
+    def __init__(self) -> None:
+        self.came: list[str] = []
+        self.to: str | None = None
+
+        class Handler(BaseHTTPRequestHandler):
+            server: Server
+
+            def do_GET(self) -> None:
+                self.server.came.append(self.path.partition("?")[0])
+                self.send_response(301 if self.server.to else 404)
+                self.send_header("Location", self.server.to or "")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def process_request(self, *arguments: Any) -> None:
+        self.came.append("")  # a connection, whatever comes
+        super().process_request(*arguments)
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[Server, Server]]:
+    both = (Server(), Server())
+    for server in both:
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+    yield both
+    for server in both:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "http://127.0.0.1:PORT/x.git",
+        "http://127.1:PORT/x.git",
+        "http://2130706433:PORT/x.git",
+        "http://0x7f.1:PORT/x.git",
+        "http://0177.0.0.1:PORT/x.git",
+        "http://0:PORT/x.git",
+        "http://localhost:PORT/x.git",
+        "http://LOCALHOST:PORT/x.git",
+        "http://template.localhost:PORT/x.git",
+        "http://[::1]:PORT/x.git",
+        "http://[::ffff:127.0.0.1]:PORT/x.git",
+        "http://[::127.0.0.1]:PORT/x.git",
+        "http://[64:ff9b::7f00:1]:PORT/x.git",
+        "git+http://ann@127.0.0.1:PORT/x.git",
+        "http://example.com@127.0.0.1:PORT/x.git",
+        "git://127.0.0.1:PORT/x.git",
+        "ssh://git@127.0.0.1:PORT/x.git",
+        "git@127.0.0.1:x.git",
+        "git@localhost:x.git",
+        "http://169.254.169.254/latest/x.git",
+        "http://[fe80::1]/x.git",
+        "http://[fd00:ec2::254]/x.git",
+        "http://100.100.100.200/x.git",
+        "http://224.0.0.1/x.git",
+        "http://[ff02::1]/x.git",
+        "http://metadata.google.internal/x.git",
+    ],
+)
+def test_addresses_that_are_not_asked(
+    source: str, servers: tuple[Server, Server], host: Path, tmp_path: Path
+) -> None:
+    """They come from a project's file, and lead to what only this computer can reach."""
+    server = servers[0]
+    source = source.replace("PORT", str(server.server_port))
+    (row,) = rows(host, project(tmp_path / "a", source), code=2)
+    assert "is this computer or an address of the network itself" in row["problem"]
+    assert server.came == []
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("http://localhost.:PORT/x.git", "no host"),
+        ("http://127.0.0.1.:PORT/x.git", "no host"),
+        ("http://%31%32%37.0.0.1:PORT/x.git", "no host"),
+        ("http://①②⑦.0.0.1:PORT/x.git", "no host"),
+        ("http://[fe80::1%25lo]:PORT/x.git", "no host"),
+        ("http://127.0.0.1\\:PORT/x.git", "no host"),
+        ("http://:PORT/x.git", "no host"),
+        ("https:///x.git", "no host"),
+        ("git@localhost.:x.git", "no address"),
+        ("//127.0.0.1/share/x.git", "path of the network"),
+        ("\\\\127.0.0.1\\share\\x.git", "path of the network"),
+        ("file://127.0.0.1/share/x.git", "path of the network"),
+        ("file:////127.0.0.1/share/x.git", "path of the network"),
+    ],
+)
+def test_addresses_that_say_no_host(
+    source: str, words: str, servers: tuple[Server, Server], host: Path, tmp_path: Path
+) -> None:
+    source = source.replace("PORT", str(servers[0].server_port))
+    (row,) = rows(host, project(tmp_path / "a", source), code=2)
+    assert words in row["problem"] and servers[0].came == []
+
+
+def resolve(monkeypatch: pytest.MonkeyPatch, **names: str) -> None:
+    """Let these names below example.com have these addresses."""
+
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[Any]:
+        found = names.get(host.removesuffix(".example.com"))
+        if not found:
+            raise OSError("unknown")
+        return [(0, 0, 0, "", (address, 0)) for address in found.split()]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    lagging.tags.cache_clear()
+
+
+def problem(capsys: pytest.CaptureFixture[str], folder: Path) -> str:
+    assert lagging.run(["--json", str(folder)]) == 2
+    return str(json.loads(capsys.readouterr().out)[0]["problem"])
+
+
+@pytest.mark.parametrize("found", ["127.0.0.1", "10.0.0.1 169.254.169.254", "::1", "fe80::1%eth0"])
+def test_names_that_lead_there(
+    found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resolve(monkeypatch, git=found)
+    monkeypatch.setattr(lagging, "git", lambda *_, **__: pytest.fail("git was asked"))
+    folder = project(tmp_path / "a", "https://git.example.com/x.git")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lagging, "uncommitted", lambda _: None)
+        assert "git.example.com is this computer" in problem(capsys, folder)
+
+
+@pytest.mark.parametrize("found", ["10.1.2.3", "192.168.1.2 172.16.0.1", "fd12::1", "192.0.2.1"])
+def test_private_networks_are_asked(found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A team's own GitLab may stand there. git is held to what was looked at."""
+    resolve(monkeypatch, git=found)
+    wanted = ",".join(sorted(found.split()))
+    for address, port in (("https://git.example.com/x", 443), ("http://git.example.com:81/x", 81)):
+        settings = lagging.pinned(address)
+        assert settings == [f"http.curloptResolve=git.example.com:{port}:{wanted}"]
+    assert lagging.pinned("git@git.example.com:x.git") == []
+
+
+def test_git_keeps_to_the_address(
+    servers: tuple[Server, Server],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever the name means by then: git itself knows no git.example.com here."""
+    resolve(monkeypatch, git="127.0.0.1")
+    monkeypatch.setattr(lagging, "NOT_ASKED", [])
+    folder = project(tmp_path / "a", f"http://git.example.com:{servers[0].server_port}/x.git")
+    assert "not found" in problem(capsys, folder)
+    assert servers[0].came == ["", "/x.git/info/refs"]
+
+
+def test_redirects_are_not_followed(
+    servers: tuple[Server, Server],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Asked again is the same host, with the .git that GitLab redirects to."""
+    first, second = servers
+    first.to = f"http://127.0.0.1:{second.server_port}/y.git/info/refs"
+    monkeypatch.setattr(lagging, "NOT_ASKED", [])
+    lagging.tags.cache_clear()
+    folder = project(tmp_path / "a", f"http://127.0.0.1:{first.server_port}/x")
+    assert "301" in problem(capsys, folder)
+    assert [path for path in first.came if path] == ["/x/info/refs", "/x.git/info/refs"]
+    assert second.came == []
 
 
 def test_folders_from_a_file(host: Path, tmp_path: Path) -> None:

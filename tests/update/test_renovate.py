@@ -108,6 +108,34 @@ def test_what_the_project_needs_is_the_templates(projects: list[tuple[Shape, Pat
         assert off[0]["enabled"] is False
 
 
+def waits(found: dict[str, Any], **update: str) -> str | None:
+    """How long an update waits: the last rule that is about it decides, as in Renovate."""
+    age: str | None = found["minimumReleaseAge"]
+    for rule in found["packageRules"]:
+        about = {
+            "matchManagers": update["manager"] in rule.get("matchManagers", [update["manager"]]),
+            "matchUpdateTypes": update["kind"] in rule.get("matchUpdateTypes", [update["kind"]]),
+        }
+        if "minimumReleaseAge" in rule and all(about.values()):
+            assert {name for name in rule if name.startswith("match")} <= set(about)
+            age = rule["minimumReleaseAge"]
+    return age
+
+
+def test_a_release_waits_some_days(projects: list[tuple[Shape, Path]]) -> None:
+    """Those with a date only: without one Renovate never takes them for old enough."""
+    for _, project in projects:
+        found = json5.loads((project / "renovate.json5").read_text(encoding="utf-8"))
+        assert found["internalChecksFilter"] == "strict"
+        for manager in ("npm", "pep621", "github-actions", "gitlabci"):
+            for kind in ("major", "minor", "patch"):
+                days = re.fullmatch(r"(\d+) days", waits(found, manager=manager, kind=kind) or "")
+                assert days and 3 <= int(days[1]) <= 14
+        assert waits(found, manager="copier", kind="minor") is None
+        for kind in ("lockFileMaintenance", "lockfileUpdate", "pin", "replacement"):
+            assert waits(found, manager="npm", kind=kind) is None
+
+
 def test_short_addresses_are_translated(projects: list[tuple[Shape, Path]]) -> None:
     """`gh:org/x` and `gh:/org/x` are the same repository for Copier."""
     for _, project in projects:

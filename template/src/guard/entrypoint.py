@@ -14,15 +14,11 @@ from workers import WorkerEntrypoint
 from . import log
 from .refusal import Reason
 
-# JavaScript finds these on what it has of any Python object, so the runtime goes on and looks for
-# Python's own of that name.
-OF_EVERY_OBJECT = frozenset(
-    {
-        *("constructor", "copy", "destroy", "hasOwnProperty", "isPrototypeOf", "toJs", "toString"),
-        *("propertyIsEnumerable", "toLocaleString", "valueOf", "__defineGetter__"),
-        *("__defineSetter__", "__lookupGetter__", "__lookupSetter__"),
-    }
-)
+# JavaScript finds these on any object of Python's, and so the runtime calls Python's of that name.
+OF_EVERY_OBJECT = """
+    constructor copy destroy hasOwnProperty isPrototypeOf propertyIsEnumerable toJs toLocaleString
+    toString valueOf __defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__
+""".split()
 
 
 async def refuse(*arguments: object) -> dict[str, object]:
@@ -32,10 +28,7 @@ async def refuse(*arguments: object) -> dict[str, object]:
 
 
 class NoClass:
-    """In the place of an entrypoint's class, which the runtime asks for.
-
-    The real one would make another entrypoint for a caller, out of what the caller hands over.
-    """
+    """Stands for the class, which would make another entrypoint out of a caller's arguments."""
 
     def __new__(cls, *arguments: object) -> Any:
         return refuse()

@@ -2,6 +2,7 @@
 """The decision: may this request come in, and who is it?"""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from . import identity, platform, settings, token
 from .identity import Human, Machine
@@ -30,6 +31,7 @@ class Gate:
 
     def __init__(self, chosen: settings.Settings) -> None:
         self._settings = chosen
+        self._local = chosen.issuer.startswith("http://")  # the team is on this computer
         self._keys = KeySet(chosen.certs_url)
         self._known: dict[str, tuple[Human | Machine, str, Key, float]] = {}
 
@@ -39,7 +41,7 @@ class Gate:
         Nothing else is proof: no cookie, no plain identity header, no Authorization, no query.
         """
         # A page can have its own name lead to this computer, and would then read what is here.
-        if self._settings.local and platform.hostname(request) not in THIS_COMPUTER:
+        if self._local and urlsplit(request.js_object.url).hostname not in THIS_COMPUTER:
             raise Refused(Reason.NOT_LOCAL)
         text = platform.header(request, PROOF)
         if text is not None:

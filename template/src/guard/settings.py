@@ -43,11 +43,6 @@ class Settings(NamedTuple):
     def certs_url(self) -> str:
         return self.issuer + CERTS_PATH
 
-    @property
-    def local(self) -> bool:
-        """Whether the team is this computer, so that the Worker runs here as well."""
-        return self.issuer.startswith("http://")
-
     def allows_email(self, email: str) -> bool:
         listed = ANYONE in self.emails or fold(email) in self.emails
         return listed or domain_of(email) in self.domains

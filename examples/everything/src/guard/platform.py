@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from js import AbortSignal, Object, Response, console, crypto, fetch
 from pyodide.ffi import JsException, JsProxy, jsnull, to_js
@@ -43,11 +42,6 @@ def header(request: Any, name: str) -> str | None:
     """A request header, or None. Read from the raw request: `request.headers` copies them all."""
     value = request.js_object.headers.get(name)
     return value if isinstance(value, str) else None  # a missing header is JavaScript's null
-
-
-def hostname(request: Any) -> str | None:
-    """The host that the caller asked for, in lower case, without a port."""
-    return urlsplit(request.js_object.url).hostname
 
 
 async def read(stream: Any, limit: int) -> bytes | None:

@@ -12,8 +12,10 @@ guard refuses is an `AccessError` that says what is wrong, and a request that ma
 repeated a few times when the network or the server fails.
 
 The secret is only on the copy of a request that is sent. No repr, log line or error of this module
-or of httpx has it. At DEBUG, httpcore logs the headers of answers: outside strict mode one of them
-is a session cookie of Access, which this client neither keeps nor sends.
+or of httpx has it. Nor has a variable in an error's traceback, as error reports print them: the
+frames of httpx and what is below it are cut out, and a note of the error has them as text. At
+DEBUG, httpcore logs the headers of answers: outside strict mode one of them is a session cookie of
+Access, which this client neither keeps nor sends.
 
 https://developers.cloudflare.com/cloudflare-one/access-controls/service-credentials/service-tokens/
 """
@@ -24,6 +26,7 @@ import os
 import random
 import re
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,6 +60,8 @@ ID, SECRET = "CF-Access-Client-Id", "CF-Access-Client-Secret"
 IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}  # RFC 9110, section 9.2.2
 TRY_AGAIN = {502, 503, 504}
 REFUSALS = {401, 403, 500, 503}
+READ = httpx.ByteStream(b"")  # in place of a stream that is read, which leads to what was sent
+QUOTED = re.compile(r"(Illegal header value).*")  # h11 shows the value; it may be a secret
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 # Hooks would see the secret, and HTTP/2's library logs it.
 NOT_HERE = {"auth", "cookies", "event_hooks", "follow_redirects", "http2"}
@@ -199,23 +204,23 @@ class Client(_Shared, httpx.Client):
         rules = self._rules
         attempt = 0
         while True:
-            copy = rules.with_token(request)
+            response = failure = None
             try:
-                response = super().send(copy, **(more | ALONE))
-            except httpx.RequestError as error:
-                pause = rules.pause_after_error(request, error, attempt)
-            else:
-                try:
-                    pause = rules.pause_after_answer(request, response, attempt)
-                    if pause < 0:
-                        if not stream or _may_be_refusal(response):
-                            response.read()
-                        _raise_refusal(response)
-                        return response
-                except BaseException:
-                    response.close()
-                    raise
+                response = super().send(rules.with_token(request), **(more | ALONE))
+                pause = rules.pause_after_answer(request, response, attempt)
+                if pause < 0:
+                    if not stream or _may_be_refusal(response):
+                        response.read()
+                        response.stream = READ
+                    _raise_refusal(response)
+                    return response
+            except BaseException as error:
+                failure = _without_variables(error)
+            if response is not None:
                 response.close()
+                response = None
+            if failure:
+                pause = rules.pause_after_error(request, failure, attempt)
             time.sleep(pause)
             attempt += 1
 
@@ -231,23 +236,23 @@ class AsyncClient(_Shared, httpx.AsyncClient):
         rules = self._rules
         attempt = 0
         while True:
-            copy = rules.with_token(request)
+            response = failure = None
             try:
-                response = await super().send(copy, **(more | ALONE))
-            except httpx.RequestError as error:
-                pause = rules.pause_after_error(request, error, attempt)
-            else:
-                try:
-                    pause = rules.pause_after_answer(request, response, attempt)
-                    if pause < 0:
-                        if not stream or _may_be_refusal(response):
-                            await response.aread()
-                        _raise_refusal(response)
-                        return response
-                except BaseException:
-                    await response.aclose()
-                    raise
+                response = await super().send(rules.with_token(request), **(more | ALONE))
+                pause = rules.pause_after_answer(request, response, attempt)
+                if pause < 0:
+                    if not stream or _may_be_refusal(response):
+                        await response.aread()
+                        response.stream = READ
+                    _raise_refusal(response)
+                    return response
+            except BaseException as error:
+                failure = _without_variables(error)
+            if response is not None:
                 await response.aclose()
+                response = None
+            if failure:
+                pause = rules.pause_after_error(request, failure, attempt)
             await asyncio.sleep(pause)
             attempt += 1
 
@@ -341,10 +346,11 @@ class _Rules:
         return copy
 
     def pause_after_error(
-        self, request: httpx.Request, error: httpx.RequestError, attempt: int
+        self, request: httpx.Request, error: BaseException, attempt: int
     ) -> float:
         """Seconds until the next attempt. Raises the error if there is none."""
-        error.request = request
+        if isinstance(error, httpx.RequestError):
+            error.request = request
         lost = (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)
         if not isinstance(error, lost) or not self._may_repeat(request, attempt):
             raise error
@@ -369,6 +375,22 @@ class _Rules:
             and request.method.upper() in IDEMPOTENT
             and isinstance(request.stream, httpx.ByteStream)
         )
+
+
+def _without_variables(error: BaseException) -> BaseException:
+    """The same error without the frames that it went through, and without its causes.
+
+    To be raised outside of the `except` that caught it, or they come back.
+    """
+    if isinstance(error, AccessError):  # this module's own frames have no secret
+        return error
+    if isinstance(error, httpx.LocalProtocolError):
+        error.args = (QUOTED.sub(r"\1", str(error)),)
+    if isinstance(error, Exception):
+        error.add_note(QUOTED.sub(r"\1", "".join(traceback.format_exception(error))))
+    error.__cause__ = error.__context__ = error.__traceback__ = None
+    error.__suppress_context__ = False  # what the caller was dealing with is shown as always
+    return error
 
 
 def _backoff(attempt: int) -> float:

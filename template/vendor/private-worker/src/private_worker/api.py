@@ -6,7 +6,6 @@ Whatever goes wrong becomes one line. Everything that comes from there is untrus
 import os
 import re
 import time
-from functools import partial
 from typing import Any
 
 import cloudflare
@@ -53,9 +52,12 @@ class NotYet(Problem):
 def client() -> cloudflare.Cloudflare:
     """The SDK's client, with the token in CLOUDFLARE_API_TOKEN and nothing else. Raises Problem."""
     token = os.environ.get(TOKEN, "").strip()
+    if not token:
+        said = f"create a token at {TOKENS_PAGE}, see docs/SETUP.md, and type"
+        raise Problem(f"{TOKEN} is not set: {said}: read -rs {TOKEN} && export {TOKEN}")
     if not re.fullmatch(r"[!-~]+", token):
-        raise Problem(f"{TOKEN} is not set or wrong: create it at {TOKENS_PAGE}, see docs/SETUP.md")
-    hooks = {"response": [_refuse_what_failed]}
+        raise Problem(f"{TOKEN} has a character that no API token has: paste the token alone")
+    hooks = {"response": [_ask_again]}
     try:
         http = cloudflare.DefaultHttpxClient(follow_redirects=False, event_hooks=hooks)
         made = cloudflare.Cloudflare(api_token=token, http_client=http)
@@ -70,7 +72,7 @@ def client() -> cloudflare.Cloudflare:
 
 def get(api: cloudflare.Cloudflare, path: str, **query: object) -> Any:
     """The `result` of a GET. The SDK repeats it when throttled and on 5xx. Raises Problem."""
-    return _result(partial(api.get, path, cast_to=object, options={"params": query}))
+    return _result(api.get, path, options={"params": query})
 
 
 def rows(api: cloudflare.Cloudflare, path: str, **query: object) -> list[dict[str, Any]]:
@@ -101,7 +103,7 @@ def write(
     options = {"max_retries": 0} if method == "POST" else {}
     for wait in (*WAITS, 0):
         try:
-            return _result(partial(send, path, cast_to=object, body=body, options=options), name)
+            return _result(send, path, name, body=body, options=options)
         except NotYet as problem:
             if not wait or (problem.seconds or 0) > LONGEST:
                 raise
@@ -114,8 +116,10 @@ def account_id(api: cloudflare.Cloudflare, option: str | None, config: Config) -
     found = [{"id": given}] if given else rows(api, "/accounts")
     if len(found) != 1:
         names = sorted(f"{plain(row.get('id'))} ({plain(row.get('name'))})" for row in found)
-        listed = ", ".join(names) or "none that the API token may list"
-        raise Problem(f"{len(found)} accounts, give --account-id: {listed}")
+        if not names:
+            said = "The API token may not list accounts: add --account-id ID"
+            raise Problem(f"{said}, which `npx wrangler whoami` shows")
+        raise Problem(f"{len(found)} accounts, add --account-id: {', '.join(names)}")
     account = str(found[0].get("id"))
     if not re.fullmatch(r"[0-9a-f]{32}", account):
         where = "--account-id, CLOUDFLARE_ACCOUNT_ID or account_id in wrangler.jsonc"
@@ -123,32 +127,42 @@ def account_id(api: cloudflare.Cloudflare, option: str | None, config: Config) -
     return account
 
 
-def _result(send: partial[Any], name: str = "") -> Any:
-    """What the answer holds. Every error of the SDK's becomes a Problem, which tells the name."""
+def list_of(row: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in a list of an answer's; nothing when it is no list."""
+    value = row.get(name)
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _result(send: Any, path: str, name: str = "", **more: Any) -> Any:
+    """What the answer holds. Whatever goes wrong becomes a Problem, which tells the name."""
     try:
-        return send().get("result")
-    except (cloudflare.APIStatusError, cloudflare.APIConnectionError) as error:
-        said = _explained(error, name)
-        if isinstance(error, cloudflare.APIStatusError) and _for_now(error.response):
-            later, after = NotYet(said), error.response.headers.get("retry-after", "")
-            later.seconds = float(after) if re.fullmatch(r"\d{1,6}", after) else None
-            raise later from None
-        raise (NotFound if isinstance(error, cloudflare.NotFoundError) else Problem)(said) from None
+        response = send(path, cast_to=httpx.Response, **more)
+    except cloudflare.APIStatusError as error:
+        response = error.response
+    except cloudflare.APIConnectionError as error:
+        why = f"cannot connect to {error.request.url.host} ({plain(error.__cause__)})"
+        raise Problem(_explained(error.request, None, why, name)) from None
     except (cloudflare.CloudflareError, httpx.HTTPError, TypeError, ValueError) as error:
         raise Problem(f"Cloudflare's answer is unusable: {type(error).__name__}") from None
-
-
-def _refuse_what_failed(response: httpx.Response) -> None:
-    """An answer that is not an envelope with `success` is an error, whatever its status says."""
-    response.read()
     try:
-        fine = response.json()["success"] is True
-    except (ValueError, KeyError, TypeError):
-        fine = False
-    if response.is_success and not fine:
-        response.extensions["status"] = response.status_code
-        response.status_code = 400  # for which the SDK raises an error and does not ask again
-    elif not fine and _for_now(response):  # the SDK takes only 429 for throttling
+        answer = dict(response.json())
+    except (ValueError, TypeError):
+        answer = {}
+    if response.is_success and answer.get("success") is True:
+        return answer.get("result")
+    why = f"HTTP {response.status_code}, {_reasons(answer)}"
+    said = _explained(response.request, response, why, name)
+    if _for_now(response):
+        later, after = NotYet(said), response.headers.get("retry-after", "")
+        later.seconds = float(after) if re.fullmatch(r"\d{1,6}", after) else None
+        raise later
+    raise (NotFound if response.status_code == 404 else Problem)(said)
+
+
+def _ask_again(response: httpx.Response) -> None:
+    """By itself, the SDK takes only 429 for throttling."""
+    response.read()
+    if _for_now(response):
         response.headers["x-should-retry"] = "true"
 
 
@@ -157,50 +171,42 @@ def _for_now(response: httpx.Response) -> bool:
     if response.status_code == 429:
         return True
     throttled = response.status_code == 403 and re.search(r'"code": ?971\b|throttl', response.text)
-    new = response.status_code in (400, 404) and re.search("not[ _]found", response.text)
+    new = response.status_code in (200, 400, 404) and re.search("not[ _]found", response.text)
     return bool(throttled or (new and response.request.method in ("POST", "PUT")))
 
 
-def _explained(
-    error: cloudflare.APIStatusError | cloudflare.APIConnectionError, name: str = ""
-) -> str:
-    """One line: what failed, why, and what to do."""
-    request, status, path = error.request, 0, error.request.url.path
-    why = f"no connection with {request.url.host} ({plain(error.__cause__)})"
-    if isinstance(error, cloudflare.APIStatusError):
-        status = error.response.extensions.get("status", error.status_code)
-        why = f"HTTP {status}, {_reasons(error.body)}"
+def _explained(request: httpx.Request, response: httpx.Response | None, why: str, name: str) -> str:
+    """One line: what failed, why, and what to do. `response`: None without a connection."""
+    status, path = response.status_code if response is not None else 0, request.url.path
     doing = _DOING.get(request.method, "changing")
-    right = "Read" if request.method == "GET" else "Write"
+    right = "Read" if request.method == "GET" else "Edit"
     account = re.search("/accounts/([^/]+)", path)
     what, need = next((what, need) for part, what, need in _ABOUT if part in path)
     said = f"{doing} {what}{f' ({plain(name)})' if name else ''}: {why}"
     if re.search(r"\b6003 ", why):
-        said += f": {TOKEN} has not the form of an API token: copy it again from {TOKENS_PAGE}"
+        said += f": {TOKEN} does not look like an API token: copy it again from {TOKENS_PAGE}"
     elif account and re.search(r"\b7003 ", why):
         said += f": there is no account {plain(account[1])}, choose it with --account-id"
     elif "access.api.error.not_enabled" in why or (status == 404 and "/organizations" in path):
         said += f": {ENABLE}"
-    elif isinstance(error, cloudflare.APIStatusError) and _for_now(error.response):
-        after = plain(error.response.headers.get("retry-after", 60))
+    elif response is not None and _for_now(response):
+        after = plain(response.headers.get("retry-after", 60))
         limit = status in (403, 429)
         said += f": rate limit, wait {after} s" if limit else ": it may be too new, try again"
     elif status == 409:
         adopt = f"find the application for this address in {APPLICATIONS}, and add --adopt ID"
         said += f": {adopt if '/access/apps' in path else 'there is one already, run it again'}"
     elif status in (401, 403):
-        said += f': {TOKEN} is wrong or lacks "{need} {right}" (Edit, at {TOKENS_PAGE})'
+        said += f': {TOKEN} is wrong, has expired or lacks "{need}: {right}", see {TOKENS_PAGE}'
     elif request.method != "GET" and not 200 <= status < 500:
         said += "; whether it was done is not known"
     return said
 
 
-def _reasons(body: object) -> str:
+def _reasons(answer: dict[str, Any]) -> str:
     """Cloudflare's codes and messages."""
-    if not isinstance(body, dict) or not isinstance(body.get("errors"), list):
-        return "no answer of Cloudflare's API: there is an outage, or a proxy"
-    errors = [one for one in body["errors"] if isinstance(one, dict)]
-    chains = [one.get("error_chain") for one in errors]  # with what is wrong in particular
-    listed = [chain for chain in chains if isinstance(chain, list)]
-    errors += [one for chain in listed for one in chain if isinstance(one, dict)]
-    return plain("; ".join(f"{one.get('code')} {one.get('message')}" for one in errors))
+    if not isinstance(answer.get("errors"), list):
+        return "which is no answer of Cloudflare's API: it is down, or a proxy answered instead"
+    errors = list_of(answer, "errors")
+    chains = [one for error in errors for one in list_of(error, "error_chain")]  # in particular
+    return plain("; ".join(f"{one.get('code')} {one.get('message')}" for one in errors + chains))

@@ -26,6 +26,7 @@ COMMANDS = {
     "probe": "try every way in from outside and report what is open",
     "local": "play Cloudflare Access on this computer, in front of npm run dev",
 }
+NPM = ("check", "provision", "probe", "local")  # what package.json has a script for
 EDGE_ONLY = ("provision", "local")
 
 
@@ -33,7 +34,9 @@ class Parser(argparse.ArgumentParser):
     """Reports a wrong option in one line."""
 
     def error(self, message: str) -> NoReturn:
-        raise Problem(f"{plain(message, 1000)}; see: {self.prog} --help")
+        name = self.prog.partition(" ")[2]
+        start = f"npm run {name} --" if name in NPM else f"uv run {self.prog}"
+        raise Problem(f"{plain(message, 1000)}; see: {start} --help")
 
 
 def main() -> int:
@@ -73,7 +76,9 @@ def run(words: list[str]) -> int:
         empty = before.startswith("--") and not word.strip()
         if empty or re.fullmatch(r"--[\w-]+=\s*", word):
             raise Problem(f"{(before if empty else word).rstrip('= ')} is empty")
-    options = parser.parse_args(words)
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        commands.choices[options.command].error(f"there is no {unknown[0]}")
     options.project = read(find_root(Path.cwd()))
     if options.command in EDGE_ONLY and not options.project.shape.edge:
         said = "this Worker was made without a public address, so Access has nothing to protect"

@@ -42,13 +42,18 @@ class Block(NamedTuple):
 
     @property
     def vars(self) -> dict[str, Any]:
-        """Its vars; none when they are no object."""
-        found = self.settings.get("vars")
+        return self.object("vars")
+
+    def object(self, key: str) -> dict[str, Any]:
+        """What stands in an object; nothing when it is no object."""
+        found = self.settings.get(key)
         return found if isinstance(found, dict) else {}
 
-    def items(self, key: str) -> list[Any]:
+    def items(self, *path: str) -> list[Any]:
         """What stands in a list; nothing when it is no list."""
-        found = self.settings.get(key)
+        found: Any = self.settings
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
         return found if isinstance(found, list) else []
 
 
@@ -85,7 +90,11 @@ class Config:
             # `int` refuses NaN and Infinity, which Python would take and wrangler does not.
             self.data = json.loads(plain, object_pairs_hook=_object, parse_constant=int)
         except (ValueError, RecursionError) as error:
-            raise Problem(f"{self.path.name} is not JSON: {error}") from None
+            wrong = f"is not JSON: {error}"
+            if merge := re.search(r"^(<{7}|={7}|>{7})( |\r?$)", self.text, re.MULTILINE):
+                line = self.text.count("\n", 0, merge.start()) + 1
+                wrong = f"is half merged, line {line}. To find all: git grep -n '^<<<<<<<'"
+            raise Problem(f"{self.path.name} {wrong}") from None
         if not isinstance(self.data, dict):
             raise Problem(f"{self.path.name} must hold one object")
         self.plain, self._places = plain, _places(plain)
@@ -160,6 +169,25 @@ class Config:
             gap = rest[: -len(rest.lstrip())]
             new = f"{gap}{json.dumps(path[-1])}: {new}" + ("," if parent else "")
         self.text = self.text[:start] + new + self.text[end:]
+        self._parse()
+
+    def append(self, path: tuple[str, ...], value: Any) -> None:
+        """Add a value to the end of the list at `path` and change nothing else, comments included.
+
+        The list must have something in it.
+        """
+        end = self._places[path][1]
+        start, last = self._places[(*path, len(self.get(path)) - 1)]
+        own_line = re.search(r"\r?\n", self.text[last:end])
+        if own_line is None:
+            before, rest, new = self.text[:last], self.text[last:], f", {json.dumps(value)}"
+        else:  # below the last one, with the same indent
+            comma = "" if self.text[last:].lstrip().startswith(",") else ","
+            at, line = last + own_line.start(), self.text[:start].rpartition("\n")[2]
+            before = self.text[:last] + comma + self.text[last:at]
+            indent = line[: -len(line.lstrip()) or None]
+            rest, new = self.text[at:], f"{own_line[0]}{indent}{json.dumps(value)}"
+        self.text = before + new + rest
         self._parse()
 
     def save(self) -> None:

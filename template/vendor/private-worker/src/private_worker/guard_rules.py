@@ -7,7 +7,6 @@ ours: only what is asked for runs, and no `guard` that somebody else imported is
 import importlib
 import sys
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -57,22 +56,16 @@ def is_local(variables: Mapping[str, object]) -> bool:
 
 
 def _call(root: Path, module: str, function: str, *arguments: object) -> Any:
-    package = _package(root)
+    name = f"_guard_of_{root}".replace(".", "_")
+    if name not in sys.modules:
+        package = sys.modules[name] = ModuleType(name)
+        package.__path__ = [str(root / "src" / "guard")]
     try:
-        refused = importlib.import_module(f"{package}.refusal").NotConfigured
-        called = getattr(importlib.import_module(f"{package}.{module}"), function)
+        refused = importlib.import_module(f"{name}.refusal").NotConfigured
+        called = getattr(importlib.import_module(f"{name}.{module}"), function)
     except Exception as error:  # whatever the files do when they are imported
         raise Problem(f"src/guard cannot be read: {error}; {RENDER_AGAIN}") from None
     try:
         return called(*arguments)
     except refused as error:
         raise NotConfigured(error.setting, error.problem) from None
-
-
-@cache
-def _package(root: Path) -> str:
-    """The name under which src/guard of this project can be imported, without its __init__."""
-    package = ModuleType(f"_guard_of_{root}".replace(".", "_"))
-    package.__path__ = [str(root / "src" / "guard")]
-    sys.modules[package.__name__] = package
-    return package.__name__

@@ -78,7 +78,7 @@ def find_root(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / FILE).is_file():
             return folder
-    raise Problem(f"{start} is in no project of the template: there is no {FILE} in it or above it")
+    raise Problem(f"{start} is in no private-worker project: no {FILE} in it or in a folder above")
 
 
 def read(root: Path) -> Project:

@@ -12,10 +12,10 @@ from .text import plain, shown
 SOON = timedelta(days=30)
 
 
-def warning(token: Mapping[str, object], now: datetime | None = None) -> str:
+def warning(token: Mapping[str, object]) -> str:
     """What to say of a service token of Cloudflare's list; "" when there is nothing to say.
 
-    token: one of GET /accounts/{id}/access/service_tokens. now: a time in UTC, else the present.
+    token: one of GET /accounts/{id}/access/service_tokens.
     """
     name, given = plain(token.get("name") or token.get("client_id")), token.get("expires_at")
     what = f"The service token {shown(name)}"
@@ -27,10 +27,10 @@ def warning(token: Mapping[str, object], now: datetime | None = None) -> str:
         end = datetime.fromisoformat(str(given)).replace(tzinfo=UTC)  # as the API writes it
     except ValueError:
         return f"{what} ends on {plain(given)}, which is no date that can be read."
-    left = end - (now or datetime.now(UTC))
+    left = end - datetime.now(UTC)
     if left > SOON:
         return ""
-    over = left <= timedelta()
-    until = "ended, so nobody gets in with it" if over else f"ends (days left: {left.days})"
-    renew = f"npm run provision -- --renew {shlex.quote(name)}"
-    return f"{what} {until}: {end:%Y-%m-%d}. Renew it: {renew}"
+    until = f"ends on {end:%Y-%m-%d} (days left: {left.days})"
+    if left <= timedelta():
+        until = f"ended on {end:%Y-%m-%d}, so nobody gets in with it"
+    return f"{what} {until}. Renew it: npm run provision -- --renew {shlex.quote(name)}"

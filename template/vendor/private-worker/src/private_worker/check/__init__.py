@@ -4,21 +4,14 @@ import argparse
 import json
 
 from rich.console import Console
-from rich.text import Text
 
 from ..config import Config
 from ..project import WRANGLER, Project
 from ..text import plain
-from . import managed, packages, repository
-from .addresses import Addresses
-from .code import Code
-from .configuration import Configuration
-from .files import Files
+from . import addresses, code, configuration, files, keys, managed, repository, secrets
 from .finding import WHY, Finding
-from .keys import Keys
-from .secrets import Secrets
 
-LOOKS = (Addresses, Keys, Configuration, Secrets, Code, Files)
+LOOKS = (addresses, keys, configuration, secrets, code, files, managed, repository)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,15 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """0 when nothing was found, 1 otherwise. Raises Problem when there is nothing to read."""
     project: Project = options.project
-    config = Config(project.root / WRANGLER)
-    edited, keep = list(managed.findings(project)), managed.kept(project.root)
-    kept = [finding.file for finding in edited if finding.file in keep]
-    found = [
-        *(each for look in LOOKS for each in look(config, project).findings()),
-        *(finding for finding in edited if finding.file not in keep),
-        *packages.findings(project.root),
-        *repository.findings(project.root),
-    ]
+    config, keep = Config(project.root / WRANGLER), managed.kept(project.root)
+    every = [finding for look in LOOKS for finding in look.findings(config, project)]
+    found = [each for each in every if each.rule != "edited-file" or each.file not in keep]
+    kept = [each.file for each in every if each.rule == "edited-file" and each.file in keep]
     # What is only not filled in yet comes last.
     found.sort(key=lambda finding: finding.rule == "placeholder")
     wrong = [finding for finding in found if finding.rule not in options.allow]
@@ -52,14 +40,15 @@ def run(options: argparse.Namespace) -> int:
 
 def print_findings(findings: list[Finding], kept: list[str], allowed: int) -> None:
     """One block for each finding, the files that are kept as edited, and a line that sums up."""
-    console = Console(highlight=False, soft_wrap=True)  # a command can be copied whole
+    # Text from outside stays text, and a command can be copied whole.
+    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
     for rule, file, line, wrong, fix in findings:
         where = f"{file}:{line}" if line else file
-        console.print(Text(plain(f"{where}  {rule}", 1000), style="bold"))
+        console.print(plain(f"{where}  {rule}", 1000), style="bold")
         for label, text in (("wrong", wrong), ("why", WHY[rule]), ("fix", fix)):
-            console.print(Text(f"  {label:7}{plain(text, 1000)}"))
+            console.print(f"  {label:7}{plain(text, 1000)}")
         console.print()
     if kept:
-        console.print(Text(plain(f"Kept as edited: {', '.join(kept)}", 1000)))
+        console.print(plain(f"Kept as edited: {', '.join(kept)}", 1000))
     count = f"Problems found: {len(findings)}" if findings else "Nothing is wrong"
-    console.print(Text(f"{count} ({allowed} left out by --allow)." if allowed else f"{count}."))
+    console.print(f"{count} ({allowed} left out by --allow)." if allowed else f"{count}.")

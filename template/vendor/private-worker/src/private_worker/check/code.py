@@ -8,12 +8,11 @@ import ast
 import re
 from collections.abc import Iterator
 from inspect import CO_ASYNC_GENERATOR
-from typing import Any
 
-from ..config import Block
-from ..project import Problem
+from ..config import Block, Config
+from ..project import Problem, Project
 from ..text import read
-from .finding import Finding, Findings, Rules
+from .finding import Finding, Findings, at
 
 EVENTS = "src/events.py"
 # What calls a handler: the way to it in wrangler.jsonc, and the handler.
@@ -22,74 +21,54 @@ ARGUMENTS = {"scheduled": "event, env", "queue": "batch, env"}
 OBJECTS, WORKFLOWS = ("durable_objects", "bindings"), ("workflows",)
 
 
-class Code(Rules):
-    """The rules for events."""
-
-    def findings(self) -> Findings:
-        """All that one of the two has and the other has not."""
-        try:
-            defined, classes = look(read(self.project.root / EVENTS))
-        except (Problem, SyntaxError):  # the tests say that better
-            return
-        for block in self.config.blocks():
-            yield from self.handlers(block, defined)
-            if classes is not None:
-                yield from self.classes(block, classes)
-        yield from self.unused(defined, classes or set())
-        yield from self.migrations(classes or set())
-
-    def handlers(self, block: Block, defined: set[str]) -> Findings:
-        """Crons and consumers that call nothing."""
+def findings(config: Config, project: Project) -> Findings:
+    """All that one of the two has and the other has not."""
+    try:
+        defined, classes = look(read(project.root / EVENTS))
+    except (Problem, SyntaxError):  # the tests say that better
+        return
+    uncalled, unbound = defined & ARGUMENTS.keys(), set(classes or ())
+    made = migrated(config)
+    for block in config.blocks():
         for way, handler in CALLED:
-            pushed = [item for item in listed(block, way) if not is_pulled(item)]
-            if pushed and handler not in defined:
+            items = block.items(*way)
+            if items:
+                uncalled.discard(handler)
+            if handler not in defined and not all(map(is_pulled, items)):
                 wrong = f"calls {handler}, which is not an async function in {EVENTS}"
                 fix = f"Write there: async def {handler}({ARGUMENTS[handler]}), or delete it here."
-                yield self.at((*block.path, *way), "no-code", wrong, fix)
-
-    def classes(self, block: Block, there: set[str]) -> Findings:
-        """Bindings to classes that this Worker does not export."""
-        for way, name in own_classes(block):
-            if name not in there:
+                yield at(config, (*block.path, *way), "no-code", wrong, fix)
+        for binds, name in own_classes(block):
+            unbound.discard(name)
+            if classes is not None and name not in classes:
                 wrong = f"names {name}, which is not in CLASSES of {EVENTS}"
                 fix = f"Write the class there, and: CLASSES = ({name},)"
-                yield self.at((*block.path, *way), "no-code", wrong, fix)
-
-    def unused(self, defined: set[str], there: set[str]) -> Findings:
-        """Handlers and classes that nothing in wrangler.jsonc leads to."""
-        blocks = self.config.blocks()
-        for way, handler in CALLED:
-            if handler in defined and not any(listed(block, way) for block in blocks):
-                fix = f'Add to wrangler.jsonc: "{way[0]}": {{ "{way[1]}": [...] }},'
-                yield Finding("no-configuration", EVENTS, 0, f"Nothing calls {handler}", fix)
-        used = {name for block in blocks for _, name in own_classes(block)}
-        for name in sorted(there - used):
-            fix = 'Name it as a "class_name" in "durable_objects" or "workflows".'
-            yield Finding("no-configuration", EVENTS, 0, f"Nothing binds to {name}", fix)
-
-    def migrations(self, there: set[str]) -> Findings:
-        """Classes of Durable Objects that Cloudflare would not take: they need a migration.
-
-        https://developers.cloudflare.com/durable-objects/reference/durable-objects-migrations/
-        """
-        exports = self.config.data.get("exports")
-        made = set(exports) if isinstance(exports, dict) else set()
-        for step in listed(self.config.block(None), ("migrations",)):
-            if isinstance(step, dict):
-                made |= set(re.findall(r"'(\w+)'", str({**step, "deleted_classes": ""})))
-                made -= set(re.findall(r"'(\w+)'", str(step.get("deleted_classes"))))
-        for way, name in own_classes(self.config.block(None)):
-            if way == OBJECTS and name in there and name not in made:
+                yield at(config, (*block.path, *binds), "no-code", wrong, fix)
+            elif classes and binds == OBJECTS and not block.path and name not in made:
+                wrong = f"names {name}, which no migration makes"
                 fix = f'Add: "migrations": [{{ "tag": "v1", "new_sqlite_classes": ["{name}"] }}],'
-                yield self.at(way, "no-migration", f"names {name}, which no migration makes", fix)
+                yield at(config, binds, "no-migration", wrong, fix)
+    for way, handler in CALLED:
+        if handler in uncalled:
+            fix = f'Add to wrangler.jsonc: "{way[0]}": {{ "{way[1]}": [...] }},'
+            yield Finding("no-configuration", EVENTS, 0, f"Nothing calls {handler}", fix)
+    for name in sorted(unbound):
+        fix = 'Name it as a "class_name" in "durable_objects" or "workflows".'
+        yield Finding("no-configuration", EVENTS, 0, f"Nothing binds to {name}", fix)
 
 
-def listed(block: Block, way: tuple[str, ...]) -> list[Any]:
-    """What stands in a list of a block; nothing when it is no list."""
-    found: Any = block.settings
-    for key in way:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found if isinstance(found, list) else []
+def migrated(config: Config) -> set[str]:
+    """The classes of Durable Objects that Cloudflare takes: those that a migration made.
+
+    https://developers.cloudflare.com/durable-objects/reference/durable-objects-migrations/
+    """
+    top = config.block(None)
+    made = set(top.object("exports"))
+    for step in top.items("migrations"):
+        if isinstance(step, dict):
+            made |= set(re.findall(r"'(\w+)'", str({**step, "deleted_classes": ""})))
+            made -= set(re.findall(r"'(\w+)'", str(step.get("deleted_classes"))))
+    return made
 
 
 def is_pulled(consumer: object) -> bool:
@@ -100,7 +79,7 @@ def is_pulled(consumer: object) -> bool:
 def own_classes(block: Block) -> Iterator[tuple[tuple[str, ...], str]]:
     """The classes of this Worker that a block binds to, each with the way to the list."""
     for way in (OBJECTS, WORKFLOWS):
-        for item in listed(block, way):
+        for item in block.items(*way):
             if isinstance(item, dict) and "script_name" not in item:
                 yield way, str(item.get("class_name"))
 

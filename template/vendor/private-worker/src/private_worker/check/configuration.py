@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import guard_rules
-from ..config import PLACEHOLDER, STRING, Block, Way
+from ..config import PLACEHOLDER, STRING, Block, Config, Way
+from ..project import Project
 from ..text import shown
-from .finding import Finding, Findings, Rules
+from .finding import Finding, Findings, at
 from .keys import KEYS
 
 # The guard's vars, each with a value that the guard takes.
@@ -36,153 +37,138 @@ for _key in (*KEYS["is a binding"].split(), "durable_objects", "queues", "workfl
     ITS_OWN[(_key,)] = rf'"(?:{_names})": "((?!replace_with)[^"]+)"'
 RULES = {"name": "worker-name", "vars": "shared-access"}  # and else shared-store
 RULES |= dict.fromkeys(("dispatch_namespaces", "services", "vpc_services"), "shared-service")
-# Where a binding names another Worker.
-WORKERS: tuple[tuple[str, ...], ...] = (("services",), ("durable_objects",), ("workflows",))
 
 
-class Configuration(Rules):
-    """The rules for all but addresses."""
+def findings(config: Config, project: Project) -> Findings:
+    """All that is wrong in wrangler.jsonc besides addresses and keys."""
+    root = project.root
+    for name, further_up, reader in OTHERS:
+        for folder in (root, *root.parents) if further_up else (root,):
+            if (folder / name).is_file():
+                wrong = f"There is also {folder / name}, which {reader}"
+                yield Finding("other-config", name, 0, wrong, "Move that file away.")
+    for match in re.finditer(STRING, config.plain):
+        if PLACEHOLDER in match[0].upper() or re.fullmatch(r'"<[^"]*>"', match[0]):
+            line, wrong = config.line_at(match.start()), f"{match[0]} is not filled in"
+            fix = "Put in the real one; see docs/SETUP.md."
+            yield Finding("placeholder", config.path.name, line, wrong, fix)
+    # Only what is an object is looked at.
+    environments: dict[Way, Any] = {("env",): config.data.get("env", {})}
+    for name, settings in config.block(None).object("env").items():
+        environments["env", name] = settings
+    for path, value in environments.items():
+        if not isinstance(value, dict):
+            fix = 'Write: "env": {"staging": {...}},'
+            yield at(config, path, "environment", f"is {shown(value, 70)}", fix)
+    yield from shared(config)
+    for block in config.blocks():
+        yield from guard(config, project, block)
+        yield from services(config, block)
+        yield from assets(config, project, block)
 
-    def findings(self) -> Findings:
-        """All that is wrong in wrangler.jsonc besides addresses."""
-        yield from self.other_files()
-        yield from self.placeholders()
-        yield from self.environments()
-        yield from self.shared()
-        for block in self.config.blocks():
-            for look in (self.guard, self.services, self.assets):
-                yield from look(block)
 
-    def other_files(self) -> Findings:
-        """What some tool reads in place of this file."""
-        root = self.project.root
-        for name, further_up, reader in OTHERS:
-            for folder in (root, *root.parents) if further_up else (root,):
-                if (folder / name).is_file():
-                    wrong = f"There is also {folder / name}, which {reader}"
-                    yield Finding("other-config", name, 0, wrong, "Move that file away.")
-
-    def placeholders(self) -> Findings:
-        """Every placeholder, wherever it stands."""
-        for match in re.finditer(STRING, self.config.plain):
-            if PLACEHOLDER in match[0].upper():
-                line, wrong = self.config.line_at(match.start()), f"{match[0]} is not filled in"
-                fix = "Put in the real one; see docs/SETUP.md."
-                yield Finding("placeholder", self.config.path.name, line, wrong, fix)
-
-    def environments(self) -> Findings:
-        """`env`, and each environment, must be an object: only then is it looked at."""
-        given, fix = self.config.data.get("env", {}), 'Write: "env": {"staging": {...}},'
-        found: dict[Way, Any] = {("env",): given}
-        if isinstance(given, dict):
-            found |= {("env", name): settings for name, settings in given.items()}
-        for path, value in found.items():
-            if not isinstance(value, dict):
-                yield self.at(path, "environment", f"is {shown(value, 70)}", fix)
-
-    def shared(self) -> Findings:
-        """What two environments share. Previews share with their own environment on purpose."""
-        owners: dict[tuple[tuple[str, ...], str], str] = {}  # what it is and its id -> environment
-        blocks = [(block, environment_of(block)) for block in self.config.blocks()]
-        for block, own in blocks:
-            for path in () if block.is_previews else WORKERS:
-                owners.setdefault((path, self.name_of(block)), own)
-        for block, own in blocks:
-            for path, pattern in ITS_OWN.items():
-                for same in set(re.findall(pattern, json.dumps(self.own(block, path)).lower())):
-                    owner = owners.setdefault((path, same), own)
-                    if owner != own:
-                        wrong = f"has {same}, which belongs to {owner}"
-                        fix = f"Write one here that is only for {block.name}."
-                        rule = RULES.get(path[0], "shared-store")
-                        yield self.at((*block.path, *path), rule, wrong, fix)
-
-    def own(self, block: Block, path: tuple[str, ...]) -> Any:
-        """The value at `path` in a block. What is left out there is as wrangler makes it."""
-        if path == ("name",) and not block.is_previews:
-            return self.name_of(block)
-        if path == ("analytics_engine_datasets",):
-            items = [item for item in block.items(path[0]) if isinstance(item, dict)]
-            return [{"dataset": item.get("binding"), **item} for item in items]
-        return self.config.get((*block.path, *path))
-
-    def name_of(self, block: Block) -> str:
-        """The name of a block's Worker, in small letters."""
-        made = "-".join([str(self.config.data.get("name")), *block.path[1:2]])
-        return str(block.settings.get("name") or made).lower()
-
-    def assets(self, block: Block) -> Findings:
-        """Files that Cloudflare serves itself, unless the Worker, and so the guard, comes first.
-
-        https://developers.cloudflare.com/workers/static-assets/binding/#run_worker_first
-        """
-        given, path = block.settings.get("assets"), (*block.path, "assets")
-        if given is None:
-            return
-        right = isinstance(given, dict) and given.get("run_worker_first") is True
-        if not (right and given.get("binding")):
-            fix = 'Write: "assets": { "directory": "...", "binding": "ASSETS", '
-            fix += '"run_worker_first": true }, and serve them in src/api.py.'
-            yield self.at(path, "assets", "does not leave every request to the guard", fix)
-        elif self.project.shape.access_scope == "worker":
-            fix = "Type: uvx copier update --vcs-ref=:current: --defaults "
-            fix += "--data access_scope=hostname, and follow docs/SETUP.md again."
-            yield self.at(
-                path,
-                "assets",
-                "leaves the guard without `ctx.access`, so everybody gets a 403",
-                fix,
-            )
-        elif isinstance(given.get("directory"), str):
-            folder = (self.project.root / given["directory"]).resolve()
-            source = (self.project.root / "src").resolve()
-            if source.is_relative_to(folder) or folder.is_relative_to(source):
-                fix = "Give them a folder of their own, such as: public"
-                yield self.at(path, "assets", "publishes the project's own files", fix)
-
-    def guard(self, block: Block) -> Findings:
-        """The vars as the guard itself judges them. Those that are missing are `not_inherited`."""
-        values = block.vars
-        for name, problem in self.refusals({**GUARD_VARS, **values} if block.path else values):
-            # `placeholders` names those.
-            if PLACEHOLDER not in json.dumps(values.get(name)).upper():
-                path, fix = (*block.path, "vars", name), f"Correct {name}; see docs/SETUP.md."
-                yield self.at(path, "setting", problem, fix)
-
-    def refusals(self, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        """Each var that the guard does not take, with what is wrong with it."""
-        given = dict(values)
-        for _ in GUARD_VARS if self.project.shape.edge else ():  # it names one at a time
-            try:
-                guard_rules.settings(self.project.root, given)
-            except guard_rules.NotConfigured as error:
-                yield error.setting, error.problem
-                given[error.setting] = GUARD_VARS[error.setting]
-        if guard_rules.is_local(values):
-            yield "TEAM_DOMAIN", "is for your own machine. It belongs in .dev.vars"
-        if self.project.shape.binding:
-            name = "ALLOWED_WORKERS"
-            try:
-                if not guard_rules.strings(self.project.root, name, values.get(name)):
-                    yield name, "names nobody, so nobody could be let in"
-            except guard_rules.NotConfigured as error:
-                yield error.setting, error.problem
-
-    def services(self, block: Block) -> Findings:
-        """Bindings to Workers. A private service written here is a common mistake.
-
-        https://developers.cloudflare.com/workers-vpc/
-        """
-        for index, item in enumerate(block.items("services")):
-            binding = item if isinstance(item, dict) else {}
-            number = str(binding.get("service_id", binding.get("service")))
-            if UUID.fullmatch(number) or {"service_id", "tunnel_id", "network_id"} & set(binding):
-                form = json.dumps({"binding": binding.get("binding"), "service_id": number})
-                path: Way = (*block.path, "services", index)
-                fix = f'Write: "vpc_services": [{form}],'
-                yield self.at(path, "vpc-in-services", "is a private service, not a Worker", fix)
+def shared(config: Config) -> Findings:
+    """What two environments share. Previews share with their own environment on purpose."""
+    owners: dict[tuple[Way, str], str] = {}  # what it is and its id -> environment
+    blocks = [(block, environment_of(block)) for block in config.blocks()]
+    for block, environment in blocks:
+        for key in ("services", "durable_objects", "workflows"):
+            if not block.is_previews:  # a binding may name the Worker
+                owners.setdefault(((key,), name_of(config, block)), environment)
+    for block, environment in blocks:
+        for path, pattern in ITS_OWN.items():
+            value = config.get((*block.path, *path))
+            if path == ("name",) and not block.is_previews:
+                value = name_of(config, block)
+            if path == ("analytics_engine_datasets",):  # one left out is named as the binding
+                items = [item for item in block.items(path[0]) if isinstance(item, dict)]
+                value = [{"dataset": item.get("binding"), **item} for item in items]
+            for same in set(re.findall(pattern, json.dumps(value).lower())):
+                owner = owners.setdefault((path, same), environment)
+                if owner != environment:
+                    wrong = f"has {same}, which belongs to {owner}"
+                    fix = f"Write one here that is only for {block.name}."
+                    rule = RULES.get(path[0], "shared-store")
+                    yield at(config, (*block.path, *path), rule, wrong, fix)
 
 
 def environment_of(block: Block) -> str:
     """What a block belongs to, for a person."""
     return ".".join(block.path[:2]) if block.path[:1] == ("env",) else "the top level"
+
+
+def name_of(config: Config, block: Block) -> str:
+    """The name of a block's Worker, in small letters."""
+    made = "-".join([str(config.data.get("name")), *block.path[1:2]])
+    return str(block.settings.get("name") or made).lower()
+
+
+def assets(config: Config, project: Project, block: Block) -> Findings:
+    """Files that Cloudflare serves itself, unless the Worker, and so the guard, comes first.
+
+    https://developers.cloudflare.com/workers/static-assets/binding/#run_worker_first
+    """
+    given, path = block.settings.get("assets"), (*block.path, "assets")
+    if given is None:
+        return
+    right = isinstance(given, dict) and given.get("run_worker_first") is True
+    if not (right and given.get("binding")):
+        fix = 'Write: "assets": { "directory": "...", "binding": "ASSETS", '
+        fix += '"run_worker_first": true }, and serve them in src/api.py.'
+        yield at(config, path, "assets", "does not leave every request to the guard", fix)
+    elif project.shape.access_scope == "worker":
+        wrong = "leaves the guard without `ctx.access`, so everybody gets a 403"
+        fix = "Type: uvx copier update --vcs-ref=:current: --defaults "
+        fix += "--data access_scope=hostname, and follow docs/SETUP.md again."
+        yield at(config, path, "assets", wrong, fix)
+    elif isinstance(given.get("directory"), str):
+        folder = (project.root / given["directory"]).resolve()
+        source = (project.root / "src").resolve()
+        if source.is_relative_to(folder) or folder.is_relative_to(source):
+            fix = "Give them a folder of their own, such as: public"
+            yield at(config, path, "assets", "publishes the project's own files", fix)
+
+
+def guard(config: Config, project: Project, block: Block) -> Findings:
+    """The vars as the guard itself judges them. `keys` names those that an environment lacks."""
+    given = {**GUARD_VARS, **block.vars} if block.path else block.vars
+    for name, problem in refusals(project, given):
+        # `findings` names placeholders.
+        if PLACEHOLDER not in json.dumps(block.vars.get(name)).upper():
+            fix = f"Correct {name}; see docs/SETUP.md."
+            yield at(config, (*block.path, "vars", name), "setting", problem, fix)
+
+
+def refusals(project: Project, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each var that the guard does not take, with what is wrong with it."""
+    given = dict(values)
+    for _ in GUARD_VARS if project.shape.edge else ():  # it names one at a time
+        try:
+            guard_rules.settings(project.root, given)
+        except guard_rules.NotConfigured as error:
+            yield error.setting, error.problem
+            given[error.setting] = GUARD_VARS[error.setting]
+    if guard_rules.is_local(values):
+        yield "TEAM_DOMAIN", "is for your own machine. It belongs in .dev.vars"
+    if project.shape.binding:
+        name = "ALLOWED_WORKERS"
+        try:
+            if not guard_rules.strings(project.root, name, values.get(name)):
+                yield name, "names nobody, so nobody could be let in"
+        except guard_rules.NotConfigured as error:
+            yield error.setting, error.problem
+
+
+def services(config: Config, block: Block) -> Findings:
+    """Bindings to Workers. A private service written here is a common mistake.
+
+    https://developers.cloudflare.com/workers-vpc/
+    """
+    for index, item in enumerate(block.items("services")):
+        binding = item if isinstance(item, dict) else {}
+        number = str(binding.get("service_id", binding.get("service")))
+        if UUID.fullmatch(number) or {"service_id", "tunnel_id", "network_id"} & set(binding):
+            form = json.dumps({"binding": binding.get("binding"), "service_id": number})
+            path: Way = (*block.path, "services", index)
+            fix = f'Write: "vpc_services": [{form}],'
+            yield at(config, path, "vpc-in-services", "is a private service, not a Worker", fix)

@@ -8,9 +8,10 @@ from importlib import metadata
 from pathlib import Path
 
 from .. import lock
+from ..config import Config
 from ..deployed import rule_for, taken
-from ..project import Problem
-from .finding import Finding, Findings, Rules
+from ..project import Problem, Project
+from .finding import Finding, Findings
 
 # The modules of Pyodide's Python 3.14, whatever Python runs here: some of this one's are missing.
 MISSING = """
@@ -25,23 +26,19 @@ RUNTIME = ("js", "pyodide", "pyodide_js")
 ELSEWHERE = (".pyi", "py.typed", ".rej")  # for tools, or what another rule names
 
 
-class Files(Rules):
-    """The rules for files."""
-
-    def findings(self) -> Findings:
-        """All that would be missing or another one after a deploy."""
-        source = self.project.root / "src"
-        there, left_out = taken(source, self.config.data.get("rules"))
-        for name in left_out:
-            if not name.endswith(ELSEWHERE):
-                fix = f'Add to "rules" in wrangler.jsonc: {rule_for(name)}, or move it out of src/.'
-                yield Finding("not-deployed", f"src/{name}", 0, "A deploy leaves it out", fix)
-        hiding = dict.fromkeys(PYTHON, "Python itself") | dict.fromkeys(RUNTIME, "the runtime")
-        hiding |= dict(packaged(self.project.root))
-        for name in sorted({name.split("/")[0] for name in there if name.endswith(".py")}):
-            if by := hiding.get(name.removesuffix(".py")):
-                wrong = f"Hidden: an import finds the module of that name in {by}"
-                yield Finding("hidden-module", f"src/{name}", 0, wrong, "Give it another name.")
+def findings(config: Config, project: Project) -> Findings:
+    """All that would be missing or another one after a deploy."""
+    there, left_out = taken(project.root / "src", config.data.get("rules"))
+    for name in left_out:
+        if not name.endswith(ELSEWHERE):
+            fix = f'Add to "rules" in wrangler.jsonc: {rule_for(name)}, or move it out of src/.'
+            yield Finding("not-deployed", f"src/{name}", 0, "A deploy leaves it out", fix)
+    hiding = dict.fromkeys(PYTHON, "Python itself") | dict.fromkeys(RUNTIME, "the runtime")
+    hiding |= dict(packaged(project.root))
+    for name in sorted({name.split("/")[0] for name in there if name.endswith(".py")}):
+        if by := hiding.get(name.removesuffix(".py")):
+            wrong = f"Hidden: an import finds the module of that name in {by}"
+            yield Finding("hidden-module", f"src/{name}", 0, wrong, "Give it another name.")
 
 
 def packaged(root: Path) -> Iterator[tuple[str, str]]:

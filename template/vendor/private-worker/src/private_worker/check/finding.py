@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..config import Config, Way
-from ..project import Project
 
 # Each rule and why it matters. The name is what `--json` shows and what `--allow` takes.
 WHY = {
@@ -69,13 +68,7 @@ class Finding(NamedTuple):
 Findings = Iterator[Finding]
 
 
-class Rules:
-    """Rules for wrangler.jsonc. Each method is one idea and yields what is wrong."""
-
-    def __init__(self, config: Config, project: Project) -> None:
-        self.config, self.project = config, project
-
-    def at(self, path: Way, rule: str, wrong: str, fix: str) -> Finding:
-        """A finding. `wrong` goes on after the name of what stands at `path`."""
-        wrong = f"{'.'.join(map(str, path))} {wrong}"
-        return Finding(rule, self.config.path.name, self.config.line(path), wrong, fix)
+def at(config: Config, path: Way, rule: str, wrong: str, fix: str) -> Finding:
+    """A finding in wrangler.jsonc. `wrong` goes on after the name of what stands at `path`."""
+    wrong = f"{'.'.join(map(str, path))} {wrong}"
+    return Finding(rule, config.path.name, config.line(path), wrong, fix)

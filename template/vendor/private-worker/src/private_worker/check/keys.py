@@ -7,9 +7,10 @@ import re
 from difflib import get_close_matches
 from typing import Any
 
-from ..config import Block
+from ..config import Block, Config, Way
+from ..project import Project
 from ..text import shown
-from .finding import Findings, Rules
+from .finding import Findings, at
 
 # Every key of wrangler 4.164.0, by what it can do.
 KEYS = {
@@ -87,63 +88,52 @@ TAKEN_AWAY = re.compile(
 )
 
 
-class Keys(Rules):
-    """The rules for keys."""
-
-    def findings(self) -> Findings:
-        """All keys that are wrong or missing."""
-        for block in self.config.blocks():
-            there = PREVIEWS if block.is_previews else ALL - TOP_ONLY if block.path else ALL
-            yield from self.unknown(block.path, block.settings, there)
-            for key, (rule, fix) in UNWANTED.items():
-                if is_on(block.settings.get(key)) and key in there:
-                    yield self.at((*block.path, key), rule, "must not be set", fix)
-            for look in (self.wanted, self.exports, self.dev, self.not_inherited):
-                yield from look(block)
-
-    def unknown(self, path: tuple[str, ...], settings: Any, known: set[str]) -> Findings:
-        """Keys that wrangler does not read here. Misspelt, `routes` would leave an old route on."""
-        for key in sorted(settings.keys() - known):
-            near = get_close_matches(key, known, 1, 0.8)
-            fix = f'Write "{near[0]}".' if near else "Delete it, or write it where it belongs."
-            yield self.at((*path, key), "unknown-key", "is no key that wrangler reads here", fix)
-
-    def wanted(self, block: Block) -> Findings:
-        """Keys that must be there with one value."""
+def findings(config: Config, project: Project) -> Findings:
+    """All keys that are wrong or missing."""
+    for block in config.blocks():
+        there = PREVIEWS if block.is_previews else ALL - TOP_ONLY if block.path else ALL
+        yield from unknown(config, block.path, block.settings, there)
+        for key, (rule, fix) in UNWANTED.items():
+            if is_on(block.settings.get(key)) and key in there:
+                yield at(config, (*block.path, key), rule, "must not be set", fix)
         for key, wanted in () if block.is_previews else WANTED.items():
-            value, path = block.settings.get(key), (*block.path, key)
+            value = block.settings.get(key)
             if not is_right(key, value) and (key in block.settings or not block.path):
                 rule = "worker-name" if key == "name" else key.replace("_", "-")
                 wrong = "is missing" if value is None else f"is {shown(value, 70)}"
-                yield self.at(path, rule, wrong, f'"{key}": {wanted}')
-
-    def exports(self, block: Block) -> Findings:
-        """Entrypoints, Durable Objects and Workflows, each with keys of its own."""
-        exports = block.settings.get("exports")
-        for name, export in exports.items() if isinstance(exports, dict) else ():
-            path = (*block.path, "exports", name)
-            if isinstance(export, dict):
-                yield from self.unknown(path, export, EXPORTS)
+                yield at(config, (*block.path, key), rule, wrong, f'"{key}": {wanted}')
+        for name, export in block.object("exports").items():
+            if isinstance(export, dict):  # such as a Durable Object, which has keys of its own
+                path = (*block.path, "exports", name)
+                yield from unknown(config, path, export, EXPORTS)
                 if is_on(export.get("cache")):
-                    yield self.at((*path, "cache"), "cache", "must not be set", DELETE)
+                    yield at(config, (*path, "cache"), "cache", "must not be set", DELETE)
+        yield from not_inherited(config, block)
+    dev = config.block(None).object("dev")
+    for key in ("ip", "inspector_ip"):  # where `npm run dev` listens
+        if str(dev.get(key, "localhost")) not in ("localhost", "127.0.0.1", "::1"):
+            wrong = "lets in other computers, as whoever access.dev names"
+            yield at(config, ("dev", key), "open-dev", wrong, "Delete it.")
 
-    def dev(self, block: Block) -> Findings:
-        """Where `npm run dev` listens."""
-        dev = self.config.data.get("dev")
-        for key in ("ip", "inspector_ip") if isinstance(dev, dict) and not block.path else ():
-            if str(dev.get(key, "localhost")) not in ("localhost", "127.0.0.1", "::1"):
-                wrong = "lets in other computers, as whoever access.dev names"
-                yield self.at(("dev", key), "open-dev", wrong, "Delete it.")
 
-    def not_inherited(self, block: Block) -> Findings:
-        """Vars and bindings of the top level that an environment or `previews` lacks."""
-        for key in sorted(NOT_INHERITED):
-            there = set(names(key, block.settings.get(key)))
-            for name in names(key, self.config.data.get(key)):
-                if name not in there:
-                    wrong = f"lacks {name}, which the top level has"
-                    fix = f"Repeat {name} here, with the value that is right for {block.name}."
-                    yield self.at((*block.path, key), "not-inherited", wrong, fix)
+def unknown(config: Config, path: Way, settings: dict[str, Any], known: set[str]) -> Findings:
+    """Keys that wrangler does not read here. Misspelt, `routes` would leave an old route on."""
+    for key in sorted(settings.keys() - known):
+        near = get_close_matches(key, known, 1, 0.8)
+        fix = f'Write "{near[0]}".' if near else "Delete it, or write it where it belongs."
+        wrong = "is no key that wrangler reads here"
+        yield at(config, (*path, key), "unknown-key", wrong, fix)
+
+
+def not_inherited(config: Config, block: Block) -> Findings:
+    """Vars and bindings of the top level that an environment or `previews` lacks."""
+    for key in sorted(NOT_INHERITED):
+        there = names(key, block.settings.get(key))
+        for name in names(key, config.data.get(key)):
+            if name not in there:
+                wrong = f"lacks {name}, which the top level has"
+                fix = f"Repeat {name} here, with the value that is right for {block.name}."
+                yield at(config, (*block.path, key), "not-inherited", wrong, fix)
 
 
 def is_on(value: Any) -> bool:

@@ -13,6 +13,7 @@ import shlex
 import tomllib
 from pathlib import Path, PurePosixPath
 
+from ..config import Config
 from ..project import FILE, RENDER_AGAIN, Problem, Project
 from ..text import LARGEST, read
 from .finding import Finding, Findings
@@ -23,7 +24,7 @@ ALONE = ("src/guard", "src/entry", "src/bridge", "src/upstream", "vendor/private
 IN_EVERY_PROJECT = ("vendor/", "src/entry.py", "tests/test_doors.py", ".gitignore")
 
 
-def findings(project: Project) -> Findings:
+def findings(config: Config, project: Project) -> Findings:
     """Managed files that are edited, with those that are kept so on purpose."""
     try:
         lines = re.findall(r"(?m)^([0-9a-f]{64})  ([^\r\n]+)", read(project.root / MANIFEST))

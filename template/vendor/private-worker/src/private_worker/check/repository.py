@@ -8,12 +8,14 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from ..project import Problem
+from .. import lock
+from ..config import Config
+from ..project import Problem, Project
 from ..text import read
 from .finding import Finding, Findings
 
 LARGEST = 5_000_000  # bytes; a longer file is data, and is not looked through
-LOCAL_FIX = "Name it in .gitignore. If git has it, replace its secrets and: git rm --cached {}"
+LOCAL_FIX = "Type: git rm --cached {}, and replace every secret in it. .gitignore must name it."
 NO_SAMPLE = r"(?<!\.example)(?<!\.sample)(?<!\.template)"
 # Files that should not be there: rule, name, what to do.
 NAMES = (
@@ -51,11 +53,13 @@ VERSIONS = (
 )
 
 
-def findings(root: Path) -> Findings:
+def findings(config: Config, project: Project) -> Findings:
     """All that is wrong around wrangler.jsonc."""
+    root = project.root
     files, refused = git_files(root, "--cached", "--others", "--exclude-standard")
     ignored, _ = git_files(root, "--cached", "--ignored", "--exclude-standard")
-    for name in sorted(ignored):
+    local = re.compile(NAMES[1][1], re.DOTALL)
+    for name in sorted(name for name in ignored if not local.fullmatch(name)):
         fix = f"To see what ignores it, type: git check-ignore --no-index -v {shlex.quote(name)}"
         yield Finding("ignored-file", name, 0, "Git tracks this file, and a rule ignores it", fix)
     for name in sorted(files):
@@ -71,6 +75,7 @@ def findings(root: Path) -> Findings:
         wrong = "git lists no files in this folder"
         yield Finding("not-a-repository", ".", 0, wrong, "git init && git add --all")
     yield from versions(root)
+    yield from packages(root)
 
 
 def git_files(root: Path, *options: str) -> tuple[set[str], str]:
@@ -116,3 +121,15 @@ def versions(root: Path) -> Findings:
             wrong = f"Version {match[1]} is too old" if match else "It names no exact version"
             fix = f"Write {oldest} or a newer version. A copier update brings the tested one."
             yield Finding("version", file, 0, wrong, fix)
+
+
+def packages(root: Path) -> Findings:
+    """Whether pylock.toml is there and has what pyproject.toml asks for."""
+    try:
+        found = list(lock.out_of_date(root, lock.read(root)))
+    except lock.NotLocked as wrong:
+        found = [wrong]
+    except Problem:  # about pyproject.toml, without which `uv run` starts nothing
+        return
+    for one in found:
+        yield Finding("lock", lock.LOCK, 0, one.wrong, one.fix)

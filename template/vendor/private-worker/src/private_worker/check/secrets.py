@@ -8,8 +8,9 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from ..config import Way
-from .finding import Findings, Rules
+from ..config import Config, Way
+from ..project import Project
+from .finding import Findings, at
 
 # Of a name with _ for -.
 NAME = re.compile(
@@ -32,22 +33,19 @@ IN_TEXT = re.compile(
 )
 
 
-class Secrets(Rules):
-    """The rules for secrets. A secret itself is never part of the report."""
-
-    def findings(self) -> Findings:
-        """All that look like one, wherever they stand."""
-        for way, text in texts((), self.config.data):
-            name, at = str(way[-1]), way.index("vars") if "vars" in way[:-1] else None
-            if is_secret(name, text):
-                rule, fix = "secret", "Delete it here, and have a new one made."
-                if at is not None:
-                    rule, fix = "secret-in-vars", "Delete it here, have a new one made, and type: "
-                    fix += command(way[:at], way[at + 1])
-                yield self.at(way, rule, "looks like a secret", fix)
-            elif at is not None and not text and (NAME.search(name) or KEY_NAME.search(name)):
-                wrong = "is empty, and a deploy puts that in place of a secret of this name"
-                yield self.at(way, "secret-in-vars", wrong, "Delete it here.")
+def findings(config: Config, project: Project) -> Findings:
+    """All that look like one, wherever they stand. The secret is never part of the report."""
+    for way, text in texts((), config.data):
+        name, at_vars = str(way[-1]), way.index("vars") if "vars" in way[:-1] else None
+        if is_secret(name, text):
+            rule, fix = "secret", "Delete it here, and have a new one made."
+            if at_vars is not None:
+                rule, fix = "secret-in-vars", "Delete it here, have a new one made, and type: "
+                fix += command(way[:at_vars], way[at_vars + 1])
+            yield at(config, way, rule, "looks like a secret", fix)
+        elif at_vars is not None and not text and (NAME.search(name) or KEY_NAME.search(name)):
+            wrong = "is empty, and a deploy puts that in place of a secret of this name"
+            yield at(config, way, "secret-in-vars", wrong, "Delete it here.")
 
 
 def is_secret(name: str, text: str) -> bool:

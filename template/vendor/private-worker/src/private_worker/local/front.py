@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from typing import Any
+from contextlib import AsyncExitStack
 from urllib.parse import parse_qsl, unquote
 
 import httpx
@@ -40,30 +40,34 @@ class Front:
         self.client = httpx.AsyncClient(limits=limits, timeout=timeout, trust_env=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
         try:
-            await self._answer(Request(scope, receive), send)
+            async with AsyncExitStack() as after:
+                who, response = await self._answer(request, after)
+                path = plain(scope["path"], 100)  # the query may hold what nobody else should read
+                _say(f"{response.status_code} {request.method} {path} {plain(who)}")
+                await response(scope, receive, send)
         except ClientDisconnect:
             pass
+        except httpx.TransportError as error:  # in the middle: the client's connection is cut
+            _say(f"The server at {self.worker} broke off: {plain(error)}")
         except Exception as error:  # the server answers 500 and says nothing
             _say(f"a mistake in private_worker/local/front.py: {error!r}")
             raise
 
-    async def _answer(self, request: Request, send: Send) -> None:
-        scope = request.scope
-        headers = request.headers.items()
-        response = self._refused(request)
-        if response is None and _is_own(scope["path"]):
-            response = await self._own(request, headers)
-        if response is None:
-            target = _target(scope).decode("ascii")
-            decided = self.access.decide(target, headers)
-            if isinstance(decided, Admitted):
-                await self._hand_on(request, headers, decided, send)
-                return
-            response = Response(decided.body, decided.status, dict(decided.headers))
-            response.headers["cache-control"] = "no-store"
-        _line(request, "-", response.status_code)
-        await response(scope, request.receive, send)
+    async def _answer(self, request: Request, after: AsyncExitStack) -> tuple[str, Response]:
+        """Who was let in, or "-", and what the client gets. `after` closes what it came from."""
+        if refused := self._refused(request):
+            return "-", refused
+        if _is_own(request.scope["path"]):
+            return "-", await self._own(request)
+        target = _target(request.scope).decode("ascii")
+        decided = self.access.decide(target, request.headers.items())
+        if isinstance(decided, Admitted):
+            return decided.who, await self._hand_on(request, decided, after)
+        response = Response(decided.body, decided.status, dict(decided.headers))
+        response.headers["cache-control"] = "no-store"
+        return "-", response
 
     def _refused(self, request: Request) -> Response | None:
         """Whoever is not on this computer, and what no browser sends."""
@@ -80,7 +84,7 @@ class Front:
             return _text(501, "WebSockets are not handed on: connect to the Worker itself.")
         return None
 
-    async def _own(self, request: Request, headers: Any) -> Response:
+    async def _own(self, request: Request) -> Response:
         """Below /cdn-cgi/. Nothing of it is handed on: the Worker's dev server has pages there."""
         path, asked = request.scope["path"], request.method in ("GET", "HEAD")
         if f"{path}/".startswith(f"{LOGIN}/"):
@@ -93,7 +97,7 @@ class Front:
         if asked and path == CERTS:
             return JSONResponse({"keys": self.access.team.keys})
         if asked and path == LOGOUT:
-            self.access.log_out(headers)
+            self.access.log_out(request.headers.items())
             response = _text(200, "Logged out: your session at this computer is over.")
             response.headers["set-cookie"] = self.access.cookie("") + "; Max-Age=0"
             return response
@@ -105,7 +109,10 @@ class Front:
         return login_page(self.access, self.form, _safe(target), wrong)
 
     async def _log_in(self, request: Request) -> Response:
-        if _from_another_site(request):
+        # As the browser says, which a page cannot change. A program says nothing.
+        site, origin = (request.headers.get(name) for name in ("sec-fetch-site", "origin"))
+        own = f"http://{request.headers['host']}".lower()
+        if site not in ("same-origin", "none", None) or origin not in (own, None):
             return _text(403, "The form is not from this server.")
         length = int(request.headers.get("content-length", 0))
         if length > LARGEST or "transfer-encoding" in request.headers:
@@ -122,10 +129,12 @@ class Front:
         cookie = self.access.cookie(self.access.log_in(email))
         return Response(None, 303, {"location": target, "set-cookie": cookie})
 
-    async def _hand_on(self, request: Request, headers: Any, admitted: Any, send: Send) -> None:
+    async def _hand_on(
+        self, request: Request, admitted: Admitted, after: AsyncExitStack
+    ) -> Response:
         """Bodies stream both ways. The client's Host goes along, so that a redirect that the Worker
         makes of the request's address leads here again."""
-        handed = self.access.handed_on(headers, admitted)
+        handed = self.access.handed_on(request.headers.items(), admitted)
         # The dev server takes such headers for its own, from whichever part of it they come.
         handed = [(name, value) for name, value in handed if not name.startswith("mf-")]
         has_body = {"content-length", "transfer-encoding"} & set(request.headers.keys())
@@ -143,20 +152,13 @@ class Front:
             if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                 text = f"Nothing answers at {self.worker}: start `npm run dev` in another terminal."
             _say(text)
-            _line(request, admitted.who, 502)
-            await _text(502, text)(request.scope, request.receive, send)
-            return
-        _line(request, admitted.who, answer.status_code)
-        try:
-            response = StreamingResponse(answer.aiter_raw(), answer.status_code)
-            answer.headers.encoding = "latin-1"  # every byte stays what it is
-            kept = end_to_end(answer.headers.multi_items())
-            response.raw_headers = httpx.Headers(kept, encoding="latin-1").raw
-            await response(request.scope, request.receive, send)
-        except httpx.TransportError as error:  # in the middle: the client's connection is cut
-            _say(f"The server at {self.worker} broke off: {plain(error)}")
-        finally:
-            await answer.aclose()
+            return _text(502, text)
+        after.push_async_callback(answer.aclose)
+        response = StreamingResponse(answer.aiter_raw(), answer.status_code)
+        answer.headers.encoding = "latin-1"  # every byte stays what it is
+        kept = end_to_end(answer.headers.multi_items())
+        response.raw_headers = httpx.Headers(kept, encoding="latin-1").raw
+        return response
 
 
 def _is_own(path: str) -> bool:
@@ -176,21 +178,8 @@ def _safe(target: str) -> str:
     return target if own else "/"
 
 
-def _from_another_site(request: Request) -> bool:
-    """As the browser says, which a page cannot change. A program says nothing."""
-    origin = request.headers.get("origin")
-    site = request.headers.get("sec-fetch-site", "none")
-    own = f"http://{request.headers['host']}".lower()
-    return site not in ("same-origin", "none") or origin not in (None, own)
-
-
 def _text(status: int, text: str) -> Response:
     return PlainTextResponse(text + "\n", status, HEADERS)
-
-
-def _line(request: Request, who: str, status: int) -> None:
-    """Without the query, which may hold what nobody else should read."""
-    _say(f"{status} {request.method} {plain(request.scope['path'], 100)} {plain(who)}")
 
 
 def _say(text: str) -> None:

@@ -42,14 +42,11 @@ HTTPS_ONLY = "Turn on Always Use HTTPS for the zone."
 UNPROVED = "Access did not prove that it is in front, so the service token was not sent"
 # Why the exit status is 1, the worst last.
 PROBLEMS = {
-    "missing": "Nothing is there, but should be (is it deployed, is there a DNS record?):",
+    "missing": "Nothing is there, but should be (deployed? a DNS record? this computer online?):",
     "unreachable": "Could not be tried, so not known to be closed:",
     "guard": "Access is not in front, only the guard held:",
     "open": "OPEN:",
 }
-
-
-Requests = dict[str, dict[str, str]]  # the headers of each request
 
 
 class Result(NamedTuple):
@@ -99,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     results = asyncio.run(tried())
     problems = ways.unread + _problems(results, bool(token))
     if settings is None and project.shape.edge:
-        problems.insert(0, "Whose login it is: a setting is missing, see npm run check.")
+        problems.insert(0, "Whose login it is cannot be told: a setting is missing, npm run check.")
     if options.json:
         is_open = [result.url for result in results if result.verdict == "open"]
         said = {"ok": not problems, "open": is_open, "problems": problems}
@@ -118,6 +115,8 @@ def _service_token(project: Project) -> dict[str, str]:
     for name, value in zip(names, values, strict=True):
         if any(values) and not re.fullmatch(r"[!-~]+", value):
             raise Problem(f"{name} is empty or has a character that it cannot have")
+    if values[1].endswith(".access"):
+        raise Problem(f"{names[1]} is a Client ID: the two values are mixed up")
     client_id, secret = values if project.shape.machines else ("", "")
     return {"CF-Access-Client-Id": client_id, "CF-Access-Client-Secret": secret} if secret else {}
 
@@ -133,7 +132,9 @@ def _client() -> httpx.AsyncClient:
         raise Problem("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY or SSL_CERT_FILE is wrong") from None
 
 
-def _prepare(settings: Settings | None, humans: bool, token: dict[str, str]) -> Requests:
+def _prepare(
+    settings: Settings | None, humans: bool, token: dict[str, str]
+) -> dict[str, dict[str, str]]:
     """The headers of each request. All but the service token must be refused.
 
     The forged tokens say all the right things, but it is not Access that signed them.
@@ -163,7 +164,10 @@ def _prepare(settings: Settings | None, humans: bool, token: dict[str, str]) -> 
 
 
 async def _try(
-    client: httpx.AsyncClient, way: Way, requests: Requests, settings: Settings | None
+    client: httpx.AsyncClient,
+    way: Way,
+    requests: dict[str, dict[str, str]],
+    settings: Settings | None,
 ) -> Result:
     """Send the requests to one address, one after the other. The worst answer counts."""
     url = httpx.URL(way.url)
@@ -260,8 +264,11 @@ async def _ask(
 def _problems(results: list[Result], token: bool) -> list[str]:
     """Why the exit status is 1, the worst last."""
     sent = [a for result in results for a in result.attempts if a["name"] == SERVICE_TOKEN]
-    got_in = sent and all(attempt["verdict"] == "let in" for attempt in sent)
-    problems = ["The service token did not get in."] if token and not got_in else []
+    problems = []
+    if token and all(attempt["status"] is None for attempt in sent):
+        problems.append("The service token was not tried: Access has not proved that it is there.")
+    elif any(attempt["verdict"] != "let in" for attempt in sent):
+        problems.append("The service token did not get in.")
     for verdict, what in PROBLEMS.items():
         if urls := [result.url for result in results if result.verdict == verdict]:
             problems.append(f"{what} {', '.join(urls)}")
@@ -284,6 +291,9 @@ def _print(results: list[Result], problems: list[str], ways: Ways) -> None:
         out.print(f"Warning: {warning}", style="yellow")
     for problem in problems:
         out.print(problem, style="bold red")
+    if any(made["verdict"] == "let in" for result in results for made in result.attempts):
+        out.print("The service token got in.")
     if not problems:
         # There is always something that could not be tried.
-        out.print(f"Closed, as far as it was tried: {len(results)} addresses.", style="bold green")
+        said = f"Closed, as far as it was tried (addresses: {len(results)})."
+        out.print(said, style="bold green")

@@ -87,8 +87,9 @@ def find(options: argparse.Namespace, config: Config, client_ids: set[str]) -> W
         _from_api(ways, options, config, name, client_ids)
     else:
         if not options.subdomain:
-            ways.not_tried.append("workers.dev: give --subdomain or CLOUDFLARE_API_TOKEN")
-        ways.not_tried.append("forgotten addresses, Version URLs, Previews: CLOUDFLARE_API_TOKEN")
+            ways.not_tried.append("workers.dev: give --subdomain, or set CLOUDFLARE_API_TOKEN")
+        ways.not_tried.append("forgotten addresses, Version URLs: set CLOUDFLARE_API_TOKEN")
+        ways.not_tried.append(_PREVIEWS)
     for text in options.url:
         url = checked(text)
         if not url:

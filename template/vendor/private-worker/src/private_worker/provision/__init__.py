@@ -10,15 +10,29 @@ import re
 import sys
 
 from .. import guard_rules
-from ..api import ENABLE, account_id, client, get, write
+from ..api import ENABLE, TOKEN, account_id, client, get, write
 from ..config import PLACEHOLDER, Config
 from ..guard_rules import ANYONE
 from ..project import WRANGLER, Problem
 from ..text import plain, shown
 from .application import login_method, protect
 from .remove import remove
-from .service_tokens import CREDENTIALS, client_id_of, command, grace, renew, rotate, service_tokens
+from .service_tokens import (
+    CREDENTIALS,
+    SecretLost,
+    Stopped,
+    client_id_of,
+    command,
+    grace,
+    renew,
+    rotate,
+    service_tokens,
+)
 from .walk import CHANGE, KEEP, Row, Walk, called, field_of
+
+# Instead of setting everything up, and the options that go with that ("") or with one of them.
+ONLY = {"renew": renew, "rotate": rotate, "remove": remove}
+GOES_WITH = {"grace": ("rotate",), "service_token": ("",), "adopt": ("",)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,44 +55,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     config = Config(options.project.root / WRANGLER)
     config.block(options.env)  # a wrong --env is named before anything is asked
-    if options.grace is not None and not options.rotate:
-        raise Problem("--grace belongs to --rotate NAME")
+    only = next((name for name in ONLY if getattr(options, name)), "")
+    for option, good in GOES_WITH.items():
+        if getattr(options, option) is not None and only not in good:
+            what = f"together with --{only}" if only else "without --rotate"
+            raise Problem(f"--{option.replace('_', '-')} does nothing {what}: leave it out")
+    steps = ONLY.get(only, _steps)
     api = client()
     account = account_id(api, options.account_id, config)
     plan = Walk(api, account, options, apply=False)
     plan.wait_for_lists()
-    asked = {renew: options.renew, rotate: options.rotate, remove: options.remove}
-    steps = next((only for only, given in asked.items() if given), _steps)
     steps(plan)
     print(f"Account {account}, {plain(plan.block.name)} of wrangler.jsonc", *plan.lines, sep="\n")
-    if all(line.startswith(KEEP) for line in plan.lines):
+    nothing = all(line.startswith(KEEP) for line in plan.lines)
+    if nothing:
         all_well = "Nothing to do: everything is as it should be."
         print("\nNothing to change." if plan.by_hand or steps is remove else f"\n{all_well}")
     else:
         if steps is _steps:
-            plan.by_hand.append(f"Deploy, so that the new settings count: {plan.deploy}")
-            plan.by_hand.append(f"Then look from outside whether all is closed: {plan.probe}")
+            plan.by_hand.append(f"Look from outside whether all is closed: {plan.probe}")
         if options.apply:
             print("\nCarrying it out:", flush=True)
             try:
                 steps(Walk(api, account, options, apply=True))
             except (Problem, KeyboardInterrupt) as error:
-                again = "To go on, run it again."
-                if steps is rotate:
-                    again = f"Before you run it again, see whether it was rotated: {CREDENTIALS}"
-                for line in (str(error) or "stopped", again):
+                again = "When that is put right, run it again: it goes on from there."
+                if only == "rotate":  # unless it is known, by the message
+                    known = isinstance(error, SecretLost | Stopped)
+                    again = "" if known else f"First see whether it was rotated: {CREDENTIALS}"
+                for line in filter(None, (str(error) or "stopped", again)):
                     print(f"private-worker: {line}", file=sys.stderr)
                 return 1 if isinstance(error, Problem) else 130
         else:
             print("\nNothing was changed. To carry this out, add --apply.")
     if plan.by_hand:
-        print("\nLeft to do by hand:", *plan.by_hand, sep="\n- ")
+        when = "Left to do by hand:" if options.apply or nothing else "After that, by hand:"
+        print(f"\n{when}", *plan.by_hand, sep="\n- ")
     return 0
 
 
 def _steps(walk: Walk) -> None:
     """Every step, in the order in which the Worker stays closed all the time. Raises Problem."""
-    organisation, worker = get(walk.api, walk.path("access/organizations")), _worker(walk)
+    organisation = get(walk.api, walk.path("access/organizations"))
+    worker = walk.find_worker(walk.worker)
+    if worker is None:
+        said = f"account {walk.account} has no Worker {shown(walk.worker)}"
+        other = "If it is in another account, add --account-id."
+        raise Problem(f"{said}. Deploy it first: {walk.deploy}. {other}")
+    walk.note(KEEP, f"Worker {called(worker)}")
     team = _team(walk, organisation)
     emails, client_ids = _who(walk, team)
     login = login_method(walk) if emails else None
@@ -88,7 +112,12 @@ def _steps(walk: Walk) -> None:
     named = [] if ANYONE in (client_ids or []) else [client_id_of(row) for row in tokens]
     _write_settings(walk, team, aud, named)
     if walk.shape.machines and not organisation.get("strict_service_token_auth"):
-        _strict(walk)
+        # A bad service token then gets an error, never a login page. It only closes, so it is last.
+        if walk.apply:
+            body = {"strict_service_token_auth": True}
+            write(walk.api, "PATCH", walk.path("access/organizations"), body)
+        details = ["strict_service_token_auth: false -> true, for all applications of the account"]
+        walk.note(CHANGE, "Zero Trust organisation", details)
 
 
 def _team(walk: Walk, organisation: Row) -> str:
@@ -99,25 +128,6 @@ def _team(walk: Walk, organisation: Row) -> str:
     domain = field_of(organisation, "auth_domain", pattern, "the Zero Trust organisation")
     walk.note(KEEP, f"team domain {domain}")
     return f"https://{domain}"
-
-
-def _strict(walk: Walk) -> None:
-    """A bad service token then gets an error, never a login page. It only closes, so it is last."""
-    body = {"strict_service_token_auth": True}
-    if walk.apply:
-        write(walk.api, "PATCH", walk.path("access/organizations"), body)
-    details = ["strict_service_token_auth: false -> true, for all applications of the account"]
-    walk.note(CHANGE, "Zero Trust organisation", details)
-
-
-def _worker(walk: Walk) -> Row:
-    """The Worker. Its id outlives its name, but not the Worker."""
-    worker = walk.find_worker(walk.worker)
-    if worker is None:
-        said = f"account {walk.account} has no Worker {shown(walk.worker)}"
-        raise Problem(f"{said}: first {walk.deploy}, or give its --account-id")
-    walk.note(KEEP, f"Worker {called(worker)}")
-    return worker
 
 
 def _who(walk: Walk, team: str) -> tuple[list[str], list[str] | None]:
@@ -145,22 +155,37 @@ def _write_settings(walk: Walk, team: str, aud: str, client_ids: list[str]) -> N
         paths.append(("previews",))
     for path in paths:
         old = walk.config.get((*path, "vars"))
-        wanted = {
+        wanted: Row = {
             "TEAM_DOMAIN": _team_domain(old.get("TEAM_DOMAIN"), team),
             "POLICY_AUD": _policy_aud(old.get("POLICY_AUD"), aud),
         }
         listed = str(old.get("ALLOWED_SERVICE_TOKENS"))
-        missing = any(one not in listed for one in client_ids)
+        missing = [one for one in client_ids if one not in listed]
         if missing and (path == walk.block.path or PLACEHOLDER in listed):
-            wanted["ALLOWED_SERVICE_TOKENS"] = client_ids
+            wanted["ALLOWED_SERVICE_TOKENS"] = [*_filled_in(old), *missing]
         for name, value in wanted.items():
-            if old.get(name) != value:
-                at = (*path, "vars", name)
+            was, at = old.get(name), (*path, "vars", name)
+            if was == value:
+                continue
+            if was and isinstance(was, list) and value[: len(was)] == was:  # with its comments
+                for one in value[len(was) :]:
+                    walk.config.append(at, one)
+            else:
                 walk.config.put(at, value)
-                details.append(f"{'.'.join(at)}: {shown(old.get(name))} -> {shown(value)}")
-    if walk.apply and details:
-        walk.config.save()
+            details.append(f"{'.'.join(at)}: {shown(was)} -> {shown(value)}")
+    if details:
+        walk.by_hand.append(f"Commit wrangler.jsonc, then: unset {TOKEN} && {walk.deploy}")
+        if walk.apply:
+            walk.config.save()
     walk.note(CHANGE if details else KEEP, "wrangler.jsonc", details)
+
+
+def _filled_in(old: dict[str, object]) -> list[object]:
+    """The Client IDs that are there."""
+    there = old.get("ALLOWED_SERVICE_TOKENS")
+    listed = there.split(",") if isinstance(there, str) else there
+    texts = listed if isinstance(listed, list) else []
+    return [one for one in map(str.strip, map(str, texts)) if PLACEHOLDER not in one]
 
 
 def _team_domain(old: object, team: str) -> object:

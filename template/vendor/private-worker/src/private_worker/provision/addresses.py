@@ -6,12 +6,14 @@ https://developers.cloudflare.com/workers/configuration/cloudflare-access/
 """
 
 import re
+from fnmatch import fnmatchcase
+from os.path import commonprefix
 from urllib.parse import urlsplit
 
-from ..api import get
+from ..api import get, list_of
 from ..config import routes_of
 from ..project import Problem
-from .walk import Row, Walk, field_of, list_of
+from .walk import Row, Walk, field_of
 
 
 def routes(walk: Walk) -> list[str]:
@@ -73,9 +75,8 @@ def overlap(theirs: object, ours: str) -> bool:
     (host, *path), (our_host, *our_path) = _parts(theirs), _parts(ours)
     labels, our_labels = host.split("."), our_host.split(".")
     same = len(labels) == len(our_labels) and all(map(_fits, labels, our_labels))
-    if our_host.startswith("*") and host.endswith(our_host[1:]):
-        same = True
-    return same and all(map(_fits, path, our_path))
+    below = our_host.startswith("*") and host.endswith(our_host[1:])
+    return (same or below) and all(map(_fits, path, our_path))
 
 
 def is_first(theirs: object, ours: str) -> bool:
@@ -94,14 +95,9 @@ def _parts(uri: object) -> list[str]:
 
 def _fits(one: str, other: str) -> bool:
     """Whether a text can match both, in which a `*` stands for any text."""
-    todo, seen = {(one, other)}, set()
-    while todo:
-        seen.add(pair := todo.pop())
-        a, b = pair
-        if not a and not b:
-            return True
-        if "*" in (a[:1], b[:1]):
-            todo |= {(a[1:], b), (a, b[1:])} - seen
-        elif a[:1] == b[:1]:
-            todo.add((a[1:], b[1:]))
-    return False
+    if "*" in one and "*" in other:  # then both need only start and end alike
+        starts = [text.partition("*")[0] for text in (one, other)]
+        ends = [text.rpartition("*")[2][::-1] for text in (one, other)]
+        return commonprefix(starts) in starts and commonprefix(ends) in ends
+    pattern, text = (one, other) if "*" in one else (other, one)
+    return fnmatchcase(text, re.sub(r"[?\[]", r"[\g<0>]", pattern))  # those mean themselves

@@ -6,11 +6,12 @@ other applications may need. The guard then refuses everybody, because nobody ha
 
 import json
 
-from ..api import APPLICATIONS
+from ..api import APPLICATIONS, list_of
 from ..project import Problem
-from ..text import shown
+from ..text import plain, shown
 from .application import foreign, own_destinations
-from .walk import KEEP, Walk, called, list_of
+from .service_tokens import is_ours
+from .walk import KEEP, Walk, called
 
 POLICIES = ("people", "service tokens")  # as application.py names them
 
@@ -42,12 +43,10 @@ def remove(walk: Walk) -> None:
             policies.remove(row)
 
     rules = json.dumps([policies, in_use])
-    start, end = walk.name(": *").split("*")  # around a name from --service-token
-    for row in tokens:
-        name = str(row.get("name"))
-        if name != walk.name() and not (name.startswith(start) and name.endswith(end)):
-            continue
+    for row in [row for row in tokens if is_ours(walk, row)]:
         if row["id"] in rules:
             walk.note(KEEP, f"service token {called(row)}, which another policy names")
         else:
             walk.delete("access/service_tokens", "service token", row)
+            said = f"Take {plain(row.get('client_id'))} out of ALLOWED_SERVICE_TOKENS"
+            walk.by_hand.append(f"{said} in wrangler.jsonc.")

@@ -25,6 +25,15 @@ from ..text import plain, shown
 from ..token_life import warning
 from .walk import CHANGE, Row, Walk, called, field_of, object_of, only
 
+
+class SecretLost(Problem):
+    """It was made, and nobody has it."""
+
+
+class Stopped(KeyboardInterrupt):
+    """By Ctrl-C, after the secret was handed over."""
+
+
 CREDENTIALS = "Zero Trust > Access controls > Service credentials"
 LONGEST = 30  # days that an old secret may go on
 # What signs in at Cloudflare's API. The command that gets a secret does not get these.
@@ -44,18 +53,23 @@ def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
         raise Problem("--service-token: this Worker was made without machine callers")
     listed = walk.listed("access/service_tokens")
     found: list[Row] = []
+    gone: list[str] = []
     for client_id in client_ids or []:
         match = [row for row in listed if row.get("client_id") == client_id]
         if client_id != ANYONE and not match:
-            raise Problem(f"ALLOWED_SERVICE_TOKENS: the account has no token {plain(client_id)}")
+            gone.append(plain(client_id))
         found += match[:1]
+    if gone:
+        said = f"ALLOWED_SERVICE_TOKENS lists what account {walk.account} does not have"
+        raise Problem(f"{said}: {', '.join(gone)}. Take it out, or give another --account-id")
     for name in dict.fromkeys(names):
-        token = only(_of_name(walk, listed, name), "service tokens")
+        named = [row for row in listed if row.get("name") in _names(walk, name)]
+        token = only(named, "service tokens")
         if token is None:
             found.append(_new_token(walk, name))
         elif token not in found:
             found.append(token)
-            lost = f"If nobody has its secret: {_again(walk, '--rotate', name)} --grace 0"
+            lost = f"If nobody has its secret: {_new_secret(walk, name)}"
             walk.by_hand.append(f"Service token {called(token)} was there already. {lost}")
     _warn(walk, *found)
     return found
@@ -63,23 +77,23 @@ def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
 
 def _warn(walk: Walk, *tokens: Row) -> None:
     """Of those that let nobody in, now or soon."""
-    where = f" --env {walk.options.env}" if walk.options.env else ""
     for said in filter(None, map(warning, tokens)):
-        walk.by_hand.append(said + (where if "--renew" in said else f" See {CREDENTIALS}"))
+        walk.by_hand.append(said + (walk.env if "--renew" in said else f" See {CREDENTIALS}"))
 
 
-def _of_name(walk: Walk, listed: list[Row], name: str) -> list[Row]:
-    """The tokens that `name` means: as we name them, or as somebody else did."""
-    return [row for row in listed if row.get("name") in (name, _named(walk, name))]
+def _names(walk: Walk, name: str) -> tuple[str, str]:
+    """What a token of this name is called: by somebody else, or by us."""
+    return name, walk.name("" if name == walk.worker else f": {name}")
 
 
-def _named(walk: Walk, name: str) -> str:
-    return walk.name("" if name == walk.worker else f": {name}")
+def is_ours(walk: Walk, token: Row) -> bool:
+    """Whether it has a name that we give."""
+    name, (start, end) = str(token.get("name")), walk.name(": *").split("*")
+    return name == walk.name() or (name.startswith(start) and name.endswith(end))
 
 
-def _again(walk: Walk, option: str, name: str) -> str:
-    environment = ["--env", walk.options.env] if walk.options.env else []
-    return shlex.join(["npm", "run", "provision", "--", *environment, option, name])
+def _new_secret(walk: Walk, name: str) -> str:
+    return f"npm run provision --{walk.env} --rotate {shlex.quote(name)} --grace 0"
 
 
 def renew(walk: Walk) -> None:
@@ -109,7 +123,8 @@ def rotate(walk: Walk) -> None:
             path = walk.path("access/service_tokens", token["id"]) + "/rotate"
             body = {"previous_client_secret_expires_at": until} if old else {}
             made = object_of(write(walk.api, "POST", path, body), "the service token")
-            lost = f"is lost, and the one before {ends}: another --rotate would end it at once"
+            lost = f"is lost. The one before {ends}. When its program can take a new one at once, "
+            lost += "rotate again: that may end the one before"
             _hand_over(secret_to, name, lost, {**token, **made})
     _warn(walk, token)
     walk.note(CHANGE, f"service token {called(token)}", [f"a new secret; the one before {ends}"])
@@ -117,12 +132,14 @@ def rotate(walk: Walk) -> None:
 
 def _let_in(walk: Walk, name: str, option: str) -> Row:
     """The token of this name, if the Worker lets it in. Raises Problem."""
-    token = only(_of_name(walk, walk.listed("access/service_tokens"), name), "service tokens")
+    listed = walk.listed("access/service_tokens")
+    token = only([row for row in listed if row.get("name") in _names(walk, name)], "service tokens")
     if token is None:
-        raise Problem(f"{option}: the account has no service token {shown(name)}")
+        said = ", ".join(shown(row["name"]) for row in listed if is_ours(walk, row)) or "none"
+        raise Problem(f"{option}: there is no service token {shown(name)}. Of this Worker: {said}")
     # Not one that only other projects use, even if the guard would let it in.
-    listed = json.dumps(walk.block.vars.get("ALLOWED_SERVICE_TOKENS"))
-    if client_id_of(token) not in listed and token.get("name") != _named(walk, name):
+    let_in = json.dumps(walk.block.vars.get("ALLOWED_SERVICE_TOKENS"))
+    if client_id_of(token) not in let_in and token.get("name") != _names(walk, name)[1]:
         raise Problem(f"{option}: ALLOWED_SERVICE_TOKENS does not list service token {shown(name)}")
     return token
 
@@ -152,8 +169,8 @@ def command(text: str) -> list[str]:
 
 
 def _new_token(walk: Walk, name: str) -> Row:
-    body = {"name": _named(walk, name), "duration": "8760h"}  # a year
-    lost = f"is lost. Take another: {_again(walk, '--rotate', name)} --grace 0"
+    body = {"name": _names(walk, name)[1], "duration": "8760h"}  # a year
+    lost = f"is lost. Take another: {_new_secret(walk, name)}"
     hand_over = partial(_hand_over, walk.options.secret_to, name, lost)
     with _secret_to_come(walk, name):
         return walk.create("access/service_tokens", "service token", body, hand_over)
@@ -171,14 +188,14 @@ def _secret_to_come(walk: Walk, name: str) -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
     if pressed:
-        raise KeyboardInterrupt
+        raise Stopped("stopped, and the new secret was handed over")
 
 
 def _hand_over(words: list[str] | None, name: str, lost: str, token: Row) -> None:
     """Gives the secret away at once: Cloudflare never shows it again. `lost`: what then is."""
     secret, client_id = plain(token.get("client_secret") or ""), client_id_of(token)
     if not secret:
-        raise Problem(f"service token {shown(name)} came without its secret, which {lost}")
+        raise SecretLost(f"service token {shown(name)} came without its secret, which {lost}")
     if not words:
         return _show(client_id, secret)
     api_token = os.environ[TOKEN].strip()
@@ -199,7 +216,8 @@ def _hand_over(words: list[str] | None, name: str, lost: str, token: Row) -> Non
         if kept:
             _show(client_id, secret)
         where = "is shown above" if kept else lost
-        raise Problem(f"--secret-to: {said}; token {shown(name)} exists, its secret {where}")
+        what = f"so the new secret of {shown(name)} {where}"
+        raise SecretLost(f"--secret-to failed ({said}), {what}")
 
 
 def _show(client_id: str, secret: str) -> None:

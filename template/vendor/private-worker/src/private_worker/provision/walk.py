@@ -6,6 +6,7 @@ import re
 import shlex
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -37,11 +38,17 @@ class Walk:
         self.by_hand: list[str] = []  # what is left
         self.wrote = project.root / ".wrangler" / "provision"  # as old as the last POST or DELETE
 
-        environment = f" --env {shlex.quote(options.env)}" if options.env else ""
-        self.deploy = f"uv run pywrangler deploy{environment}" if environment else "npm run deploy"
+        # What to type for this environment.
+        self.env = f" --env {shlex.quote(options.env)}" if options.env else ""
+        self.deploy = "npm run deploy"
+        if self.env:
+            self.deploy = f"uv run private-worker locked && uv run pywrangler deploy{self.env}"
+            if options.env == "staging":  # for which the template has a script
+                self.deploy = "npm run deploy:staging"
+        given = self.env
         if self.shape.exposure == "workers_dev":
-            environment += " --subdomain '<your-subdomain>'"
-        self.probe = "npm run probe" + (f" --{environment}" if environment else "")
+            given += " --subdomain '<your-subdomain>'"
+        self.probe = "npm run probe" + (f" --{given}" if given else "")
 
     def path(self, kind: str, key: str = "") -> str:
         return f"/accounts/{self.account}/{kind}" + (f"/{quote(key, safe='')}" if key else "")
@@ -98,10 +105,8 @@ class Walk:
         what = f"{what} {called(row)}"
         if self.apply:
             self._remember()
-            try:
+            with suppress(NotFound):  # the run before did it
                 write(self.api, "DELETE", self.path(kind, row["id"]))
-            except NotFound:  # the run before did it
-                pass
         self.note(DELETE, what)
 
     def update(self, kind: str, what: str, row: Row, wanted: Row, details: list[str]) -> None:
@@ -158,11 +163,6 @@ def object_of(row: Any, what: str) -> Row:
     """The API's object, which must have an id. Raises Problem."""
     field_of(row, "id", r"[A-Za-z0-9-]{1,64}", what)
     return dict(row)
-
-
-def list_of(row: Row, name: str) -> list[Row]:
-    value = row.get(name)
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def called(row: Row) -> str:
