@@ -43,7 +43,8 @@ class Local(Application):
         self.login_at = ""  # this server, by whichever of its names it was called
         # Not Secure: on loopback it is plain http, where some clients would not send it back.
         self.attributes = "Path=/; HttpOnly; SameSite=Lax"
-        self.emails = sorted(settings.emails - {ANYONE}) or ["dev@example.com"]
+        people = {*settings.emails, *(f"somebody@{domain}" for domain in settings.domains)}
+        self.emails = sorted(people - {ANYONE}) or ["dev@example.com"]
         self.client_id = min(settings.service_tokens - {ANYONE}, default=MACHINE)
         self.secret = "cfast_" + secrets.token_hex(16)  # of every service token
 

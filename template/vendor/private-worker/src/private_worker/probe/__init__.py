@@ -144,7 +144,8 @@ def _prepare(
     team.skew, team.lasts = -5, 300  # in force already, also where the clock is a little behind
     if settings is not None:
         team.team_domain, aud = settings.issuer, sorted(settings.audiences)
-        email = min(filter(str.isascii, settings.emails - {ANYONE}), default=PERSON)
+        people = {*settings.emails, *(f"somebody@{domain}" for domain in settings.domains)}
+        email = min(filter(str.isascii, people - {ANYONE}), default=PERSON)
         client_id = min(settings.service_tokens - {ANYONE}, default=MACHINE)
     claims = team.claims_person(email) if humans else team.claims_machine(client_id)
     signed = team.token({**claims, "aud": aud})

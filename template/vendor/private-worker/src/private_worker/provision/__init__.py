@@ -131,7 +131,7 @@ def _team(walk: Walk, organisation: Row) -> str:
 
 
 def _who(walk: Walk, team: str) -> tuple[list[str], list[str] | None]:
-    """The addresses and the Client IDs that the guard lets in.
+    """The addresses, domains such as "@example.com", and Client IDs that the guard lets in.
 
     ANYONE leaves it to the owner's policies. None instead of Client IDs: we fill them in.
     """
@@ -145,7 +145,8 @@ def _who(walk: Walk, team: str) -> tuple[list[str], list[str] | None]:
         settings = guard_rules.settings(walk.root, values)
     except guard_rules.NotConfigured as error:
         raise Problem(f"wrangler.jsonc, {walk.block.name}: {error}; write it there first") from None
-    return sorted(settings.emails), None if unset else sorted(settings.service_tokens)
+    emails = sorted(settings.emails) + sorted(f"@{domain}" for domain in settings.domains)
+    return emails, None if unset else sorted(settings.service_tokens)
 
 
 def _write_settings(walk: Walk, team: str, aud: str, client_ids: list[str]) -> None:

@@ -128,7 +128,8 @@ def _policies(walk: Walk, emails: list[str], tokens: list[Row], reusable: list[R
     """
     wanted: dict[str, Row] = {}
     if emails and ANYONE not in emails:
-        rules: list[Row] = [{"email": {"email": email}} for email in emails]
+        rules: list[Row] = [{"email": {"email": email}} for email in emails if email[0] != "@"]
+        rules += [{"email_domain": {"domain": one[1:]}} for one in emails if one[0] == "@"]
         wanted["people"] = {"decision": "allow", "include": rules}
         wanted["people"]["session_duration"] = walk.shape.session_duration
     if tokens:
