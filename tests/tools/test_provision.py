@@ -658,6 +658,18 @@ def test_lists_that_name_nobody_in_particular(make: Make) -> None:
     assert setup.app["policies"] == [{"id": machines["id"], "precedence": 1}]
 
 
+def test_a_whole_domain(make: Make) -> None:
+    """"Emails ending in", as the dashboard calls it; a second run finds it as it should be."""
+    setup = make()
+    setup.replace('"Bob@Example.org"', '"@Example.org"')
+    well(setup.apply(), '{"email_domain": {"domain": "example.org"}}')
+    assert setup.policy("allow")["include"] == [
+        {"email": {"email": "ann@example.net"}},
+        {"email_domain": {"domain": "example.org"}},
+    ]
+    well(setup.apply(), "Nothing to do")
+
+
 def test_people_only(make: Make) -> None:
     """No service tokens are looked at, and a login method of the owner's choice stays."""
     setup = make(profile="personal", allowed_emails="ann@example.net", identity_provider="existing")
