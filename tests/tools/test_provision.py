@@ -659,7 +659,7 @@ def test_lists_that_name_nobody_in_particular(make: Make) -> None:
 
 
 def test_a_whole_domain(make: Make) -> None:
-    """"Emails ending in", as the dashboard calls it; a second run finds it as it should be."""
+    """As "Emails ending in" of the dashboard; a second run finds it as it should be."""
     setup = make()
     setup.replace('"Bob@Example.org"', '"@Example.org"')
     well(setup.apply(), '{"email_domain": {"domain": "example.org"}}')

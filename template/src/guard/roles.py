@@ -1,7 +1,7 @@
 # Managed by the private-worker template: do not edit, an update replaces it.
 """Who of those who are let in may do what. Being in a role lets nobody in.
 
-The var `ROLES` is optional: {"admin": ["ann@example.com", "@example.org", "<Client ID>", "gateway"]}.
+The var `ROLES` is optional: {"admin": ["ann@example.com", "@example.org", "<Client ID>", "jobs"]}.
 An address or a domain only ever means a person, a Client ID a program, any other name a Worker.
 """
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from private_worker.project import read
-from private_worker.testing.access import MACHINE, PERSON
 
 SHAPE = read(Path(__file__).parents[1]).shape
 BASE = SHAPE.base
@@ -142,14 +141,6 @@ def test_background_tasks(worker):
 
     assert worker.run(asked) == 200
     assert worker.logs == ["counted 4"]
-
-
-def test_roles(worker, ask, access):
-    assert ask("/admin").status == 403
-    assert ask("/admin").json() == {"error": "forbidden"}
-    who = {**worker.env, "ROLES": {"admin": [PERSON, MACHINE]}}
-    worker.load(env=who)
-    assert ask("/admin").json() == {"ok": True}
 
 
 def test_rate_limits(ask, access):
