@@ -1167,6 +1167,18 @@ def test_tracked_and_ignored(rendered: Render, tmp_path: Path) -> None:
     assert str(mine) in says
 
 
+def test_secrets_of_this_computer_in_git(rendered: Render, tmp_path: Path) -> None:
+    """Added by force: one finding, and what it says to type takes the file out of git."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV)
+    (folder / ".dev.vars").write_text("A=1\n")
+    assert check(folder) == []
+    git(folder, "add", "--force", ".dev.vars")
+    [found] = check(folder)
+    assert found["rule"] == "local-file"
+    run_git(folder, found["fix"].partition("type: ")[2])
+    assert check(folder) == []
+
+
 def run_git(folder: Path, command: str, **variables: str) -> str:
     """What a command prints that a finding tells to type."""
     env = environment(**variables)

@@ -30,6 +30,12 @@ def test_a_wrong_command_line_is_one_line(folder: Path, words: tuple[str, ...]) 
     refused(run(folder, *words), "--help")
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_to_type_for_the_options_of_a_command(folder: Path, command: str) -> None:
+    """As a person can type it in a project: private-worker itself is on no PATH."""
+    refused(run(folder, command, "--aply"), f"--aply; see: npm run {command} -- --help")
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -180,7 +180,7 @@ def test_errors_have_the_form_that_cloudflare_gives_them(make: Make) -> None:
     refused(
         setup.run(CLOUDFLARE_API_TOKEN="cut-short"),
         "6003 Invalid request headers; 6111 Invalid format for Authorization header",
-        "CLOUDFLARE_API_TOKEN has not the form of an API token",
+        "CLOUDFLARE_API_TOKEN does not look like an API token",
         "dash.cloudflare.com/profile/api-tokens",
     )
     refused(setup.run("--account-id", "0" * 32), "7003", f"no account {'0' * 32}", "--account-id")

@@ -78,7 +78,7 @@ def run(words: list[str]) -> int:
             raise Problem(f"{(before if empty else word).rstrip('= ')} is empty")
     options, unknown = parser.parse_known_args(words)
     if unknown:
-        commands.choices[options.command].error(f"there is no {unknown[0]}")
+        commands.choices[options.command].error(f"there is no option or argument {unknown[0]}")
     options.project = read(find_root(Path.cwd()))
     if options.command in EDGE_ONLY and not options.project.shape.edge:
         said = "this Worker was made without a public address, so Access has nothing to protect"

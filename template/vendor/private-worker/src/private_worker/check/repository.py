@@ -15,12 +15,13 @@ from ..text import read
 from .finding import Finding, Findings
 
 LARGEST = 5_000_000  # bytes; a longer file is data, and is not looked through
-LOCAL_FIX = "Type: git rm --cached {}, and replace every secret in it. .gitignore must name it."
+LOCAL_FIX = "Name it in .gitignore. If git has it, replace its secrets and type: git rm --cached {}"
 NO_SAMPLE = r"(?<!\.example)(?<!\.sample)(?<!\.template)"
+LOCAL = r"(.*/)?\.(dev\.vars|env)(\.[^/]*)?" + NO_SAMPLE
 # Files that should not be there: rule, name, what to do.
 NAMES = (
     ("reject-file", r".*\.rej", "Work it in by hand, then type: rm {}"),
-    ("local-file", r"(.*/)?\.(dev\.vars|env)(\.[^/]*)?" + NO_SAMPLE, LOCAL_FIX),
+    ("local-file", LOCAL, LOCAL_FIX),
 )
 # Between a name and its value, also in a list: ('name', 'value')
 IS = rb"([\"']?\s{0,9}[:=]|[\"'],)\s{0,9}[\"']?"
@@ -58,8 +59,9 @@ def findings(config: Config, project: Project) -> Findings:
     root = project.root
     files, refused = git_files(root, "--cached", "--others", "--exclude-standard")
     ignored, _ = git_files(root, "--cached", "--ignored", "--exclude-standard")
-    local = re.compile(NAMES[1][1], re.DOTALL)
-    for name in sorted(name for name in ignored if not local.fullmatch(name)):
+    for name in sorted(ignored):
+        if re.fullmatch(LOCAL, name, re.DOTALL):  # which has a rule of its own
+            continue
         fix = f"To see what ignores it, type: git check-ignore --no-index -v {shlex.quote(name)}"
         yield Finding("ignored-file", name, 0, "Git tracks this file, and a rule ignores it", fix)
     for name in sorted(files):
