@@ -14,7 +14,7 @@ from .refusal import NotConfigured
 from .shape import HUMANS, MACHINES
 from .values import ANYONE, CLIENT_ID, DOMAIN, EMAIL, LABEL, domain_of, fold, strings, text_of
 
-VARIABLES = ("TEAM_DOMAIN", "POLICY_AUD", "ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", roles.NAME)
+VARIABLES = ("TEAM_DOMAIN", "POLICY_AUD", "ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", "ROLES")
 CERTS_PATH = "/cdn-cgi/access/certs"
 
 _TEAM = re.compile(rf"({LABEL})/*|(?:https://)?({LABEL})\.cloudflareaccess\.com/*")
@@ -69,7 +69,7 @@ def load(variables: Mapping[str, object]) -> Settings:
     if not emails and not domains and not service_tokens:
         name = "ALLOWED_EMAILS" if HUMANS else "ALLOWED_SERVICE_TOKENS"
         raise NotConfigured(name, "names nobody, so nobody could be let in")
-    defined = roles.load(variables.get(roles.NAME))
+    defined = roles.load(variables.get("ROLES"))
     return Settings(issuer, audiences, emails, domains, service_tokens, defined)
 
 

@@ -50,6 +50,11 @@ def strings(root: Path, name: str, value: object) -> list[str]:
     return listed
 
 
+def roles(root: Path, value: object) -> frozenset[str]:
+    """The names of the roles in the var ROLES. Raises NotConfigured and Problem."""
+    return frozenset(_call(root, "roles", "load", value))
+
+
 def is_local(variables: Mapping[str, object]) -> bool:
     """Whether the keys would come from the computer that the Worker runs on."""
     return str(variables.get("TEAM_DOMAIN")).lower().startswith("http://")

@@ -18,6 +18,7 @@ from .keys import KEYS
 # The guard's vars, each with a value that the guard takes.
 GUARD_VARS: dict[str, object] = {"TEAM_DOMAIN": "team", "POLICY_AUD": "0" * 64}
 GUARD_VARS |= dict.fromkeys(("ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", "ALLOWED_WORKERS"), "*")
+GUARD_VARS["ROLES"] = {}
 # Other configurations: file, whether one in a folder further up counts as well, who reads it.
 OTHERS = (
     ("wrangler.json", True, "wrangler takes first"),
