@@ -3,6 +3,8 @@
 Whatever goes wrong in an application, its caller gets JSON of the one form.
 """
 
+import json
+
 import pytest
 
 from private_worker.testing.access import PERSON
@@ -138,3 +140,18 @@ def test_without_a_role_the_one_403(path, roles, worker, access):
     assert (answer.status, answer.body) == (403, stranger.body)
     assert list(answer.headers) == list(stranger.headers)
     assert '"reason": "role"' in worker.logs[-2] and "Traceback" not in "".join(worker.logs)
+
+
+def test_the_log_has_the_route(worker, access):
+    """FastAPI's own template, without what was asked for; none where nothing answers."""
+    worker.load(env={**worker.env, "LOG_WHO": "name"})
+    for path in ("/status/409", "/number?n=private", "/fail/mistake", "/private"):
+        worker.fetch(path, headers=access.person())
+    lines = [json.loads(line) for line in worker.logs if '"answer"' in line]
+    assert [(line["route"], line["status"]) for line in lines] == [
+        ("/status/{code}", 409),
+        ("/number", 400),
+        ("/fail/{how}", 500),
+        (None, 404),
+    ]
+    assert {line["who"] for line in lines} == {PERSON}

@@ -50,9 +50,9 @@ def strings(root: Path, name: str, value: object) -> list[str]:
     return listed
 
 
-def roles(root: Path, value: object) -> frozenset[str]:
-    """The names of the roles in the var ROLES. Raises NotConfigured and Problem."""
-    return frozenset(_call(root, "roles", "load", value))
+def load(root: Path, module: str, *values: object) -> Any:
+    """The guard's reading of the vars of `roles` or `who`. Raises NotConfigured and Problem."""
+    return _call(root, module, "load", *values)
 
 
 def is_local(variables: Mapping[str, object]) -> bool:

@@ -18,7 +18,8 @@ from .keys import KEYS
 # The guard's vars, each with a value that the guard takes.
 GUARD_VARS: dict[str, object] = {"TEAM_DOMAIN": "team", "POLICY_AUD": "0" * 64}
 GUARD_VARS |= dict.fromkeys(("ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", "ALLOWED_WORKERS"), "*")
-GUARD_VARS["ROLES"] = {}
+GUARD_VARS |= {"ROLES": {}, "LOG_WHO": "none", "LOG_KEY": None}
+OPTIONAL = (("roles", "ROLES"), ("who", "LOG_WHO", "LOG_KEY"))
 # Other configurations: file, whether one in a folder further up counts as well, who reads it.
 OTHERS = (
     ("wrangler.json", True, "wrangler takes first"),
@@ -149,6 +150,11 @@ def refusals(project: Project, values: dict[str, Any]) -> Iterator[tuple[str, st
         except guard_rules.NotConfigured as error:
             yield error.setting, error.problem
             given[error.setting] = GUARD_VARS[error.setting]
+    for module, *names in () if project.shape.edge else OPTIONAL:
+        try:
+            guard_rules.load(project.root, module, *map(values.get, names))
+        except guard_rules.NotConfigured as error:
+            yield error.setting, error.problem
     if guard_rules.is_local(values):
         yield "TEAM_DOMAIN", "is for your own machine. It belongs in .dev.vars"
     if project.shape.binding:

@@ -22,11 +22,8 @@ def findings(config: Config, project: Project) -> Findings:
     open_ended, above = asked.pop(None, None), NAME in config.block(None).vars
     for block in config.blocks():
         try:
-            defined = guard_rules.roles(project.root, block.vars.get(NAME))
-        except guard_rules.NotConfigured as error:
-            if not project.shape.edge:  # else `configuration` says it
-                fix = f"Correct {NAME}; see docs/WRITING.md."
-                yield at(config, (*block.path, "vars", NAME), "setting", error.problem, fix)
+            defined = guard_rules.load(project.root, "roles", block.vars.get(NAME)).keys()
+        except guard_rules.NotConfigured:  # `configuration` says it
             continue
         for role in () if open_ended else sorted(defined - asked.keys()):
             wrong = f"has {role}, which nothing in src/ asks for"
