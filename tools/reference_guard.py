@@ -25,7 +25,11 @@ MEANINGS = {
     "ALLOWED_SERVICE_TOKENS": "the programs, by Client ID; `*` and `[]` as for people",
     "ALLOWED_WORKERS": "the calling Workers, by the name in the `props` of their binding",
 }
-ROLES = ["`ROLES`", "optional: who may do more, where your code asks for a role", "always"]
+OPTIONAL = [
+    ["`ROLES`", "optional: who may do more, where your code asks for a role", "always"],
+    ["`LOG_WHO`", 'optional: `"pseudonym"` or `"name"`, and the log says who is calling', "always"],
+    ["`LOG_KEY`", "optional, a secret: makes the pseudonyms; at least 32 characters", "always"],
+]
 # In which projects something is, by their callers.
 WORDS: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "always": lambda callers: True,
@@ -43,7 +47,7 @@ INTRO = """# What the guard reads, answers and logs
 ## Variables
 
 They stand under `vars` in `wrangler.jsonc`. One that is missing, empty, a placeholder or malformed
-closes the Worker for everybody; only `ROLES` may be missing. No variable turns a check off.
+closes the Worker for everybody; only the optional ones may be missing. No variable turns a check off.
 
 """
 ANSWERS = """
@@ -67,7 +71,8 @@ A caller is never told why. The log is, in one line for each decision:
 def page() -> str:
     return "".join(
         [
-            INTRO + table(["variable", "what it holds", "read"], [*map(variable, MEANINGS), ROLES]),
+            INTRO
+            + table(["variable", "what it holds", "read"], [*map(variable, MEANINGS), *OPTIONAL]),
             ANSWERS + rows_of(ALL, CALLING, "answer"),
             RPC + rows_of(ALL, CALLING, "`error`"),
             REASONS + block("json", log_line()) + "\n",

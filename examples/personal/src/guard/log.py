@@ -18,7 +18,7 @@ from .identity import Identity
 from .refusal import BadRequest, NotConfigured, Reason, Refused
 from .who import NONE, Who
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _RAY = re.compile(r"[0-9a-f]{8,32}(?:-[A-Z]{3})?")
 _route: ContextVar[list[str]] = ContextVar("route")  # the last item counts
 
@@ -33,7 +33,7 @@ def allowed(caller: Identity, request: Any) -> None:
 
 
 def answered(caller: Identity, request: Any, answer: Any) -> None:
-    """What came of it, where the log says who. `answer`: a response, or what an RPC call gets."""
+    """What came of it, where the log says who."""
     if who.mode != NONE:
         kind, name = caller.as_dict().values()
         line = {"event": "answer", "caller": kind, "ray": _ray(request)}
@@ -46,7 +46,7 @@ def answered(caller: Identity, request: Any, answer: Any) -> None:
 def log_route(template: str) -> None:
     """Say for the log which of your endpoints answers, such as "/orders/{id}".
 
-    It is part of the answer's line where `LOG_WHO` is on. With FastAPI this happens by itself.
+    It is part of the answer's line where `LOG_WHO` is on.
     """
     _route.get([]).append(template)
 
@@ -108,7 +108,7 @@ def _details(kind: str | None, name: str | None, request: Any) -> dict[str, str 
     method = None if request is None else str(request.js_object.method)
     return {
         "who": who.said(kind, name) if kind and name else None,
-        "method": method if method is None or method in METHODS else "another",
+        "method": method if method is None or method in VERBS else "another",
     }
 
 
