@@ -47,7 +47,8 @@ INTRO = """# What the guard reads, answers and logs
 ## Variables
 
 They stand under `vars` in `wrangler.jsonc`. One that is missing, empty, a placeholder or malformed
-closes the Worker for everybody; only the optional ones may be missing. No variable turns a check off.
+closes the Worker for everybody; only the optional ones may be missing. No variable turns a check
+off.
 
 """
 ANSWERS = """
