@@ -180,7 +180,9 @@ def test_who_it_is_stands_there_before_the_api_runs(load: Load, access: Access) 
     assert json.loads(worker.logs[0])["who"] == NAMES[KINDS[0]]
 
 
-@pytest.mark.parametrize("value", ["", " ", "Name", "names", "name ", True, 1, ["name"], {}], ids=str)
+@pytest.mark.parametrize(
+    "value", ["", " ", "Name", "names", "name ", True, 1, ["name"], {}], ids=str
+)
 def test_malformed(value: Any, load: Load, inside: dict[str, Any]) -> None:
     closed(load(LOG_WHO=value), "LOG_WHO", inside)
 
