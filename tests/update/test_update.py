@@ -169,6 +169,7 @@ TOGGLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "profile": "personal",
             "callers": ["human"],
             "exposure": "workers_dev",
+            "access_scope": "worker",
             "ci": "none",
             "staging": False,
             "upstreams": "",

@@ -223,17 +223,14 @@ async def _is_access(client: httpx.AsyncClient, url: httpx.URL, settings: Settin
 
 
 def _unknown(project: Project, settings: Settings | None, token: dict[str, str]) -> str:
-    """Why the guard most likely says 403 to the service token, which Access has let through.
-
-    It says no more than that, so this goes by what wrangler.jsonc lists.
-    """
+    """Why the guard most likely answers 403 to the service token: by what wrangler.jsonc lists,
+    because the answer is always the same."""
     listed = settings.service_tokens if settings else frozenset()
-    if ANYONE not in listed and token.get("CF-Access-Client-Id") not in listed:
+    if not listed & {ANYONE, token.get("CF-Access-Client-Id")}:
         return "its Client ID is not in ALLOWED_SERVICE_TOKENS. Add it there, then deploy."
+    hidden = f" If it is, Access on the whole Worker hides which program it is. {ON_HOSTNAME}"
     known = "ALLOWED_SERVICE_TOKENS lists it, so see first that this is deployed."
-    if ANYONE in listed or not project.shape.nameless:
-        return known
-    return f"{known} If it is, Access on the whole Worker hides which program it is. {ON_HOSTNAME}"
+    return known + hidden * (project.shape.nameless and ANYONE not in listed)
 
 
 def _let_in(status: int | None, verdict: str, unknown: str) -> tuple[str, str]:
