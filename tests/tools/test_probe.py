@@ -794,9 +794,9 @@ def test_without_the_keys_nothing_is_proved(
     assert probe(production, world, **TOKEN)[0] == 0
 
 
-DEPLOYED = "ALLOWED_SERVICE_TOKENS lists it, so see first that this is deployed."
+DEPLOYED = "ALLOWED_SERVICE_TOKENS lists it. Is that deployed? npx wrangler tail shows the reason."
 HIDES = (
-    f"{DEPLOYED} If it is, Access on the whole Worker hides which program it is. "
+    f"{DEPLOYED} If that is not_allowed, Access on the whole Worker hides which program it is. "
     "Type: uvx copier update --vcs-ref=:current: --defaults --data access_scope=hostname, "
     "and follow docs/SETUP.md again."
 )

@@ -228,9 +228,9 @@ def _unknown(project: Project, settings: Settings | None, token: dict[str, str])
     listed = settings.service_tokens if settings else frozenset()
     if not listed & {ANYONE, token.get("CF-Access-Client-Id")}:
         return "its Client ID is not in ALLOWED_SERVICE_TOKENS. Add it there, then deploy."
-    hidden = f" If it is, Access on the whole Worker hides which program it is. {ON_HOSTNAME}"
-    known = "ALLOWED_SERVICE_TOKENS lists it, so see first that this is deployed."
-    return known + hidden * (project.shape.nameless and ANYONE not in listed)
+    known = "ALLOWED_SERVICE_TOKENS lists it. Is that deployed? npx wrangler tail shows the reason."
+    hidden = " If that is not_allowed, Access on the whole Worker hides which program it is. "
+    return known + f"{hidden}{ON_HOSTNAME}" * (project.shape.nameless and ANYONE not in listed)
 
 
 def _let_in(status: int | None, verdict: str, unknown: str) -> tuple[str, str]:
