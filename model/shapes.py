@@ -257,12 +257,20 @@ def make(**given: Any) -> Shape:
 
 @cache
 def of_interest() -> dict[str, Shape]:
-    """Distinct shapes for the tests that run a whole project or wrangler."""
+    """Distinct shapes for the tests that run a whole project or wrangler.
+
+    Those with programs have the scope that is their default, but for "everybody", who chose.
+    """
     custom = {"profile": "custom", "ci": "none"}
     return {
         "personal": make(profile="personal", filled=False),
         "production": make(
-            profile="production", callers=(HUMAN, MACHINE), upstreams=1, filled=True, ci="github"
+            profile="production",
+            callers=(HUMAN, MACHINE),
+            access_scope="hostname",
+            upstreams=1,
+            filled=True,
+            ci="github",
         ),
         "internal-rpc": make(
             profile="internal", binding_style="rpc", upstreams=2, filled=True, staging=True
@@ -278,6 +286,7 @@ def of_interest() -> dict[str, Shape]:
             ci="gitlab",
             callers=(MACHINE,),
             exposure="route",
+            access_scope="hostname",
             filled=True,
             staging=True,
         ),
@@ -304,6 +313,7 @@ def of_interest() -> dict[str, Shape]:
             **custom,
             callers=(HUMAN, MACHINE, BINDING),
             exposure="workers_dev",
+            access_scope="hostname",
             binding_style="both",
             framework="fastapi",
             upstreams=1,
