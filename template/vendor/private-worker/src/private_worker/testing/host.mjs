@@ -272,7 +272,7 @@ const operations = {
       importing: () => Boolean(current()?.importing),
       beforeImport: () => snapshot.begin(),
       foundUnnamed: () => snapshot.find(),
-      isUnnamed: (value) => snapshot.found.has(value),
+      isUnnamed: (value) => snapshot.isUnnamed(value),
       afterImport: () => snapshot.end(),
     };
     snapshot.known = new Set([flags, helper, forPython, ...Object.values(forPython)]);

@@ -115,6 +115,7 @@ export class Snapshot {
   found = new Set(); // what a deploy could not keep
   #pyodide;
   #before;
+  #named;
   #refused = new WeakSet(); // what failed a load and may be there still
   constructor(pyodide) {
     this.#pyodide = pyodide;
@@ -126,13 +127,19 @@ export class Snapshot {
     const news = (value, at) => value !== this.#before[at] || (isObject(value) && this.#refused.has(value));
     const all = references(this.#pyodide).filter((value, at) => news(value, at) && !this.#isNamed(value));
     this.found = new Set(all);
+    this.#named = undefined;
     for (const value of this.found) if (isObject(value)) this.#refused.add(value);
     return this.found.size > 0;
   }
-  /** What the first of them is. */
+  /** What the one is that `isUnnamed` said yes to, and else the first of them. */
   kind() {
-    const [first] = this.found;
-    return first?.constructor?.name ?? typeof first;
+    const { value } = this.#named ?? { value: [...this.found][0] };
+    return value?.constructor?.name ?? typeof value;
+  }
+  isUnnamed(value) {
+    const found = this.found.has(value);
+    if (found) this.#named = { value };
+    return found;
   }
   #isNamed(value) {
     const { _api: api } = this.#pyodide;
