@@ -16,6 +16,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "exposure": "workers_dev",
         "binding_style": "both",
         "upstreams": "billing",
+        "requests_per_minute": "60",
     },
     "people": {"profile": "personal"},
     "machines": {"profile": "custom", "callers": ["machine"], "exposure": "workers_dev"},

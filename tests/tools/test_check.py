@@ -72,6 +72,7 @@ ROUTE = {
     "calling_workers": "gateway",
     "zone_name": "example.net",
     "route_pattern": "www.example.net/invoices/*",
+    "requests_per_minute": "60",
 }
 INTERNAL = {"profile": "internal", "calling_workers": "gateway"}
 HOSTNAME_APPLICATION = {
@@ -346,6 +347,14 @@ CASES = (
     ),
     Case("no-ai", "workers_dev", drop("ai"), "not-inherited", ("AI",)),
     Case("no-limits", "workers_dev", drop("ratelimits"), "not-inherited", ("ratelimits",)),
+    Case("no-limit", "route", drop("ratelimits"), "setting", ("lacks RATE_LIMIT",)),
+    Case(
+        "other-limit",
+        "route",
+        put("ratelimits", 0, "name", value="MINE"),
+        "setting",
+        ("lacks RATE_LIMIT",),
+    ),
     Case("no-secrets", "workers_dev", drop("secrets"), "not-inherited", ("DB_PASSWORD",)),
     Case("own-var", "workers_dev", drop("vars", "LOG_LEVEL"), "not-inherited", ("LOG_LEVEL",)),
     # Previews.

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from . import answers, log, platform, roles
+from . import answers, limit, log, platform, roles
 from .answers import Handler
 from .entrypoint import Entrypoint
 from .identity import BoundWorker
@@ -65,6 +65,9 @@ async def serve(request: Any, env: Any, ctx: Any, handle: Handler) -> Any:
     """The API's answer to another Worker's `fetch`. Never raises."""
     try:
         who = caller(env, ctx)
+        if not await limit.allows(who, env):
+            log.refused(Reason.RATE_LIMITED, who.kind, request)
+            return answers.rate_limited()
     except Refused as refusal:
         log.refused(refusal.reason, refusal.kind, request)
         return answers.forbidden()
@@ -98,6 +101,9 @@ async def _call(
     """
     try:
         who = caller(env, ctx)
+        if not await limit.allows(who, env):
+            log.refused(Reason.RATE_LIMITED, who.kind, None)
+            return {"ok": False, "error": "rate_limited"}
     except Refused as refusal:
         log.refused(refusal.reason, refusal.kind, None)
         return {"ok": False, "error": "forbidden"}

@@ -13,7 +13,7 @@ from ..config import PLACEHOLDER, STRING, Block, Config, Way
 from ..project import Project
 from ..text import shown
 from .finding import Finding, Findings, at
-from .keys import KEYS
+from .keys import KEYS, names
 
 # The guard's vars, each with a value that the guard takes.
 GUARD_VARS: dict[str, object] = {"TEAM_DOMAIN": "team", "POLICY_AUD": "0" * 64}
@@ -137,6 +137,11 @@ def guard(config: Config, project: Project, block: Block) -> Findings:
         if PLACEHOLDER not in json.dumps(block.vars.get(name)).upper():
             fix = f"Correct {name}; see docs/SETUP.md."
             yield at(config, (*block.path, "vars", name), "setting", problem, fix)
+    limits = names("ratelimits", block.items("ratelimits"))
+    if project.shape.limited and not block.path and "RATE_LIMIT" not in limits:
+        fix = "Put it back, or type: uvx copier update --vcs-ref=:current: --defaults "
+        fix += "--data requests_per_minute=0"
+        yield at(config, (*block.path, "ratelimits"), "setting", "lacks RATE_LIMIT", fix)
 
 
 def refusals(project: Project, values: dict[str, Any]) -> Iterator[tuple[str, str]]:

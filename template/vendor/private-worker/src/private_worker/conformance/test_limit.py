@@ -1,4 +1,4 @@
-"""The limit for each caller who is let in: Cloudflare's counter as wrangler has it on this computer.
+"""The limit for each caller who is let in, with Cloudflare's counter as wrangler has it here.
 
 Its binding THREE lets three requests pass in each minute of the clock.
 """
@@ -15,7 +15,8 @@ from private_worker.testing.runtime import Worker
 
 from .lib import Load, decisions, only, shape
 
-ANYBODY = {"ALLOWED_EMAILS": ["*"], "ALLOWED_SERVICE_TOKENS": ["*"], "ALLOWED_WORKERS": ["*"]}
+LISTS = ("ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", "ALLOWED_WORKERS")
+ANYBODY: dict[str, Any] = dict.fromkeys(LISTS, ["*"])
 # Each way in of this shape, with a caller and another one of the kind. `call` is over RPC.
 CALLERS = {
     way: callers
@@ -76,10 +77,8 @@ def test_one_too_many(way: str, three: Worker, access: Access) -> None:
     assert ask(three, access, way, other) == passes(way)
 
 
-@pytest.mark.parametrize(("way", "another"), permutations(CALLERS, 2))
-def test_kinds_do_not_share_a_count(
-    way: str, another: str, three: Worker, access: Access
-) -> None:
+@pytest.mark.parametrize(("way", "another"), list(permutations(CALLERS, 2)))
+def test_kinds_do_not_share_a_count(way: str, another: str, three: Worker, access: Access) -> None:
     """Not even under one name: a Worker of the account may be called as it likes."""
     name = CALLERS[way][0]
     while ask(three, access, way, name) == passes(way):
@@ -215,9 +214,7 @@ class AlmostTrue:
 
 @pytest.mark.parametrize("counter", [Odd, AlmostTrue])
 @pytest.mark.parametrize("way", CALLERS)
-def test_only_success_is_success(
-    way: str, counter: type, load: Load, access: Access
-) -> None:
+def test_only_success_is_success(way: str, counter: type, load: Load, access: Access) -> None:
     worker = load(RATE_LIMIT=fake(counter), **ANYBODY)
     assert ask(worker, access, way, CALLERS[way][0]) in (limited(way), 403, "forbidden")
 
