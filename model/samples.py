@@ -102,7 +102,7 @@ GOOD = {
     "staging_route_pattern": ["staging.example.com/*", "example.com/*"],
     "staging_policy_aud": ["", STAGING_AUD, f"{STAGING_AUD},{'0' * 64}"],
     "calling_workers": ["", "gateway", "gateway, nightly-job"],
-    "requests_per_minute": ["0", "", "1", "300", " 60 ", "999999"],
+    "requests_per_minute": ["0", "", "10", "300", " 60 ", "999999"],
     "upstreams": ["", "billing", "a, b2, c-d", f"billing={SERVICE_ID}", "class, import"],
 }
 
@@ -193,6 +193,7 @@ BAD = {
     "staging_policy_aud": ["abc", f"{'0' * 64}, {AUD.upper()}", f"{AUD}\n"],
     "calling_workers": ["my-api", "Gateway", "a b", "gateway,,x", "gateway\n"],
     "requests_per_minute": [
+        "9",
         "many",
         "-1",
         "+1",

@@ -173,7 +173,7 @@ def test_workers_do_not_share_a_limit(rendered: Render) -> None:
     """Two of an account have another number each, and the same one after each update."""
     found = set()
     for name in ("my-api", "my-api2", "my-api"):
-        project = rendered(profile="custom", worker_name=name, requests_per_minute="1")
+        project = rendered(profile="custom", worker_name=name, requests_per_minute="10")
         found.add(read_jsonc(project / "wrangler.jsonc")["ratelimits"][0]["namespace_id"])
     assert len(found) == 2
 
