@@ -72,7 +72,6 @@ ROUTE = {
     "calling_workers": "gateway",
     "zone_name": "example.net",
     "route_pattern": "www.example.net/invoices/*",
-    "requests_per_minute": "60",
 }
 INTERNAL = {"profile": "internal", "calling_workers": "gateway"}
 HOSTNAME_APPLICATION = {
@@ -347,14 +346,6 @@ CASES = (
     ),
     Case("no-ai", "workers_dev", drop("ai"), "not-inherited", ("AI",)),
     Case("no-limits", "workers_dev", drop("ratelimits"), "not-inherited", ("ratelimits",)),
-    Case("no-limit", "route", drop("ratelimits"), "setting", ("lacks RATE_LIMIT",)),
-    Case(
-        "other-limit",
-        "route",
-        put("ratelimits", 0, "name", value="MINE"),
-        "setting",
-        ("lacks RATE_LIMIT",),
-    ),
     Case("no-secrets", "workers_dev", drop("secrets"), "not-inherited", ("DB_PASSWORD",)),
     Case("own-var", "workers_dev", drop("vars", "LOG_LEVEL"), "not-inherited", ("LOG_LEVEL",)),
     # Previews.
@@ -640,6 +631,19 @@ def test_every_guard_var_that_is_wrong_is_named(rendered: Render, tmp_path: Path
     assert {each["rule"] for each in found} == {"setting"}
     named = [each["wrong"].split()[0] for each in found]
     assert sorted(named) == sorted(f"vars.{name}" for name in [*config["vars"], "POLICY_AUD"])
+
+
+def test_limit_that_is_gone(rendered: Render, tmp_path: Path) -> None:
+    """The guard asks for it, so the Worker would be shut."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV, requests_per_minute="60")
+    assert check(folder) == []
+    config = configuration(folder)
+    mine = [{**config["ratelimits"][0], "name": "MINE"}]
+    for left in (mine, [], None):
+        write(folder, {**config, "ratelimits": left})
+        [found] = check(folder)
+        assert (found["rule"], "lacks RATE_LIMIT" in found["wrong"]) == ("setting", True)
+        assert "--data requests_per_minute=0" in found["fix"]
 
 
 def test_placeholders(rendered: Render, tmp_path: Path) -> None:

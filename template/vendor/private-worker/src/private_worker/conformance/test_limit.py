@@ -77,6 +77,7 @@ def test_one_too_many(way: str, three: Worker, access: Access) -> None:
     assert ask(three, access, way, other) == passes(way)
 
 
+@only(len(CALLERS) > 1)
 @pytest.mark.parametrize(("way", "another"), list(permutations(CALLERS, 2)))
 def test_kinds_do_not_share_a_count(way: str, another: str, three: Worker, access: Access) -> None:
     """Not even under one name: a Worker of the account may be called as it likes."""
@@ -100,6 +101,7 @@ def request_of(way: str, access: Access) -> dict[str, Any]:
     return {"headers": access.person() if way == "human" else access.machine()}
 
 
+@only(bool(HTTP))
 @pytest.mark.parametrize("way", HTTP)
 def test_the_answer(way: str, three: Worker, access: Access) -> None:
     """Fixed, and not for a cache."""
@@ -118,6 +120,7 @@ def test_the_answer_over_rpc(three: Worker) -> None:
     assert answer == {"ok": False, "error": "rate_limited"}
 
 
+@only(bool(HTTP))
 @pytest.mark.parametrize("way", HTTP)
 def test_all_at_once(way: str, three: Worker, access: Access) -> None:
     answers = three.fetch_all([request_of(way, access)] * 8)
