@@ -27,7 +27,11 @@ MEANINGS = {
 }
 # What a project has only with this answer.
 ONLY = {"rate_limited": "with `requests_per_minute`"}
-ROLES = ["`ROLES`", "optional: who may do more, where your code asks for a role", "always"]
+OPTIONAL = [
+    ["`ROLES`", "optional: who may do more, where your code asks for a role", "always"],
+    ["`LOG_WHO`", 'optional: `"pseudonym"` or `"name"`, and the log says who is calling', "always"],
+    ["`LOG_KEY`", "optional, a secret: makes the pseudonyms; at least 32 characters", "always"],
+]
 # In which projects something is, by their callers.
 WORDS: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "always": lambda callers: True,
@@ -45,7 +49,8 @@ INTRO = """# What the guard reads, answers and logs
 ## Variables
 
 They stand under `vars` in `wrangler.jsonc`. One that is missing, empty, a placeholder or malformed
-closes the Worker for everybody; only `ROLES` may be missing. No variable turns a check off.
+closes the Worker for everybody; only the optional ones may be missing. No variable turns a check
+off.
 
 With `requests_per_minute` the guard also asks the binding `RATE_LIMIT` under `ratelimits`:
 [limit each caller](../how-to/limit.md).
@@ -72,7 +77,8 @@ A caller is never told why. The log is, in one line for each decision:
 def page() -> str:
     return "".join(
         [
-            INTRO + table(["variable", "what it holds", "read"], [*map(variable, MEANINGS), ROLES]),
+            INTRO
+            + table(["variable", "what it holds", "read"], [*map(variable, MEANINGS), *OPTIONAL]),
             ANSWERS + rows_of(ALL, CALLING, "answer"),
             RPC + rows_of(ALL, CALLING, "`error`"),
             REASONS + block("json", log_line()) + "\n",

@@ -62,6 +62,9 @@ async def run(
                 raise
         except asyncio.CancelledError as error:  # the SDK would wait for an answer for ever
             raise RuntimeError("the application was cancelled") from error
+        finally:
+            if "route" in scope:
+                guard.log_route(scope["route"].path)
 
     response = await asgi.fetch(with_identity, raw, env)
     if refused:  # the guard has one answer for that, and writes the line for the log

@@ -32,7 +32,7 @@ def load(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("settings")
     source = rendered(profile="production") / "src" / "guard"
     (folder / "guard_settings").mkdir()
-    for name in ("settings.py", "values.py", "refusal.py", "shape.py"):
+    for name in ("settings.py", "values.py", "refusal.py", "roles.py", "shape.py", "who.py"):
         shutil.copy(source / name, folder / "guard_settings")
     (folder / "guard_settings" / "__init__.py").touch()
     sys.path.insert(0, str(folder))

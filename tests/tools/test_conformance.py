@@ -18,7 +18,7 @@ SUITE = ROOT / "template/vendor/private-worker/src/private_worker/conformance"
 FILES = {file.name for file in SUITE.glob("test_*.py")}
 EDGE = {"test_answers.py", "test_claims.py", "test_keys.py", "test_known.py"}
 EDGE |= {"test_proof.py", "test_settings.py", "test_token.py"}
-ALWAYS = {"test_events.py", "test_reachable.py"}
+ALWAYS = {"test_events.py", "test_log_who.py", "test_reachable.py", "test_roles.py"}
 
 # What is tested in a shape, written without looking at the suite's conftest.
 WANTED = {

@@ -17,7 +17,7 @@ from workers import DurableObject, WorkerEntrypoint, WorkflowEntrypoint, python_
 
 from . import log, platform
 from .entrypoint import Entrypoint
-from .refusal import Reason
+from .refusal import Reason, Refused
 
 Handler = Callable[..., Awaitable[object]]
 HANDLERS = {"scheduled": "ScheduledController", "queue": "QueueController"}  # and their events
@@ -97,7 +97,7 @@ def _on_instance(handler: Handler) -> Handler:
 def _guarded(method: Handler, event_class: str) -> Handler:
     async def answer(self: Entrypoint, event: Any = None, *rest: Any) -> Any:
         if platform.class_of(event) != event_class:
-            log.refused(Reason.NOT_AN_EVENT, None, None)
+            log.refused(Refused(Reason.NOT_AN_EVENT), None)
             return python_to_rpc({"ok": False, "error": "forbidden"})
         await method(self, event)
 

@@ -4,7 +4,7 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import identity, platform, settings, token
+from . import identity, log, platform, settings, token
 from .identity import Human, Machine
 from .keys import Key, KeySet
 from .refusal import Reason, Refused
@@ -22,7 +22,9 @@ async def authenticate(request: Any, env: Any, ctx: Any) -> Human | Machine:
     global _gate
     if _gate is None:
         found = {name: platform.variable(env, name) for name in settings.VARIABLES}
-        _gate = Gate(settings.load(found))
+        chosen = settings.load(found)
+        log.who = chosen.who
+        _gate = Gate(chosen)
     return await _gate.admit(request, ctx)
 
 

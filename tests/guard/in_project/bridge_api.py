@@ -4,9 +4,11 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-from fastapi import Body, FastAPI, HTTPException, Request
+from fastapi import Body, Depends, FastAPI, HTTPException, Request
 
 import bridge
+import guard
+from guard import Identity
 
 
 @asynccontextmanager
@@ -50,6 +52,22 @@ async def started(request: Request):
 @app.get("/status/{code}")
 async def status(code: int):
     raise HTTPException(code, "only for us", {"X-More": "1"})
+
+
+@app.get("/admin", dependencies=[Depends(bridge.require("admin"))])
+async def admin(caller: Annotated[Identity, Depends(bridge.require("reader", kind="human"))]):
+    return {"email": caller.email, "roles": sorted(caller.roles)}
+
+
+@app.get("/programs", dependencies=[Depends(bridge.require(kind="machine"))])
+async def programs():
+    return {}
+
+
+@app.get("/within")
+async def within(caller: Annotated[Identity, Depends(bridge.current_identity)]):
+    guard.require(caller, "admin")
+    return {}
 
 
 @app.get("/fail/{how}")

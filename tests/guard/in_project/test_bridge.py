@@ -3,7 +3,11 @@
 Whatever goes wrong in an application, its caller gets JSON of the one form.
 """
 
+import json
+
 import pytest
+
+from private_worker.testing.access import PERSON
 
 
 @pytest.fixture
@@ -109,3 +113,45 @@ def test_mistake(how, ask, worker):
     assert (answer.status, body) == (500, {"error": "internal_error"})
     told = [line for line in worker.logs if "only for us" in line]
     assert any(reference in line for line in told) and (len(told) == 1 or how == "cancelled")
+
+
+def test_who_has_the_roles_gets_through(worker, access):
+    roles = {"admin": [PERSON], "reader": ["@example.com"]}
+    worker.load(env={**worker.env, "ROLES": roles})
+    answer = worker.fetch("/admin", headers=access.person())
+    assert (answer.status, answer.json()) == (200, {"email": PERSON, "roles": ["admin", "reader"]})
+    assert worker.fetch("/within", headers=access.person()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "roles"),
+    [
+        ("/admin", {}),
+        ("/admin", {"admin": [PERSON]}),
+        ("/admin", {"reader": [PERSON]}),
+        ("/within", {"admin": [], "reader": [PERSON]}),
+        ("/programs", {"admin": [PERSON]}),
+    ],
+)
+def test_without_a_role_the_one_403(path, roles, worker, access):
+    """Byte by byte what a stranger gets, with the guard's line for the log, and no traceback."""
+    worker.load(env={**worker.env, "ROLES": roles})
+    answer, stranger = worker.fetch(path, headers=access.person()), worker.fetch(path)
+    assert (answer.status, answer.body) == (403, stranger.body)
+    assert list(answer.headers) == list(stranger.headers)
+    assert '"reason": "role"' in worker.logs[-2] and "Traceback" not in "".join(worker.logs)
+
+
+def test_the_log_has_the_route(worker, access):
+    """FastAPI's own template, without what was asked for; none where nothing answers."""
+    worker.load(env={**worker.env, "LOG_WHO": "name"})
+    for path in ("/status/409", "/number?n=private", "/fail/mistake", "/private"):
+        worker.fetch(path, headers=access.person())
+    lines = [json.loads(line) for line in worker.logs if '"answer"' in line]
+    assert [(line["route"], line["status"]) for line in lines] == [
+        ("/status/{code}", 409),
+        ("/number", 400),
+        ("/fail/{how}", 500),
+        (None, 404),
+    ]
+    assert {line["who"] for line in lines} == {PERSON}

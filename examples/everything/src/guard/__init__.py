@@ -8,6 +8,7 @@ Read on in the request's order: `edge`, `gate`, then the rules in `settings`, `t
 from .answers import reply
 from .body import read_body, read_form, read_json
 from .identity import BoundWorker, Human, Identity, Machine
+from .log import log_route
 from .refusal import BadRequest, ContentTooLarge
 from .roles import require
 
@@ -18,6 +19,7 @@ __all__ = [
     "Human",
     "Identity",
     "Machine",
+    "log_route",
     "read_body",
     "read_form",
     "read_json",

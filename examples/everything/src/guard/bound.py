@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from . import answers, limit, log, platform, roles
+from . import answers, limit, log, platform, roles, who
 from .answers import Handler
 from .entrypoint import Entrypoint
 from .identity import BoundWorker
@@ -47,29 +47,30 @@ class WithMethods(Entrypoint):
             setattr(cls, method.__name__, _exposed(method))
 
 
-def caller(env: Any, ctx: Any) -> BoundWorker:
+def caller_of(env: Any, ctx: Any) -> BoundWorker:
     """The Worker behind the binding. Raises Refused or NotConfigured."""
     allowed = strings("ALLOWED_WORKERS", platform.variable(env, "ALLOWED_WORKERS"))
     if not allowed:
         raise NotConfigured("ALLOWED_WORKERS", "names nobody, so nobody could be let in")
-    known = roles.load(platform.variable(env, roles.NAME))
+    known = roles.load(platform.variable(env, "ROLES"))
+    log.who = who.load(platform.variable(env, "LOG_WHO"), platform.variable(env, "LOG_KEY"))
     name = getattr(getattr(ctx, "props", None), "caller", None)
     if not isinstance(name, str) or not name:
         raise Refused(Reason.UNNAMED_CALLER, BoundWorker.kind)
     if ANYONE not in allowed and name not in allowed:
-        raise Refused(Reason.NOT_ALLOWED, BoundWorker.kind)
+        raise Refused(Reason.NOT_ALLOWED, BoundWorker.kind, name)
     return BoundWorker(name, roles.of(known, ("binding", name)))
 
 
 async def serve(request: Any, env: Any, ctx: Any, handle: Handler) -> Any:
     """The API's answer to another Worker's `fetch`. Never raises."""
     try:
-        who = caller(env, ctx)
-        if not await limit.allows(who, env):
-            log.refused(Reason.RATE_LIMITED, who.kind, request)
+        caller = caller_of(env, ctx)
+        if not await limit.allows(caller, env):
+            log.refused(Refused(Reason.RATE_LIMITED, *caller.as_dict().values()), request)
             return answers.rate_limited()
     except Refused as refusal:
-        log.refused(refusal.reason, refusal.kind, request)
+        log.refused(refusal, request)
         return answers.forbidden()
     except NotConfigured as error:
         log.not_configured(error, request)
@@ -77,8 +78,8 @@ async def serve(request: Any, env: Any, ctx: Any, handle: Handler) -> Any:
     except BaseException as error:
         log.unexpected(error, request)
         return answers.forbidden()
-    log.allowed(who.kind, request)
-    return await answers.from_api(handle, request, env, who)
+    log.allowed(caller, request)
+    return await answers.from_api(handle, request, env, caller)
 
 
 def _exposed(method: Method) -> Callable[..., Awaitable[dict[str, object]]]:
@@ -100,12 +101,12 @@ async def _call(
     went wrong in detail stands in this Worker's log under the same reference.
     """
     try:
-        who = caller(env, ctx)
-        if not await limit.allows(who, env):
-            log.refused(Reason.RATE_LIMITED, who.kind, None)
+        caller = caller_of(env, ctx)
+        if not await limit.allows(caller, env):
+            log.refused(Refused(Reason.RATE_LIMITED, *caller.as_dict().values()), None)
             return {"ok": False, "error": "rate_limited"}
     except Refused as refusal:
-        log.refused(refusal.reason, refusal.kind, None)
+        log.refused(refusal, None)
         return {"ok": False, "error": "forbidden"}
     except NotConfigured as error:
         log.not_configured(error, None)
@@ -113,17 +114,30 @@ async def _call(
     except BaseException as error:
         log.unexpected(error, None)
         return {"ok": False, "error": "forbidden"}
-    log.allowed(who.kind, None)
+    log.allowed(caller, None)
+    log.log_route(method.__name__)
+    answer = await _run(method, signature, env, caller, arguments)
+    log.answered(caller, None, answer)
+    return answer
+
+
+async def _run(
+    method: Method,
+    signature: inspect.Signature,
+    env: Any,
+    caller: BoundWorker,
+    arguments: tuple[object, ...],
+) -> dict[str, object]:
     try:
         try:
-            signature.bind(who, env, *arguments)
+            signature.bind(caller, env, *arguments)
         except TypeError as error:
             raise BadRequest("wrong number of arguments") from error
-        value = await method(who, env, *arguments)
+        value = await method(caller, env, *arguments)
         _check_result(value)
         return {"ok": True, "value": value}
     except Refused as refusal:  # the method requires a role
-        log.refused(refusal.reason, refusal.kind, None)
+        log.refused(refusal, None)
         return {"ok": False, "error": "forbidden"}
     except BadRequest as error:
         return {"ok": False, "error": "bad_request", "reference": log.bad_request(error)}

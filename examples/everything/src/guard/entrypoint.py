@@ -12,7 +12,7 @@ from typing import Any
 from workers import WorkerEntrypoint
 
 from . import log
-from .refusal import Reason
+from .refusal import Reason, Refused
 
 # JavaScript finds these on any object of Python's, and so the runtime calls Python's of that name.
 OF_EVERY_OBJECT = """
@@ -23,7 +23,7 @@ OF_EVERY_OBJECT = """
 
 async def refuse(*arguments: object) -> dict[str, object]:
     """The answer to a call of what is no method. An exception would cross with its traceback."""
-    log.refused(Reason.NOT_A_METHOD, None, None)
+    log.refused(Refused(Reason.NOT_A_METHOD), None)
     return {"ok": False, "error": "forbidden"}
 
 

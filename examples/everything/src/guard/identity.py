@@ -78,9 +78,9 @@ def human(email: object, settings: Settings) -> Human:
     if not isinstance(email, str) or not email:
         raise Refused(Reason.IDENTITY_UNCLEAR)
     if not HUMANS:
-        raise Refused(Reason.CALLER_KIND, "human")
+        raise Refused(Reason.CALLER_KIND, "human", email)
     if not settings.allows_email(email):
-        raise Refused(Reason.NOT_ALLOWED, "human")
+        raise Refused(Reason.NOT_ALLOWED, "human", email)
     known_by = ("human", fold(email)), ("domain", domain_of(email))
     return Human(email, roles.of(settings.roles, *known_by))
 
@@ -98,7 +98,7 @@ def _machine(client_id: object, settings: Settings) -> Machine:
     if not isinstance(client_id, str) or not client_id.endswith(".access"):
         raise Refused(Reason.IDENTITY_UNCLEAR)
     if not MACHINES:
-        raise Refused(Reason.CALLER_KIND, "machine")
+        raise Refused(Reason.CALLER_KIND, "machine", client_id)
     if not settings.allows_service_token(client_id):
-        raise Refused(Reason.NOT_ALLOWED, "machine")
+        raise Refused(Reason.NOT_ALLOWED, "machine", client_id)
     return Machine(client_id, roles.of(settings.roles, ("machine", client_id)))

@@ -22,7 +22,7 @@ async def allows(who: Identity, env: Any) -> bool:
 
     Raises NotConfigured.
     """
-    binding: Any = getattr(env, NAME, None)
+    binding: Any = platform.variable(env, NAME)
     if not platform.is_limiter(binding):
         raise NotConfigured(NAME, "is missing or no rate limit binding")
     key = _key(who)

@@ -33,12 +33,13 @@ class Reason(StrEnum):
 
 
 class Refused(Exception):
-    """The caller is not let in (403). `kind` is the kind of caller, where that is known."""
+    """The caller is not let in (403). `kind` of caller and `name`, where they are proved."""
 
-    def __init__(self, reason: Reason, kind: str | None = None) -> None:
+    def __init__(self, reason: Reason, kind: str | None = None, name: str | None = None) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.kind = kind
+        self.name = name
 
 
 class NotConfigured(Exception):

@@ -67,4 +67,4 @@ def require(identity: Any, role: str | None = None, *, kind: str | None = None) 
     if (role, kind) == (None, None) or kind not in (None, "human", "machine", "binding"):
         raise ValueError("require a role, or a kind: human, machine or binding")
     if role not in (None, *identity.roles) or kind not in (None, identity.kind):
-        raise Refused(Reason.ROLE, identity.kind)
+        raise Refused(Reason.ROLE, *identity.as_dict().values())

@@ -44,10 +44,16 @@ def keys_unavailable(retry_after: int) -> Reply:
     return reply({"error": "keys_unavailable"}, 503, {"Retry-After": str(retry_after)})
 
 
-async def from_api(handle: Handler, request: Any, env: Any, who: Identity) -> Any:
+async def from_api(handle: Handler, request: Any, env: Any, caller: Identity) -> Any:
     """The API's own answer, not to be cached unless it says otherwise, or a fixed error."""
+    response = await _answer(handle, request, env, caller)
+    log.answered(caller, request, response)
+    return response
+
+
+async def _answer(handle: Handler, request: Any, env: Any, caller: Identity) -> Any:
     try:
-        answering = handle(request, who, env)
+        answering = handle(request, caller, env)
         if not isawaitable(answering):
             raise TypeError("handle in src/api.py is not an async function: write async def handle")
         response = await answering
@@ -58,7 +64,7 @@ async def from_api(handle: Handler, request: Any, env: Any, who: Identity) -> An
             return response
         return platform.with_header(response, "Cache-Control", PRIVATE)
     except Refused as refusal:  # the API requires a role
-        log.refused(refusal.reason, refusal.kind, request)
+        log.refused(refusal, request)
         return forbidden()
     except ContentTooLarge:
         return reply({"error": "content_too_large"}, 413)

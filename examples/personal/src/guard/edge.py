@@ -13,9 +13,9 @@ async def serve(request: Any, env: Any, ctx: Any, handle: Handler) -> Any:
     try:
         who = await gate.authenticate(request, env, ctx)
         if body.forged(request):
-            raise Refused(Reason.ANOTHER_SITE, who.kind)
+            raise Refused(Reason.ANOTHER_SITE, *who.as_dict().values())
     except Refused as refusal:
-        log.refused(refusal.reason, refusal.kind, request)
+        log.refused(refusal, request)
         return answers.forbidden()
     except NotConfigured as error:
         log.not_configured(error, request)
@@ -26,5 +26,5 @@ async def serve(request: Any, env: Any, ctx: Any, handle: Handler) -> Any:
     except BaseException as error:  # a mistake in the guard must close the door, not open it
         log.unexpected(error, request)
         return answers.forbidden()
-    log.allowed(who.kind, request)
+    log.allowed(who, request)
     return await answers.from_api(handle, request, env, who)

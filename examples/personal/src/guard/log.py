@@ -1,44 +1,75 @@
 # Managed by the private-worker template: do not edit, an update replaces it.
 """One line of JSON for each decision. Of what a caller sent it holds a ray id of the right form.
 
-Never logged: tokens, other headers, arguments, key ids, or who is calling, by whatever name. The
-ray id is Cloudflare's own name for the request, which its dashboard finds it by.
+Never logged: tokens, other headers, arguments, key ids. Who is calling is logged if `LOG_WHO` says
+so, see `who.py`; the decision's line then also says the method, and an answer gets a line of its
+own. The ray id is Cloudflare's own name for the request, which its dashboard finds it by.
 """
 
 import json
 import re
 import sys
 import traceback
+from contextvars import ContextVar
 from typing import Any
 
 from . import platform
-from .refusal import BadRequest, NotConfigured, Reason
+from .identity import Identity
+from .refusal import BadRequest, NotConfigured, Reason, Refused
+from .who import NONE, Who
 
+VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _RAY = re.compile(r"[0-9a-f]{8,32}(?:-[A-Z]{3})?")
+_route: ContextVar[list[str]] = ContextVar("route")  # the last item counts
+
+who = Who()  # until the settings are read
 
 
-def allowed(kind: str, request: Any) -> None:
-    _line("allow", "ok", kind, request)
+def allowed(caller: Identity, request: Any) -> None:
+    """Written before your code runs: whoever hangs up meanwhile, or brings it down, is in the log."""
+    _line("allow", "ok", *caller.as_dict().values(), request=request)
+    if who.mode != NONE:
+        _route.set([])
 
 
-def refused(reason: Reason, kind: str | None, request: Any) -> None:
-    _line("refuse", reason.value, kind, request)
+def answered(caller: Identity, request: Any, answer: Any) -> None:
+    """What came of it, where the log says who."""
+    if who.mode != NONE:
+        kind, name = caller.as_dict().values()
+        line = {"event": "answer", "caller": kind, "ray": _ray(request)}
+        line |= _details(kind, name, request)
+        status = answer.get("error", "ok") if isinstance(answer, dict) else answer.status
+        route = (_route.get([]) or [None])[-1]
+        platform.log(json.dumps({**line, "route": route, "status": status}))
+
+
+def log_route(template: str) -> None:
+    """Say for the log which of your endpoints answers, such as "/orders/{id}".
+
+    It is part of the answer's line where `LOG_WHO` is on.
+    """
+    _route.get([]).append(template)
+
+
+def refused(error: Refused, request: Any) -> None:
+    _line("refuse", error.reason.value, error.kind, error.name, request)
 
 
 def not_configured(error: NotConfigured, request: Any) -> None:
     """Names the setting, for the operator."""
-    _line("not_configured", "setting", None, request, setting=error.setting, problem=error.problem)
+    more = {"setting": error.setting, "problem": error.problem}
+    _line("not_configured", "setting", None, None, request, **more)
 
 
 def keys_unavailable(request: Any) -> None:
-    _line("keys_unavailable", "keys", None, request)
+    _line("keys_unavailable", "keys", None, None, request)
 
 
 def unexpected(error: BaseException, request: Any) -> None:
     """A mistake in the guard. Where it happened, not what it said: that may quote a caller."""
     places = traceback.extract_tb(error.__traceback__)
     where = f"{type(error).__name__} in {places[-1].name}, line {places[-1].lineno}"
-    _line("refuse", Reason.UNEXPECTED.value, None, request, where=where)
+    _line("refuse", Reason.UNEXPECTED.value, None, None, request, where=where)
 
 
 def failure() -> str:
@@ -62,19 +93,23 @@ def _error(detail: str) -> str:
     return reference
 
 
-def _line(decision: str, reason: str, kind: str | None, request: Any, **more: str) -> None:
-    platform.log(
-        json.dumps(
-            {
-                "event": "guard",
-                "decision": decision,
-                "reason": reason,
-                "caller": kind,
-                "ray": _ray(request),
-                **more,
-            }
-        )
-    )
+def _line(
+    decision: str, reason: str, kind: str | None, name: str | None, request: Any, **more: str
+) -> None:
+    line = {"event": "guard", "decision": decision, "reason": reason, "caller": kind}
+    line |= {"ray": _ray(request), **more}
+    platform.log(json.dumps(line | _details(kind, name, request)))
+
+
+def _details(kind: str | None, name: str | None, request: Any) -> dict[str, str | None]:
+    """Who it was and what they did, where the log says who."""
+    if who.mode == NONE:
+        return {}
+    method = None if request is None else str(request.js_object.method)
+    return {
+        "who": who.said(kind, name) if kind and name else None,
+        "method": method if method is None or method in VERBS else "another",
+    }
 
 
 def _ray(request: Any) -> str | None:

@@ -9,12 +9,20 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from . import roles
+from . import roles, who
 from .refusal import NotConfigured
 from .shape import HUMANS, MACHINES
 from .values import ANYONE, CLIENT_ID, DOMAIN, EMAIL, LABEL, domain_of, fold, strings, text_of
 
-VARIABLES = ("TEAM_DOMAIN", "POLICY_AUD", "ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", roles.NAME)
+VARIABLES = (
+    "TEAM_DOMAIN",
+    "POLICY_AUD",
+    "ALLOWED_EMAILS",
+    "ALLOWED_SERVICE_TOKENS",
+    "ROLES",  # this one and those below are optional
+    "LOG_WHO",
+    "LOG_KEY",
+)
 CERTS_PATH = "/cdn-cgi/access/certs"
 
 _TEAM = re.compile(rf"({LABEL})/*|(?:https://)?({LABEL})\.cloudflareaccess\.com/*")
@@ -30,6 +38,7 @@ class Settings(NamedTuple):
     emails, service_tokens: who may pass; `ANYONE` among them means whoever the Access policy admits
     domains: whose addresses may all pass, such as `example.com`
     roles: what those who pass may do
+    who: whether the log names them
     """
 
     issuer: str
@@ -38,6 +47,7 @@ class Settings(NamedTuple):
     domains: frozenset[str]
     service_tokens: frozenset[str]
     roles: roles.Roles
+    who: who.Who
 
     @property
     def certs_url(self) -> str:
@@ -69,8 +79,9 @@ def load(variables: Mapping[str, object]) -> Settings:
     if not emails and not domains and not service_tokens:
         name = "ALLOWED_EMAILS" if HUMANS else "ALLOWED_SERVICE_TOKENS"
         raise NotConfigured(name, "names nobody, so nobody could be let in")
-    defined = roles.load(variables.get(roles.NAME))
-    return Settings(issuer, audiences, emails, domains, service_tokens, defined)
+    defined = roles.load(variables.get("ROLES"))
+    logged = who.load(variables.get("LOG_WHO"), variables.get("LOG_KEY"))
+    return Settings(issuer, audiences, emails, domains, service_tokens, defined, logged)
 
 
 def _team_domain(value: object) -> tuple[str, bool]:

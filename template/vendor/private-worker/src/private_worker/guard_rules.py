@@ -50,6 +50,11 @@ def strings(root: Path, name: str, value: object) -> list[str]:
     return listed
 
 
+def load(root: Path, module: str, *values: object) -> Any:
+    """The guard's reading of the vars of `roles` or `who`. Raises NotConfigured and Problem."""
+    return _call(root, module, "load", *values)
+
+
 def is_local(variables: Mapping[str, object]) -> bool:
     """Whether the keys would come from the computer that the Worker runs on."""
     return str(variables.get("TEAM_DOMAIN")).lower().startswith("http://")

@@ -8,10 +8,10 @@ from rich.console import Console
 from ..config import Config
 from ..project import WRANGLER, Project
 from ..text import plain
-from . import addresses, code, configuration, files, keys, managed, repository, secrets
+from . import addresses, code, configuration, files, keys, managed, repository, roles, secrets
 from .finding import WHY, Finding
 
-LOOKS = (addresses, keys, configuration, secrets, code, files, managed, repository)
+LOOKS = (addresses, keys, configuration, secrets, code, roles, files, managed, repository)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

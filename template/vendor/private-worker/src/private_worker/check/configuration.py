@@ -13,11 +13,13 @@ from ..config import PLACEHOLDER, STRING, Block, Config, Way
 from ..project import Project
 from ..text import shown
 from .finding import Finding, Findings, at
-from .keys import KEYS, names
+from .keys import KEYS
 
 # The guard's vars, each with a value that the guard takes.
 GUARD_VARS: dict[str, object] = {"TEAM_DOMAIN": "team", "POLICY_AUD": "0" * 64}
 GUARD_VARS |= dict.fromkeys(("ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", "ALLOWED_WORKERS"), "*")
+GUARD_VARS |= {"ROLES": {}, "LOG_WHO": "none", "LOG_KEY": None}
+OPTIONAL = (("roles", "ROLES"), ("who", "LOG_WHO", "LOG_KEY"))
 # Other configurations: file, whether one in a folder further up counts as well, who reads it.
 OTHERS = (
     ("wrangler.json", True, "wrangler takes first"),
@@ -137,7 +139,7 @@ def guard(config: Config, project: Project, block: Block) -> Findings:
         if PLACEHOLDER not in json.dumps(block.vars.get(name)).upper():
             fix = f"Correct {name}; see docs/SETUP.md."
             yield at(config, (*block.path, "vars", name), "setting", problem, fix)
-    limits = names("ratelimits", block.items("ratelimits"))
+    limits = [item.get("name") for item in block.items("ratelimits") if isinstance(item, dict)]
     if project.shape.limited and not block.path and "RATE_LIMIT" not in limits:
         fix = "Put it back, or type: uvx copier update --vcs-ref=:current: --defaults "
         fix += "--data requests_per_minute=0"
@@ -153,6 +155,11 @@ def refusals(project: Project, values: dict[str, Any]) -> Iterator[tuple[str, st
         except guard_rules.NotConfigured as error:
             yield error.setting, error.problem
             given[error.setting] = GUARD_VARS[error.setting]
+    for module, *names in () if project.shape.edge else OPTIONAL:
+        try:
+            guard_rules.load(project.root, module, *map(values.get, names))
+        except guard_rules.NotConfigured as error:
+            yield error.setting, error.problem
     if guard_rules.is_local(values):
         yield "TEAM_DOMAIN", "is for your own machine. It belongs in .dev.vars"
     if project.shape.binding:

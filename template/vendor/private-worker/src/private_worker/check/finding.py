@@ -29,6 +29,8 @@ WHY = {
     "assets": "Unless the Worker comes first, Cloudflare serves them to anyone who asks.",
     "no-code": "Cloudflare calls it, and every call fails.",
     "no-configuration": "Cloudflare never calls it.",
+    "no-role": "Nobody has a role that is not there, so everybody is refused.",
+    "unused-role": "Whoever reads it believes that it keeps somebody out or lets somebody do more.",
     "no-migration": "Cloudflare refuses the deploy.",
     "not-deployed": "Your code does not find it at Cloudflare.",
     "hidden-module": "Python looks in src/ last, so the Worker imports the other one.",

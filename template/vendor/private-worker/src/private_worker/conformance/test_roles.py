@@ -59,6 +59,7 @@ def lacks(worker: Worker, request: dict[str, Any], role: str, kind: str | None =
     assert first["caller"] == second["caller"]
 
 
+@only(shape().serves)
 @pytest.mark.parametrize("kind", HTTP)
 def test_a_role(kind: str, load: Load, sends: dict[str, Any]) -> None:
     """A member has it, others of the kind have not, and one that nobody defined admits nobody."""
@@ -69,11 +70,13 @@ def test_a_role(kind: str, load: Load, sends: dict[str, Any]) -> None:
         lacks(worker, sends[kind], role)
 
 
+@only(shape().serves)
 @pytest.mark.parametrize("kind", HTTP)
 def test_without_roles(kind: str, worker: Worker, sends: dict[str, Any]) -> None:
     lacks(worker, sends[kind], "admin")
 
 
+@only(shape().serves)
 @pytest.mark.parametrize("kind", HTTP)
 def test_kinds_stay_apart(kind: str, load: Load, sends: dict[str, Any]) -> None:
     """Nobody is in a role by a name that means somebody of another kind."""
@@ -82,6 +85,7 @@ def test_kinds_stay_apart(kind: str, load: Load, sends: dict[str, Any]) -> None:
     lacks(worker, sends[kind], "admin")
 
 
+@only(shape().serves)
 @pytest.mark.parametrize("kind", HTTP)
 def test_a_kind(kind: str, load: Load, sends: dict[str, Any]) -> None:
     worker = load(ROLES={"admin": [KNOWN[kind][0]]})
@@ -92,6 +96,7 @@ def test_a_kind(kind: str, load: Load, sends: dict[str, Any]) -> None:
         lacks(worker, sends[kind], "admin", other)
 
 
+@only(shape().serves)
 @pytest.mark.parametrize("kind", HTTP)
 def test_a_mistake_of_the_api(kind: str, load: Load, sends: dict[str, Any]) -> None:
     """It asks for nothing, or for a kind that there is not. Nobody gets through."""
@@ -101,6 +106,7 @@ def test_a_mistake_of_the_api(kind: str, load: Load, sends: dict[str, Any]) -> N
         assert (response.status, response.json()["error"]) == (500, "internal_error")
 
 
+@only(shape().serves)
 @pytest.mark.parametrize("kind", HTTP)
 def test_a_role_lets_nobody_in(kind: str, load: Load, access: Access) -> None:
     other = KNOWN[kind][1]
@@ -113,6 +119,7 @@ def test_a_role_lets_nobody_in(kind: str, load: Load, access: Access) -> None:
     assert (response.status, decisions(worker)[-1]["reason"]) == (403, "not_allowed")
 
 
+@only(shape().serves)
 @pytest.mark.parametrize("kind", HTTP)
 def test_the_same_answer_as_to_a_stranger(kind: str, worker: Worker, sends: dict[str, Any]) -> None:
     """Byte by byte, so that nobody learns that they were let in."""
