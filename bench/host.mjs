@@ -117,6 +117,7 @@ async function access() {
       .setExpirationTime(now + 24 * 3600)
       .sign(privateKey);
   const env = { TEAM_DOMAIN: issuer, POLICY_AUD: AUD, ALLOWED_EMAILS: [PERSON], ALLOWED_SERVICE_TOKENS: [] };
+  env.ROLES = { admin: [PERSON], staff: ["@example.com"] };
   return { env, issuer, jwk, keys: createLocalJWKSet({ keys: [jwk] }), token };
 }
 

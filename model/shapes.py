@@ -206,7 +206,7 @@ def selection() -> list[Shape]:
 TEAM = "acme-labs"
 AUD = "5e1f0ce3" * 8
 STAGING_AUD = "57a91c6d" * 8
-EMAILS = ("ann@example.net", "bob.jones@example.org")
+EMAILS = ("ann@example.net", "bob.jones@example.org", "@example.com")
 CLIENT_IDS = ("00112233445566778899aabbccddeeff.access",)
 CALLING_WORKERS = ("gateway", "nightly-job")
 UPSTREAMS = ("billing", "stock-levels")
@@ -262,12 +262,20 @@ def make(**given: Any) -> Shape:
 
 @cache
 def of_interest() -> dict[str, Shape]:
-    """Distinct shapes for the tests that run a whole project or wrangler."""
+    """Distinct shapes for the tests that run a whole project or wrangler.
+
+    Those with programs have the scope that is their default, but for "everybody", who chose.
+    """
     custom = {"profile": "custom", "ci": "none"}
     return {
         "personal": make(profile="personal", filled=False),
         "production": make(
-            profile="production", callers=(HUMAN, MACHINE), upstreams=1, filled=True, ci="github"
+            profile="production",
+            callers=(HUMAN, MACHINE),
+            access_scope="hostname",
+            upstreams=1,
+            filled=True,
+            ci="github",
         ),
         "internal-rpc": make(
             profile="internal",
@@ -288,6 +296,7 @@ def of_interest() -> dict[str, Shape]:
             ci="gitlab",
             callers=(MACHINE,),
             exposure="route",
+            access_scope="hostname",
             filled=True,
             staging=True,
         ),
@@ -315,6 +324,7 @@ def of_interest() -> dict[str, Shape]:
             **custom,
             callers=(HUMAN, MACHINE, BINDING),
             exposure="workers_dev",
+            access_scope="hostname",
             binding_style="both",
             framework="fastapi",
             upstreams=1,

@@ -54,6 +54,7 @@ FIRST_LINE = re.compile(r"(?:#|//|--) ([\w./]+)(, .+)?\n")
 UNFINISHED = {"placeholder", "not-inherited", "not-a-repository"}
 IMPORT = r"^(?:from|import) .*\n"
 CLASSES = r"^CLASSES = \((.*?)\)(?:  #.*)?$"
+LAST = "    return await bridge.run("  # of src/api.py with FastAPI
 BINDINGS = {"KV", "DB", "FILES", "JOBS", "COUNTER", "ORDERS", "LIMIT", "ASSETS"}
 
 
@@ -141,6 +142,12 @@ def include(project: Path) -> None:
         for name in more:
             if "router = " in modules[name]:
                 text = extended(text, f"import {name}\n\napp.include_router({name}.router)\n")
+            else:  # it answers before the application
+                first = f"""    if request.url.endswith("/{name}"):
+        return await {name}.handle(request, identity, env, "")
+"""
+                text = extended(text.replace(LAST, first + LAST), f"import {name}\n")
+                assert first in text, name
     api.write_text(text, encoding="utf-8")
 
 

@@ -40,13 +40,21 @@ QUICK = tuple(
 FILES: dict[str, tuple[str, ...]] = {
     "token.py": ("test_claims.py", "test_token.py", "test_proof.py"),
     "keys.py": ("test_known.py", "test_keys.py"),
-    "identity.py": ("test_claims.py", "test_people.py", "test_machines.py", "test_proof.py"),
-    "settings.py": ("test_settings.py", "test_people.py", "test_machines.py", "test_answers.py"),
-    "gate.py": ("test_proof.py", "test_known.py", "test_token.py", "test_claims.py"),
+    "identity.py": ("test_claims.py", "test_people.py", "test_machines.py", "test_proof.py")
+    + ("test_roles.py", "test_log_who.py"),
+    "settings.py": ("test_settings.py", "test_people.py", "test_machines.py", "test_answers.py")
+    + ("test_roles.py", "test_log_who.py"),
+    "gate.py": ("test_proof.py", "test_known.py", "test_token.py", "test_claims.py")
+    + ("test_log_who.py",),
     "strictjson.py": ("test_token.py", "test_claims.py", "test_api_border.py"),
-    "values.py": ("test_settings.py",),
-    "edge.py": ("test_answers.py", "test_api_border.py", "test_limit.py"),
-    "bound.py": ("test_bound_rpc.py", "test_bound_fetch.py", "test_limit.py"),
+    "values.py": ("test_settings.py", "test_people.py", "test_roles.py"),
+    "roles.py": ("test_roles.py",),
+    "who.py": ("test_log_who.py",),
+    "log.py": ("test_log_who.py", "test_answers.py", "test_api_border.py", "test_bound_rpc.py")
+    + ("test_upstream.py",),
+    "edge.py": ("test_answers.py", "test_api_border.py", "test_log_who.py", "test_limit.py"),
+    "bound.py": ("test_bound_rpc.py", "test_bound_fetch.py", "test_roles.py", "test_log_who.py")
+    + ("test_limit.py",),
     "limit.py": ("test_limit.py",),
     "body.py": ("test_api_border.py",),
     "events.py": ("test_events.py", "test_reachable.py"),
@@ -107,6 +115,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         r'loads: b"\\u" in data -> True': "a short cut",
         'too_deep: data.count(b"[") + data.count(b"{") <= MAX_NESTING -> '
         'data.count(b"[") + data.count(b"{") < MAX_NESTING': "a short cut",
+    },
+    "log.py": {
+        "allowed: who.mode != NONE -> True": "a list that nobody reads",
+        "failure: without error": "there always is one",
     },
     "bound.py": {
         "WithMethods.__init_subclass__: super().__init_subclass__(**kwargs) -> pass": "hands on "

@@ -163,7 +163,7 @@ CUSTOM: Script = [
     (EXPOSURE, DOWN * 2 + ENTER),
     (ZONE, CLEAR + "example.net" + ENTER),
     (ROUTE + "example.net", ENTER),
-    (SCOPE, ENTER),
+    (SCOPE, DOWN + ENTER),
     (PREVIEWS, "y"),
     (STAGING, "y"),
     (STAGING_ROUTE, ENTER),

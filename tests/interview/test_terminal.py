@@ -74,6 +74,7 @@ INTERVIEWS: dict[str, tuple[list[tuple[str, str]], dict[str, Any]]] = {
             "callers": ["human", "machine", "binding"],
             "exposure": "route",
             "zone_name": "example.net",
+            "access_scope": "worker",
             "preview_urls": True,
             "staging": True,
             "identity_provider": "cloudflare",

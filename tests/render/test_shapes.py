@@ -14,7 +14,7 @@ import pytest
 
 import shapes
 from conftest import Render
-from questions import QUESTIONS, complaint, makes_sense, offered
+from questions import QUESTIONS, answered, complaint, fill, makes_sense, offered
 
 # What decides a shape, in the order of the interview. The other questions do not depend on it.
 DECISIVE = (
@@ -74,6 +74,39 @@ def test_interview_offers_exactly_the_valid_combinations() -> None:
     valid = {tuple(shape[question] for question in DECISIVE) for shape in shapes.every_shape()}
     assert len(possible) == len(valid)
     assert {tuple(map(_hashable, found)) for found in possible} == valid
+
+
+def test_the_scope_that_is_the_default() -> None:
+    """On the hostname with programs, which Access then names to the Worker; else on the Worker.
+    With it goes whether previews are on offer."""
+    decided = {(s["profile"], s["callers"], s["exposure"]) for s in shapes.every_shape()}
+    for profile, callers, exposure in decided:
+        given = {"profile": profile, "callers": list(callers), "exposure": exposure}
+        if exposure != "none":
+            context = answered(given)
+            wanted = "hostname" if shapes.MACHINE in callers else "worker"
+            assert context["access_scope"] == wanted
+            assert makes_sense("preview_urls", **context) == (wanted == "worker")
+
+
+def test_the_interview_says_why_a_hostname_is_for_programs() -> None:
+    """Only to those who have programs."""
+    for callers in (["human"], ["machine"], ["human", "machine"], ["human", "binding"]):
+        said = fill(QUESTIONS["access_scope"]["help"], answered({"callers": callers}))
+        why = "a program may come without the header that names it" in " ".join(said.split())
+        assert why == ("machine" in callers)
+
+
+def test_shapes_of_interest_have_the_default_scope() -> None:
+    """So that what is tried is what people get; previews are a choice."""
+    other = {
+        name
+        for name, shape in shapes.of_interest().items()
+        if not shape["preview_urls"]
+        and shape["exposure"] != "none"
+        and (shape["access_scope"] == "hostname") != (shapes.MACHINE in shape["callers"])
+    }
+    assert other == {"hostname-application"}
 
 
 def test_nobody_is_no_shape() -> None:

@@ -25,6 +25,8 @@ PRODUCTION = {
     "hostname": "invoices.example.net",
     "allowed_emails": "ann@example.net, Bob@Example.org",
 }
+# The same, but somebody chose an application on the whole Worker.
+WHOLE = {**PRODUCTION, "access_scope": "worker"}
 SINK = """
 import json, os, sys
 names = "CF_ACCESS_CLIENT_ID", "CF_ACCESS_TOKEN_NAME"

@@ -54,7 +54,12 @@ HEADERS = (
 JWTS = [JWT, *map(token, HEADERS)]
 PEM = "-----BEGIN " + "PRIVATE KEY-----\n" + "MADE+UP+MADE+UP+MADE+UP+" * 2 + "\n"
 
-CUSTOM_DOMAIN = {"profile": "production", **FILLED, "upstreams": f"billing={UUID}"}
+CUSTOM_DOMAIN = {
+    "profile": "production",
+    "access_scope": "worker",
+    **FILLED,
+    "upstreams": f"billing={UUID}",
+}
 WORKERS_DEV = {
     "profile": "personal",
     "team_domain": FILLED["team_domain"],
@@ -81,12 +86,20 @@ HOSTNAME_APPLICATION = {
     "exposure": "custom_domain",
     "access_scope": "hostname",
 }
+# What is left out here is the default: Access on the hostname.
+PROGRAMS = {
+    "profile": "custom",
+    "callers": ["machine"],
+    "exposure": "workers_dev",
+    **{name: FILLED[name] for name in ("team_domain", "policy_aud", "allowed_service_tokens")},
+}
 SHAPES: dict[str, dict[str, Any]] = {
     "custom_domain": CUSTOM_DOMAIN,
     "workers_dev": WORKERS_DEV,
     "route": ROUTE,
     "none": INTERNAL,
     "hostname": HOSTNAME_APPLICATION,
+    "programs": PROGRAMS,
 }
 
 
@@ -227,6 +240,10 @@ CASES = (
         "open-preview",
         ('"previews_enabled": false,',),
     ),
+    # With Access on the hostname of workers.dev, nothing else may be a way in.
+    Case("urls-on", "programs", put("preview_urls", value=True), "open-preview"),
+    Case("routed", "programs", put("routes", value=[ZONED]), "wrong-exposure"),
+    Case("owned", "programs", put("routes", value=[DOMAIN]), "wrong-exposure"),
     # Routes have the form that wrangler and the Access application need.
     Case("text", "route", routed("c.example.net/*"), "route-form", ("c.example.net/*",)),
     Case("number", "route", routed(7), "route-form"),

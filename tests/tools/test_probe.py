@@ -652,7 +652,7 @@ SENT: dict[str, tuple[Behaviour, str, str]] = {
     "no-policy": (with_token(answer(403)), "access", "Service Auth policy"),
     "asked-to-log-in": (login, "access", "asks for a login"),
     "not-the-guards": (edge(forbidden), "guard", "the guard refused it"),
-    "unset": (edge(guard(500, "not_configured")), "guard", "POLICY_AUD"),
+    "unset": (edge(guard(500, "not_configured")), "guard", "it answered 500, and its log says why"),
 }
 
 
@@ -794,13 +794,45 @@ def test_without_the_keys_nothing_is_proved(
     assert probe(production, world, **TOKEN)[0] == 0
 
 
-def test_a_service_token_that_the_guard_does_not_know(production: Path, world: World) -> None:
-    """Its Client ID is not in ALLOWED_SERVICE_TOKENS. The answer repeats what it was sent."""
+DEPLOYED = "ALLOWED_SERVICE_TOKENS lists it. Is that deployed? npx wrangler tail shows the reason."
+HIDES = (
+    f"{DEPLOYED} If that is not_allowed, Access on the whole Worker hides which program it is. "
+    "Type: uvx copier update --vcs-ref=:current: --defaults --data access_scope=hostname, "
+    "and follow docs/SETUP.md again."
+)
+UNLISTED = "its Client ID is not in ALLOWED_SERVICE_TOKENS. Add it there, then deploy."
+
+
+@pytest.mark.parametrize(
+    ("scope", "listed", "says"),
+    [
+        ("worker", [CLIENT_ID], HIDES),
+        ("worker", ["0123456789abcdef0123456789abcdef.access"], UNLISTED),
+        ("worker", ["*"], DEPLOYED),  # then a program needs no name
+        ("hostname", [CLIENT_ID], DEPLOYED),
+        ("hostname", ["0123456789abcdef0123456789abcdef.access"], UNLISTED),
+    ],
+)
+def test_why_the_guard_refused_the_service_token(
+    rendered: Render, world: World, tmp_path: Path, scope: str, listed: list[str], says: str
+) -> None:
+    """Its 403 is always the same, so what the settings say tells one reason from the others."""
+    folder = project(rendered, tmp_path, profile="production", access_scope=scope, **FILLED)
+    settings = json5.loads((folder / "wrangler.jsonc").read_text(encoding="utf-8"))["vars"]
+    configure(folder, vars={**settings, "ALLOWED_SERVICE_TOKENS": listed})
+    world.hosts[HOST] = edge(forbidden)
+    status, found, _ = probe(folder, world, **TOKEN)
+    refused = f"Access took the service token, the guard refused it: {says}"
+    assert (status, by_host(found)[HOST]["hint"]) == (1, refused)
+
+
+def test_a_secret_that_is_repeated(production: Path, world: World) -> None:
+    """Answers that show what they were sent are not shown."""
     other = {**TOKEN, "CF_ACCESS_CLIENT_ID": "ffff.access"}
     world.hosts[HOST] = with_token(guard(403, "forbidden", **{"X-Seen": SECRET}))
     done = run(production, "probe", env={**world.env, **other})
     assert done.returncode == 1
-    assert "is it in ALLOWED_SERVICE_TOKENS" in done.stdout
+    assert UNLISTED in done.stdout
     assert done.stdout.splitlines()[-1] == "The service token did not get in."
     assert SECRET not in done.stdout + done.stderr
     world.hosts[HOST] = with_token(to(f"https://{SECRET}.example.com/{SECRET}"))

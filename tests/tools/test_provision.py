@@ -17,7 +17,7 @@ import pytest
 from cloudflare_api import Json
 from command_run import COMMAND, environment, mind_ctrl_c, refused
 from private_worker.project import FILE
-from provisioned import PRODUCTION, Make, Setup, stopped, well
+from provisioned import PRODUCTION, WHOLE, Make, Setup, stopped, well
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +82,9 @@ def test_first_run_creates_and_second_run_writes_nothing(make: Make) -> None:
     app = setup.app
     assert {name: app[name] for name in app if name not in ("id", "uid", "aud", "name")} == {
         "type": "self_hosted",
-        "destinations": [{"type": "worker", "worker_id": setup.worker["id"]}],
+        "destinations": [{"type": "public", "uri": "invoices.example.net"}],
+        "domain": "invoices.example.net",  # these two come from Cloudflare
+        "self_hosted_domains": ["invoices.example.net"],
         "policies": [
             {"id": people["id"], "precedence": 1},
             {"id": machines["id"], "precedence": 2},
@@ -423,7 +425,7 @@ def test_two_accounts(make: Make) -> None:
 
 
 def test_only_what_is_named_is_adopted(make: Make) -> None:
-    setup = make()
+    setup = make(**WHOLE)
     account, api = setup.account, setup.api
     path = f"/accounts/{account.id}/access"
     foreign = api.create(
@@ -466,7 +468,7 @@ def test_only_what_is_named_is_adopted(make: Make) -> None:
 
 
 def test_policies_that_a_change_would_lose(make: Make) -> None:
-    setup = make()
+    setup = make(**WHOLE)
     inline = {"name": "only here", "decision": "allow", "include": [{"everyone": {}}]}
     app = setup.api.create(
         f"/accounts/{setup.account.id}/access/apps",
@@ -505,6 +507,81 @@ def test_hostnames(make: Make) -> None:
     copy = {**setup.app, "id": "copy", "destinations": setup.app["destinations"][1:2]}
     setup.account.apps["copy"] = copy
     refused(setup.apply(), "several applications", older["id"], "copy")
+
+
+# Where a Worker with programs answers -> what Access has to cover, for production and for staging.
+ANSWERS_AT: dict[str, tuple[dict[str, str], str, str]] = {
+    "workers_dev": ({}, "my-api.acme.workers.dev", "my-api-staging.acme.workers.dev"),
+    "custom_domain": (
+        {"hostname": "api.example.net", "staging_hostname": "dev.example.net"},
+        "api.example.net",
+        "dev.example.net",
+    ),
+    "route": (
+        {
+            "zone_name": "example.net",
+            "route_pattern": "www.example.net/api/*",
+            "staging_route_pattern": "dev.example.net/api/*",
+        },
+        "www.example.net/api",
+        "dev.example.net/api",
+    ),
+}
+
+
+@pytest.mark.parametrize("exposure", ANSWERS_AT)
+def test_in_front_of_programs(make: Make, exposure: str) -> None:
+    """By default on each hostname, so that Access names them to the Worker. One that is turned on
+    beside it in the dashboard is not covered, and told."""
+    where, top, staging = ANSWERS_AT[exposure]
+    setup = make(**MACHINES_AND_PEOPLE, **where, exposure=exposure, staging=True)
+    setup.replace("REPLACE_WITH_YOUR_EMAIL", "ann@example.net")
+    setup.api.worker(setup.account, "my-api-staging")
+    done = [setup.apply(), setup.apply("--env", "staging")]
+    covered = {app["name"]: app["destinations"] for app in setup.account.apps.values()}
+    assert covered == {
+        "my-api (private-worker)": [{"type": "public", "uri": top}],
+        "my-api-staging (private-worker)": [{"type": "public", "uri": staging}],
+    }
+    for one in done:
+        well(one, "Look from outside")
+        assert "the header that names it" not in one.stdout
+    setup.worker["subdomain"] |= {"enabled": True, "previews_enabled": True}
+    told = setup.run().stdout
+    assert "Access is not in front of *-my-api.acme.workers.dev, which is on" in told
+    assert ("in front of my-api.acme" in told) == (exposure != "workers_dev")
+
+
+def test_programs_may_come_without_a_name(make: Make) -> None:
+    """With Access on the whole Worker: what to look at is said, unless all programs may come in."""
+    setup = make(**WHOLE)
+    done = setup.apply()
+    well(done, "may come without the header that names it", "CF_ACCESS_CLIENT_SECRET")
+    well(setup.apply(), "Nothing to do")
+    listed = setup.policy_token("my-api")["client_id"]
+    setup.replace(f'"{listed}"', '"*"')
+    setup.app["session_duration"] = "1h"
+    done = setup.apply()
+    well(done, "Look from outside")
+    assert "the header that names it" not in done.stdout
+
+
+def test_from_the_worker_to_its_hostname(make: Make) -> None:
+    """The same application, so that its AUD stays. What it covered stays covered."""
+    setup = make(**WHOLE)
+    well(setup.apply())
+    aud = setup.app["aud"]
+    shape = setup.folder / ".private-worker.toml"
+    text = shape.read_text(encoding="utf-8")
+    assert text.count('access_scope = "worker"') == 1
+    shape.write_text(text.replace('access_scope = "worker"', 'access_scope = "hostname"'))
+    well(setup.apply(), "~ change application")
+    assert (setup.app["aud"], setup.policy_aud) == (aud, aud)
+    assert setup.app["destinations"] == [
+        {"type": "public", "uri": "invoices.example.net"},
+        {"type": "worker", "worker_id": setup.worker["id"]},
+    ]
+    well(setup.apply(), "Nothing to do")
 
 
 def test_routes_in_other_forms(make: Make) -> None:
@@ -583,7 +660,8 @@ def _listed(token: Json) -> str:
 
 
 def test_an_environment_and_previews(make: Make) -> None:
-    setup = make(**MACHINES_AND_PEOPLE, exposure="route", preview_urls=True)
+    scope = {"access_scope": "worker", "preview_urls": True}
+    setup = make(**MACHINES_AND_PEOPLE, **scope, exposure="route")
     setup.replace("REPLACE_WITH_YOUR_EMAIL", "ann@example.net")
     setup.replace(
         "REPLACE_WITH_CLIENT_ID", setup.api.service_token(setup.account, "x")["client_id"]

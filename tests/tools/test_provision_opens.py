@@ -13,7 +13,7 @@ from command_run import refused
 from conftest import ROOT
 from private_worker.provision.addresses import is_first, overlap
 from private_worker.provision.application import opens
-from provisioned import PRODUCTION, Make, Setup, well
+from provisioned import PRODUCTION, WHOLE, Make, Setup, well
 
 pytestmark = pytest.mark.slow
 
@@ -99,7 +99,7 @@ CHANGES: dict[str, tuple[Callable[[Setup], object], str]] = {
 @pytest.mark.parametrize("state", CHANGES)
 def test_it_is_shown_and_changed(make: Make, state: str) -> None:
     """Plan, apply, second run."""
-    setup = make()
+    setup = make(**WHOLE)
     well(setup.apply())
     opened, shown = CHANGES[state]
     opened(setup)
@@ -214,7 +214,7 @@ REFUSED: dict[str, tuple[Callable[[Setup], object], list[str]]] = {
 @pytest.mark.parametrize("state", REFUSED)
 def test_it_is_refused_with_the_page_to_open(make: Make, state: str) -> None:
     """A person has to decide: it may be that something else would be open afterwards."""
-    setup = make()
+    setup = make(**WHOLE)
     well(setup.apply())
     opened, said = REFUSED[state]
     opened(setup)
@@ -238,7 +238,7 @@ def test_the_page_has_every_state() -> None:
 
 def test_the_previews_of_all_workers_in_an_older_form(make: Make) -> None:
     """Without an id. The SDK does not know it, and it is not a Worker that is gone."""
-    setup = make()
+    setup = make(**WHOLE)
     well(setup.apply())
     setup.app["destinations"].append({"type": "preview_worker"})
     refused(setup.apply(), "preview_worker", "also covers", "--adopt")
@@ -247,7 +247,7 @@ def test_the_previews_of_all_workers_in_an_older_form(make: Make) -> None:
 
 def test_other_applications_that_change_nothing_here(make: Make) -> None:
     """Elsewhere, behind ours, a bookmark; and one in front whose AUD is listed."""
-    setup = make()
+    setup = make(**WHOLE)
     well(setup.apply())
     out = policy(setup, "out", "bypass")
     for uri in (
@@ -280,7 +280,7 @@ def test_other_applications_that_change_nothing_here(make: Make) -> None:
 
 def test_previews_of_a_custom_domain(make: Make) -> None:
     """Their names are below it. Without previews, nothing answers there."""
-    setup = make()
+    setup = make(**WHOLE)
     well(setup.apply())
     out = policy(setup, "out", "bypass")
     application(setup, "below", out, destinations=public("*.invoices.example.net"))
@@ -318,7 +318,7 @@ def test_what_the_dashboard_opened_beside_the_hostnames(make: Make) -> None:
 
 def test_the_owners_own_policies(make: Make) -> None:
     """With ["*"] they stay, but not one that lets in whoever comes."""
-    setup = make()
+    setup = make(**WHOLE)
     setup.replace('["ann@example.net", "Bob@Example.org"]', '["*"]')
     well(setup.apply())
     narrow = policy(setup, "in the house", "allow", require=[{"ip": {"ip": "192.0.2.0/24"}}])
@@ -377,7 +377,7 @@ def test_who_a_policy_lets_in(
 
 def test_adopted_with_what_else_it_covers(make: Make) -> None:
     """What is named on the command line stays as it is, and this Worker's part is closed."""
-    setup = make()
+    setup = make(**WHOLE)
     well(setup.apply())
     other = {"type": "public", "uri": "wiki.example.net", "overrides": None}
     path = {
@@ -399,7 +399,7 @@ def test_adopted_with_what_else_it_covers(make: Make) -> None:
 @pytest.mark.parametrize("adopted", [False, True])
 def test_a_worker_that_was_made_anew(make: Make, adopted: bool) -> None:
     """It has another id. The application of the old one is taken over, without the dead id."""
-    setup = make()
+    setup = make(**WHOLE)
     well(setup.apply())
     app = setup.app
     if adopted:
@@ -416,7 +416,7 @@ def test_a_worker_that_was_made_anew(make: Make, adopted: bool) -> None:
 
 def test_the_answer_may_hold_nulls(make: Make) -> None:
     """They mean the same as nothing, and are not sent back."""
-    setup = make()
+    setup = make(**WHOLE)
     well(setup.apply())
     setup.app["destinations"][0]["overrides"] = None
     setup.app["mfa_config"] = {"mfa_disabled": False, "session_duration": None}

@@ -9,7 +9,7 @@ import provisioned
 from cloudflare_api import Json
 from command_run import refused
 from private_worker import api as commands_api
-from provisioned import PRODUCTION, Make, Setup, stopped, well
+from provisioned import PRODUCTION, WHOLE, Make, Setup, stopped, well
 
 pytestmark = pytest.mark.slow
 
@@ -276,7 +276,7 @@ def test_the_next_run_waits_for_a_removal(make: Make) -> None:
 
 def test_a_worker_that_is_gone(make: Make) -> None:
     """Its application names it by an id that nobody has any more, so nothing would be open."""
-    setup = make()
+    setup = make(**WHOLE)
     well(setup.apply())
     setup.account.workers.clear()
     done = setup.run("--remove", "--apply")
@@ -330,7 +330,7 @@ def test_removing_needs_no_service_tokens_where_there_are_none(make: Make) -> No
 
 def test_only_remove_deletes(make: Make) -> None:
     """Whatever else is asked for, no DELETE is sent."""
-    setup = make()
+    setup = make(**WHOLE)
     well(setup.apply())
     setup.account.workers.clear()
     setup.worker = setup.api.worker(setup.account, "my-api")

@@ -70,7 +70,8 @@ def test_one_without_an_end(setup: Setup) -> None:
 
 def test_staging_has_tokens_of_its_own(setup: Setup) -> None:
     """The command that is shown names the environment."""
-    setup.replace('"workers_dev"', f'"env": {{"staging": {{"vars": {STAGING}}}}}, "workers_dev"')
+    block = f'{{"vars": {STAGING}, "routes": [], "workers_dev": true}}'
+    setup.replace('"workers_dev"', f'"env": {{"staging": {block}}}, "workers_dev"')
     setup.worker = setup.api.worker(setup.account, "my-api-staging")
     well(setup.apply("--env", "staging"))
     setup.policy_token("my-api-staging")["expires_at"] = from_now(days=3)

@@ -6,6 +6,7 @@ is a release, the working tree plays v1.0.0.
 
 import ast
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -20,7 +21,8 @@ import archives
 import shapes
 from commands import copier
 from conftest import FOLDER, ROOT, git, snapshot
-from files import all_files, texts
+from files import all_files, read_jsonc, texts
+from private_worker.project import ON_HOSTNAME
 from updates import ANSWERS, assert_no_conflict, commit, copy, files_of, is_seed, update
 
 ARCHIVES = archives.released(ROOT / "releases")
@@ -205,6 +207,52 @@ def test_edits_survive(history: Path, tmp_path: Path, shape: str, version: str) 
     part = update_with_edits(history, project, NOW, tmp_path / "fresh")
     # Files that the versions since have changed from top to bottom hold no edit.
     assert part > 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", RELEASES)
+def test_the_scope_of_a_project_stays(history: Path, tmp_path: Path, version: str) -> None:
+    """Also with programs, for which the default is another one now. Previews, which only go with
+    the whole Worker, stay as well."""
+    project, callers = tmp_path / FOLDER, ["human", "machine"]
+    copy(history, project, version, {"profile": "custom", "callers": callers, "preview_urls": True})
+    wrangler = project / "wrangler.jsonc"
+    wrangler.write_text(filled_in(wrangler.read_text(encoding="utf-8")), encoding="utf-8")
+    commit(project)
+    answers, ways_in = stored(project), read_jsonc(wrangler)
+    assert (answers["access_scope"], answers["preview_urls"]) == ("worker", True)
+
+    update_to(history, project)
+    now = stored(project)
+    assert {name: now[name] for name in answers} == answers
+    assert 'access_scope = "worker"' in (project / ".private-worker.toml").read_text()
+    for key in ("workers_dev", "preview_urls", "routes", "vars", "previews"):
+        assert read_jsonc(wrangler)[key] == ways_in[key], key
+
+
+@pytest.mark.slow
+def test_the_scope_is_changed_by_command(history: Path, tmp_path: Path) -> None:
+    """By the one that `probe` shows. What was filled in stays, and no way in is another one."""
+    project = tmp_path / FOLDER
+    copy(history, project, RELEASES[-1], {"profile": "production"})
+    wrangler = project / "wrangler.jsonc"
+    wrangler.write_text(filled_in(wrangler.read_text(encoding="utf-8")), encoding="utf-8")
+    commit(project)
+    update_to(history, project)
+    commit(project)
+    before = files_of(project)
+    command = shlex.split(ON_HOSTNAME.removeprefix("Type: ").partition(", and ")[0])
+    done = copier(*command[2:], folder=project)
+    assert done.returncode == 0, done.stderr
+    assert_no_conflict(project)
+    now = files_of(project)
+    assert now["wrangler.jsonc"] == before["wrangler.jsonc"]
+    assert 'access_scope = "hostname"' in now[".private-worker.toml"]
+    changed = {name for name in now if now[name] != before[name]}
+    assert {name for name in changed if not name.startswith("docs/")} == {
+        ANSWERS,
+        ".private-worker.toml",
+    }
 
 
 @pytest.mark.slow

@@ -146,7 +146,8 @@ def test_a_seed_file_that_goes_with_its_answer_stays_in_git(versions: Path, tmp_
 
 
 CUSTOM = {"profile": "custom", "exposure": "workers_dev"}
-# An answer once stored stays, also one that was made from another: hence a hostname.
+# An answer once stored stays, also one that was made from another: hence a hostname and, where
+# programs are added, the scope.
 EVERYBODY = {
     "profile": "custom",
     "hostname": "api.example.com",
@@ -168,6 +169,7 @@ TOGGLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "profile": "personal",
             "callers": ["human"],
             "exposure": "workers_dev",
+            "access_scope": "worker",
             "ci": "none",
             "staging": False,
             "upstreams": "",
@@ -179,6 +181,7 @@ TOGGLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "profile": "production",
             "callers": ["human", "machine"],
             "exposure": "custom_domain",
+            "access_scope": "worker",
             "ci": "github",
             "staging": True,
             "upstreams": "billing, b2",

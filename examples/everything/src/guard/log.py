@@ -117,7 +117,7 @@ def _details(kind: str | None, name: str | None, request: Any) -> dict[str, str 
         return {}
     method = None if request is None else str(request.js_object.method)
     return {
-        "who": who.said(kind, name) if kind and name else None,
+        "who": who.said(kind, name),
         "method": method if method is None or method in VERBS else "another",
     }
 

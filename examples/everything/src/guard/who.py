@@ -22,9 +22,9 @@ class Who(NamedTuple):
     mode: str = NONE
     key: bytes | None = None
 
-    def said(self, kind: str, name: str) -> str | None:
+    def said(self, kind: str | None, name: str | None) -> str | None:
         """What the log calls a caller. `kind` keeps two apart who are named alike."""
-        if self.mode == NAME:
+        if self.mode == NAME or name is None:
             return name
         if self.key is None:
             return None

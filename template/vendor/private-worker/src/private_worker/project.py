@@ -9,6 +9,10 @@ from typing import Any
 FILE = ".private-worker.toml"  # rendered by the template, with the shape and the managed files
 WRANGLER = "wrangler.jsonc"
 RENDER_AGAIN = "render it again: uvx copier recopy --vcs-ref=:current:"
+ON_HOSTNAME = (
+    "Type: uvx copier update --vcs-ref=:current: --defaults --data access_scope=hostname, "
+    "and follow docs/SETUP.md again."
+)
 
 
 class Problem(Exception):
@@ -55,6 +59,15 @@ class Shape:
     @property
     def machines(self) -> bool:
         return "machine" in self.callers
+
+    @property
+    def nameless(self) -> bool:
+        """Whether a program may come without the header that names it.
+
+        With Access on the whole Worker there may be only `ctx.access`, which names no program:
+        https://github.com/anolilab/lunora/pull/417
+        """
+        return self.machines and self.access_scope == "worker"
 
     @property
     def binding(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import guard_rules
 from ..config import PLACEHOLDER, STRING, Block, Config, Way
-from ..project import Project
+from ..project import ON_HOSTNAME, Project
 from ..text import shown
 from .finding import Finding, Findings, at
 from .keys import KEYS
@@ -120,9 +120,7 @@ def assets(config: Config, project: Project, block: Block) -> Findings:
         yield at(config, path, "assets", "does not leave every request to the guard", fix)
     elif project.shape.access_scope == "worker":
         wrong = "leaves the guard without `ctx.access`, so everybody gets a 403"
-        fix = "Type: uvx copier update --vcs-ref=:current: --defaults "
-        fix += "--data access_scope=hostname, and follow docs/SETUP.md again."
-        yield at(config, path, "assets", wrong, fix)
+        yield at(config, path, "assets", wrong, ON_HOSTNAME)
     elif isinstance(given.get("directory"), str):
         folder = (project.root / given["directory"]).resolve()
         source = (project.root / "src").resolve()

@@ -58,8 +58,9 @@ def test_nobody_is_named(settings: Any, kind: str, load: Load, access: Access) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_name(kind: str, load: Load, access: Access) -> None:
-    worker = load(LOG_WHO="name")
+@pytest.mark.parametrize("more", [{}, {"LOG_KEY": KEY}], ids=str)
+def test_name(more: Any, kind: str, load: Load, access: Access) -> None:
+    worker = load(LOG_WHO="name", **more)
     use(worker, access, kind)
     [line], [answer] = decisions(worker), lines(worker, "answer")
     assert [*line] == [*BEFORE, "who", "method"]
@@ -83,8 +84,8 @@ def test_pseudonym(key: str, kind: str, load: Load, access: Access) -> None:
 def test_no_pseudonym_without_the_secret(kind: str, load: Load, access: Access) -> None:
     worker = load(LOG_WHO="pseudonym")
     use(worker, access, kind)
-    for line in (*decisions(worker), *lines(worker, "answer")):
-        assert line["who"] is None
+    [line], [answer] = decisions(worker), lines(worker, "answer")
+    assert line["who"] is None and answer["who"] is None
     assert NAMES[kind] not in "".join(worker.logs)
 
 
@@ -106,11 +107,20 @@ def test_what_they_did(load: Load, access: Access) -> None:
     use(worker, access, kind, "/orders/private-number?private=1", "DELETE")
     use(worker, access, kind, "/raise", "PUT")
     use(worker, access, kind, "/none", "PROPFIND")
-    assert [line["method"] for line in decisions(worker)] == ["DELETE", "PUT", "another"]
     found = [(line["method"], line["route"], line["status"]) for line in lines(worker, "answer")]
     assert found == [("DELETE", "/orders/{id}", 201), ("PUT", None, 500), ("another", None, 500)]
     named = "".join(json.dumps(line) for line in (*decisions(worker), *lines(worker, "answer")))
     assert "private-number" not in named and "PROPFIND" not in named
+
+
+@only(shape().edge and shape().serves)
+def test_methods_of_http(load: Load, access: Access) -> None:
+    """RFC 9110, section 9, as far as it gets to a Worker, and RFC 5789."""
+    worker = load(LOG_WHO="name")
+    sent = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    for method in (*sent, "PURGE", "SECRET-WORD"):
+        use(worker, access, KINDS[0], method=method)
+    assert [line["method"] for line in decisions(worker)] == [*sent, "another", "another"]
 
 
 @only(shape().edge and shape().serves)
@@ -166,10 +176,13 @@ def test_methods(load: Load) -> None:
 
 
 @only(shape().machines)
-def test_a_program_without_a_name(load: Load, access: Access) -> None:
-    worker = load(LOG_WHO="name", ALLOWED_SERVICE_TOKENS=["*"])
+@pytest.mark.parametrize("mode", ["name", "pseudonym"])
+@pytest.mark.parametrize("listed", [["*"], [MACHINE]], ids=str)
+def test_a_program_without_a_name(mode: str, listed: Any, load: Load, access: Access) -> None:
+    worker = load(LOG_WHO=mode, LOG_KEY=KEY, ALLOWED_SERVICE_TOKENS=listed)
     worker.fetch(access={"aud": access.aud, "identity": None})
-    assert [line["who"] for line in decisions(worker)] == [None]
+    [line] = decisions(worker)
+    assert (line["caller"], line["who"]) == ("machine", None)
 
 
 @only(shape().edge)

@@ -68,6 +68,9 @@ def test_a_role(kind: str, load: Load, sends: dict[str, Any]) -> None:
     has(worker, sends[kind], "admin", "reader")
     for role in ("writer", "empty", "Admin", "admi", "admin ", "*", own):
         lacks(worker, sends[kind], role)
+    if kind != "human":  # whose address counts however it is written
+        alike = own.replace("gateway", "Gateway").replace("abcdef", "ABCDEF")
+        lacks(load(ROLES={"admin": [alike]}), sends[kind], "admin")
 
 
 @only(shape().serves)
@@ -157,6 +160,13 @@ def test_roles_of_people(load: Load, access: Access) -> None:
             lacks(worker, sent, role)
 
 
+@only(shape().bound_fetch)
+@pytest.mark.parametrize("name", [PERSON, MACHINE, "@example.com", "example.com"])
+def test_a_worker_with_the_name_of_another_kind(name: str, load: Load) -> None:
+    worker = load(ALLOWED_WORKERS=["*"], ROLES={"admin": [PERSON, MACHINE, "@example.com"]})
+    lacks(worker, {"entrypoint": "Internal", "props": {"caller": name}}, "admin")
+
+
 @only(shape().machines)
 def test_a_program_without_a_name_has_no_role(load: Load, access: Access) -> None:
     """`ctx.access` vouches for it and does not say which it is."""
@@ -193,6 +203,8 @@ BAD = [
     {"admin": ["*"]},
     {"admin": ["ann@"]},
     {"admin": ["@example"]},
+    {"admin": ["@example.com/"]},
+    {"admin": ["0123.access/"]},
     {"admin": ["@b\u00fccher.example"]},
     {"admin": ["ann@example.com, bob@example.com"]},
     {"admin": ["two words"]},

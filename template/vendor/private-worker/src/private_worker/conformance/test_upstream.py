@@ -227,6 +227,9 @@ def test_redirects_and_errors_are_not_passed_on(
     statuses = (101, 300, 301, 302, 303, 305, 307, 308, 500, 501, 502, 503, 504, 520, 530)
     for service.status in statuses:
         failed(ask(worker, inside), 502, "upstream_failed")
+        line = json.loads(worker.logs[-1])
+        wanted = {"event": "upstream", "binding": "BEHIND", "problem": f"status {service.status}"}
+        assert line == wanted  # so the log says which and why
     assert len(service.requests) == len(statuses)
 
 

@@ -23,7 +23,7 @@ from rich.progress import track
 from .. import guard_rules
 from ..config import Config
 from ..guard_rules import ANYONE, Settings
-from ..project import WRANGLER, Problem, Project
+from ..project import ON_HOSTNAME, WRANGLER, Problem, Project
 from ..standin.team import AUD, CERTS, MACHINE, PERSON, SigningKey, Team
 from ..text import plain
 from . import proof
@@ -86,12 +86,13 @@ def run(options: argparse.Namespace) -> int:
     client_ids |= {value for name, value in token.items() if name.endswith("Id")}
     ways = find(options, config, client_ids - {ANYONE})
     requests = _prepare(settings, project.shape.humans, token)
+    unknown = _unknown(project, settings, token)
 
     async def tried() -> list[Result]:
         each, hidden = list(ways.found.values()), not sys.stderr.isatty()
         shown = track(each, "Trying", console=Console(stderr=True), disable=hidden)
         async with client:
-            return [await _try(client, way, requests, settings) for way in shown]
+            return [await _try(client, way, requests, settings, unknown) for way in shown]
 
     results = asyncio.run(tried())
     problems = ways.unread + _problems(results, bool(token))
@@ -169,6 +170,7 @@ async def _try(
     way: Way,
     requests: dict[str, dict[str, str]],
     settings: Settings | None,
+    unknown: str,
 ) -> Result:
     """Send the requests to one address, one after the other. The worst answer counts."""
     url = httpx.URL(way.url)
@@ -193,7 +195,7 @@ async def _try(
             answer = await _ask(client, asked, headers)
         verdict, remark = judge(answer, asked, settings)
         if name == SERVICE_TOKEN and answer.why != UNPROVED:
-            verdict, remark = _let_in(answer.status, verdict)
+            verdict, remark = _let_in(answer.status, verdict, unknown)
         made = {"name": name, "status": answer.status, "verdict": verdict, "remark": remark}
         attempts.append(made)
     worst = min((a["verdict"] for a in attempts if a["name"] != SERVICE_TOKEN), key=VERDICTS.index)
@@ -220,7 +222,18 @@ async def _is_access(client: httpx.AsyncClient, url: httpx.URL, settings: Settin
     return proof.is_given(signed, certs.body, url.raw_host.decode(), settings)
 
 
-def _let_in(status: int | None, verdict: str) -> tuple[str, str]:
+def _unknown(project: Project, settings: Settings | None, token: dict[str, str]) -> str:
+    """Why the guard most likely answers 403 to the service token: by what wrangler.jsonc lists,
+    because the answer is always the same."""
+    listed = settings.service_tokens if settings else frozenset()
+    if not listed & {ANYONE, token.get("CF-Access-Client-Id")}:
+        return "its Client ID is not in ALLOWED_SERVICE_TOKENS. Add it there, then deploy."
+    known = "ALLOWED_SERVICE_TOKENS lists it. Is that deployed? npx wrangler tail shows the reason."
+    hidden = " If that is not_allowed, Access on the whole Worker hides which program it is. "
+    return known + f"{hidden}{ON_HOSTNAME}" * (project.shape.nameless and ANYONE not in listed)
+
+
+def _let_in(status: int | None, verdict: str, unknown: str) -> tuple[str, str]:
     """What became of the service token. The answer is not shown: it could repeat what was sent.
 
     https://developers.cloudflare.com/cloudflare-one/access-controls/service-credentials/service-tokens/
@@ -229,7 +242,7 @@ def _let_in(status: int | None, verdict: str) -> tuple[str, str]:
     if verdict == "open" and status and status < 500 and not refused:
         return "let in", ""
     if verdict == "guard":
-        why = "is it in ALLOWED_SERVICE_TOKENS, is POLICY_AUD right?"
+        why = unknown if status == 403 else f"it answered {status}, and its log says why."
         return verdict, f"Access took the service token, the guard refused it: {why}"
     if verdict == "access" or (refused and verdict != "open"):
         did = "refused the service token" if refused else "asks for a login"

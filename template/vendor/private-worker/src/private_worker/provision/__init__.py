@@ -33,6 +33,10 @@ from .walk import CHANGE, KEEP, Row, Walk, called, field_of
 # Instead of setting everything up, and the options that go with that ("") or with one of them.
 ONLY = {"renew": renew, "rotate": rotate, "remove": remove}
 GOES_WITH = {"grace": ("rotate",), "service_token": ("",), "adopt": ("",)}
+NAMELESS = (
+    "With Access on the whole Worker, a program may come without the header that names it: "
+    "set CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET, and the probe says whether it gets in."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +78,9 @@ def run(options: argparse.Namespace) -> int:
     else:
         if steps is _steps:
             plan.by_hand.append(f"Look from outside whether all is closed: {plan.probe}")
+            listed = str(plan.block.vars.get("ALLOWED_SERVICE_TOKENS"))
+            if plan.shape.nameless and ANYONE not in listed:
+                plan.by_hand.append(NAMELESS)
         if options.apply:
             print("\nCarrying it out:", flush=True)
             try:
