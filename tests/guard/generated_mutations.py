@@ -51,7 +51,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "roles.py": ("test_roles.py",),
     "who.py": ("test_log_who.py",),
     "log.py": ("test_log_who.py", "test_answers.py", "test_api_border.py", "test_bound_rpc.py")
-    + ("test_upstream.py",),
+    + ("test_upstream.py", "test_limit.py"),
     "edge.py": ("test_answers.py", "test_api_border.py", "test_log_who.py", "test_limit.py"),
     "bound.py": ("test_bound_rpc.py", "test_bound_fetch.py", "test_roles.py", "test_log_who.py")
     + ("test_limit.py",),
