@@ -102,6 +102,7 @@ GOOD = {
     "staging_route_pattern": ["staging.example.com/*", "example.com/*"],
     "staging_policy_aud": ["", STAGING_AUD, f"{STAGING_AUD},{'0' * 64}"],
     "calling_workers": ["", "gateway", "gateway, nightly-job"],
+    "requests_per_minute": ["0", "", "10", "300", " 60 ", "999999"],
     "upstreams": ["", "billing", "a, b2, c-d", f"billing={SERVICE_ID}", "class, import"],
 }
 
@@ -191,6 +192,23 @@ BAD = {
     ],
     "staging_policy_aud": ["abc", f"{'0' * 64}, {AUD.upper()}", f"{AUD}\n"],
     "calling_workers": ["my-api", "Gateway", "a b", "gateway,,x", "gateway\n"],
+    "requests_per_minute": [
+        "9",
+        "many",
+        "-1",
+        "+1",
+        "1.5",
+        "1e3",
+        "007",
+        "1,000",
+        "1_000",
+        "60 a minute",
+        "\u0663",
+        "\u00b2",
+        "60\n",
+        "1000000",
+        "9" * 40,
+    ],
     "upstreams": [
         "Billing",
         "9lives",
@@ -216,4 +234,5 @@ CONTEXT = {
     "route_pattern": "api.example.com/*",
     "policy_aud": AUD,
     "profile": "custom",
+    "upstreams": "billing",
 }

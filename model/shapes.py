@@ -32,6 +32,7 @@ PARAMETERS: dict[str, tuple[Any, ...]] = {
     "staging": (False, True),
     # Whether the values that only the account owner knows are given.
     "filled": (False, True),
+    "limited": (False, True),
 }
 
 
@@ -209,6 +210,7 @@ EMAILS = ("ann@example.net", "bob.jones@example.org", "@example.com")
 CLIENT_IDS = ("00112233445566778899aabbccddeeff.access",)
 CALLING_WORKERS = ("gateway", "nightly-job")
 UPSTREAMS = ("billing", "stock-levels")
+LIMIT = 300
 SERVICE_ID = "0199295b-b3ac-7760-8246-bca40877b3e9"
 
 
@@ -216,6 +218,8 @@ def answers(shape: Shape) -> dict[str, Any]:
     """A shape as answers for Copier. What is not asked is left out."""
     given = {name: value for name, value in shape.items() if value is not None}
     filled = given.pop("filled")
+    if given.pop("limited"):
+        given["requests_per_minute"] = str(LIMIT)
     given["callers"] = list(shape["callers"])
     names = UPSTREAMS[: shape["upstreams"]]
     given["upstreams"] = ", ".join(f"{name}={SERVICE_ID}" if filled else name for name in names)
@@ -243,6 +247,7 @@ def name_of(shape: Shape) -> str:
     more = [shape["binding_style"], shape["framework"], shape["access_scope"], shape["ci"]]
     flags = ["previews"] * bool(shape["preview_urls"]) + ["filled"] * shape["filled"]
     flags += ["no-ops"] * (not shape["ops"]) + ["staging"] * shape["staging"]
+    flags += ["limited"] * shape["limited"]
     parts = [shape["profile"], callers, shape["exposure"], *filter(None, more), *flags]
     return "-".join([*parts, str(shape["identity_provider"]), f"{shape['upstreams']}up"])
 
@@ -273,7 +278,12 @@ def of_interest() -> dict[str, Shape]:
             ci="github",
         ),
         "internal-rpc": make(
-            profile="internal", binding_style="rpc", upstreams=2, filled=True, staging=True
+            profile="internal",
+            binding_style="rpc",
+            upstreams=2,
+            filled=True,
+            staging=True,
+            limited=True,
         ),
         "internal-fetch": make(
             profile="internal", binding_style="fetch", framework="plain", upstreams=1
@@ -308,6 +318,7 @@ def of_interest() -> dict[str, Shape]:
             framework="plain",
             upstreams=2,
             filled=True,
+            limited=True,
         ),
         "everybody-fastapi": make(
             **custom,
@@ -320,6 +331,10 @@ def of_interest() -> dict[str, Shape]:
             filled=True,
         ),
         "hostname-application": make(
-            **custom, callers=(HUMAN, BINDING), exposure="route", access_scope="hostname"
+            **custom,
+            callers=(HUMAN, BINDING),
+            exposure="route",
+            access_scope="hostname",
+            limited=True,
         ),
     }

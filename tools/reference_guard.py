@@ -25,6 +25,8 @@ MEANINGS = {
     "ALLOWED_SERVICE_TOKENS": "the programs, by Client ID; `*` and `[]` as for people",
     "ALLOWED_WORKERS": "the calling Workers, by the name in the `props` of their binding",
 }
+# What a project has only with this answer.
+ONLY = {"rate_limited": "with `requests_per_minute`"}
 OPTIONAL = [
     ["`ROLES`", "optional: who may do more, where your code asks for a role", "always"],
     ["`LOG_WHO`", 'optional: `"pseudonym"` or `"name"`, and the log says who is calling', "always"],
@@ -49,6 +51,9 @@ INTRO = """# What the guard reads, answers and logs
 They stand under `vars` in `wrangler.jsonc`. One that is missing, empty, a placeholder or malformed
 closes the Worker for everybody; only the optional ones may be missing. No variable turns a check
 off.
+
+With `requests_per_minute` the guard also asks the binding `RATE_LIMIT` under `ratelimits`:
+[limit each caller](../how-to/limit.md).
 
 """
 ANSWERS = """
@@ -86,7 +91,12 @@ def page() -> str:
 @cache
 def project(callers: tuple[str, ...]) -> Path:
     return render(
-        {"profile": "custom", "callers": f"[{', '.join(callers)}]", "binding_style": "both"}
+        {
+            "profile": "custom",
+            "callers": f"[{', '.join(callers)}]",
+            "binding_style": "both",
+            "requests_per_minute": "300",
+        }
     )
 
 
@@ -113,7 +123,7 @@ def reasons() -> Iterator[list[str]]:
                 seen.setdefault(name, (decision, happened))
     for name, (decision, happened) in seen.items():
         there = [any(name in codes for _, codes, _ in told[each]) for each in CALLERS]
-        yield [code(decision), code(name), happened, in_projects(there)]
+        yield [code(decision), code(name), happened, ONLY.get(name) or in_projects(there)]
 
 
 def told_reasons(callers: tuple[str, ...]) -> Iterator[tuple[str, list[str], str]]:

@@ -83,7 +83,9 @@ def put_together(project: Path, text: str) -> None:
         name, how, lines = place(block)
         file = project / name
         if name == "wrangler.jsonc":
-            insert(file, '  "vars": {' if "vars" in how else "  // Yours from here", lines)
+            places = {"vars": '  "vars": {', "ratelimits": "    // Yours for other limits:"}
+            found = (above for key, above in places.items() if key in how)
+            insert(file, next(found, "  // Yours from here"), lines)
         elif name.endswith(".py") and file.exists() and not how:
             file.write_text(extended(file.read_text(encoding="utf-8"), lines), encoding="utf-8")
         else:

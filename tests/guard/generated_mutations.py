@@ -51,9 +51,11 @@ FILES: dict[str, tuple[str, ...]] = {
     "roles.py": ("test_roles.py",),
     "who.py": ("test_log_who.py",),
     "log.py": ("test_log_who.py", "test_answers.py", "test_api_border.py", "test_bound_rpc.py")
-    + ("test_upstream.py",),
-    "edge.py": ("test_answers.py", "test_api_border.py", "test_log_who.py"),
-    "bound.py": ("test_bound_rpc.py", "test_bound_fetch.py", "test_roles.py", "test_log_who.py"),
+    + ("test_upstream.py", "test_limit.py"),
+    "edge.py": ("test_answers.py", "test_api_border.py", "test_log_who.py", "test_limit.py"),
+    "bound.py": ("test_bound_rpc.py", "test_bound_fetch.py", "test_roles.py", "test_log_who.py")
+    + ("test_limit.py",),
+    "limit.py": ("test_limit.py",),
     "body.py": ("test_api_border.py",),
     "events.py": ("test_events.py", "test_reachable.py"),
     "entrypoint.py": ("test_reachable.py", "test_bound_rpc.py", "test_events.py"),

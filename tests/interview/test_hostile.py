@@ -105,6 +105,15 @@ def test_every_free_text_question_is_here() -> None:
     assert set(GOOD) == set(BAD) == set(FREE_TEXT)
 
 
+def test_the_limit_and_an_upstream_of_its_name() -> None:
+    """Both would be the binding RATE_LIMIT. Without a limit the upstream is as good as any."""
+    for upstreams in ("rate-limit", "billing, rate-limit", f" rate-limit={SERVICE_ID},b"):
+        message = complaint("requests_per_minute", "60", upstreams=upstreams)
+        assert is_our_line("requests_per_minute", message)
+        assert complaint("requests_per_minute", "0", upstreams=upstreams) == ""
+    assert complaint("requests_per_minute", "60", upstreams="rate-limits, my-rate-limit") == ""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("question", BAD)
 def test_copier_refuses(render: Render, tmp_path: Path, question: str) -> None:

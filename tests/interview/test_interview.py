@@ -116,6 +116,7 @@ SESSION = "After how long do people log in again?"
 STYLE = "How do other Workers call it?"
 CALLING = "What are the calling Workers called?"
 UPSTREAMS = "Which private HTTP services does it call"
+LIMIT = "How many requests may each caller make in a minute?"
 FRAMEWORK = "How do you want to write the API?"
 CI = "Where do tests and deploys run?"
 OPS = "Include the commands"
@@ -176,6 +177,7 @@ CUSTOM: Script = [
     (STYLE, DOWN * 2 + ENTER),
     (CALLING, ENTER),
     (UPSTREAMS, ENTER),
+    (LIMIT, CLEAR + "300" + ENTER),
     (FRAMEWORK, DOWN + ENTER),
     (CI, ENTER),
     (OPS, "n"),
@@ -260,6 +262,7 @@ def order_on(screen: Screen, script: Script) -> None:
                 "identity_provider": "cloudflare",
                 "session_duration": "24h",
                 "binding_style": "both",
+                "requests_per_minute": "300",
                 "framework": "fastapi",
                 "ops": False,
             },
@@ -306,6 +309,7 @@ CORRECTIONS: list[tuple[Script, str, str, str]] = [
     (INTERNAL, "calling_workers", "invoices", "gateway"),
     (INTERNAL, "upstreams", "Billing!", "billing"),
     (CUSTOM, "description", "", "Invoices"),
+    (CUSTOM, "requests_per_minute", "many", "60"),
     (CUSTOM, "route_pattern", "api.example.net", "api.example.net/*"),
     (CUSTOM, "zone_name", "com", "example.net"),
     (CUSTOM, "staging_route_pattern", "api.example.net/*", "dev.example.net/*"),
@@ -323,6 +327,7 @@ TITLES = {
     "allowed_service_tokens": TOKENS,
     "calling_workers": CALLING,
     "upstreams": UPSTREAMS,
+    "requests_per_minute": LIMIT,
     "route_pattern": ROUTE + "example.net",
     "staging_hostname": STAGING_HOST,
     "staging_route_pattern": STAGING_ROUTE,
@@ -382,6 +387,7 @@ def test_nobody_cannot_be_chosen(interview: Interview, tmp_path: Path) -> None:
         (STYLE, ENTER),
         (CALLING, ENTER),
         (UPSTREAMS, ENTER),
+        (LIMIT, ENTER),
         (CI, ENTER),
         (OPS, ENTER),
     ]
@@ -426,6 +432,7 @@ def test_free_text_has_placeholder_and_validator(name: str) -> None:
             "hostname": "api.example.com",
             "route_pattern": "api.example.com/v1/*",
             "policy_aud": "",
+            "upstreams": "",
         }
         placeholder = fill(QUESTIONS[name]["placeholder"], context)
         assert placeholder and "\n" not in placeholder

@@ -79,6 +79,7 @@ INTERVIEWS: dict[str, tuple[list[tuple[str, str]], dict[str, Any]]] = {
             "staging": True,
             "identity_provider": "cloudflare",
             "binding_style": "both",
+            "requests_per_minute": "300",
             "framework": "fastapi",
             "ops": False,
         },

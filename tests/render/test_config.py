@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import shapes
-from conftest import ROOT
+from conftest import ROOT, Render
 from files import all_files, read_jsonc, texts
 from private_worker import lock
 from private_worker.testing import needs
@@ -70,6 +70,19 @@ def expected_services(shape: shapes.Shape) -> list[dict[str, Any]]:
     service_id = shapes.SERVICE_ID if shape["filled"] else "REPLACE_WITH_VPC_SERVICE_ID"
     names = [name.upper().replace("-", "_") for name in shapes.UPSTREAMS[: shape["upstreams"]]]
     return [{"binding": name, "service_id": service_id, "remote": True} for name in names]
+
+
+def expected_limits(shape: shapes.Shape) -> list[dict[str, Any]]:
+    """The binding but for its `namespace_id`, which is of the Worker's own."""
+    simple = {"limit": shapes.LIMIT, "period": 60}
+    return [{"name": "RATE_LIMIT", "simple": simple}] if shape["limited"] else []
+
+
+def without_ids(block: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {key: value for key, value in limit.items() if key != "namespace_id"}
+        for limit in block.get("ratelimits", [])
+    ]
 
 
 def test_wrangler_knows_every_key(
@@ -136,7 +149,8 @@ def test_staging_inherits_nothing(wrangler: dict[str, Any], shape: shapes.Shape)
         # Production's private services hold production's data.
         missing = {"service_id": "REPLACE_WITH_VPC_SERVICE_ID"}
         expected["vpc_services"] = [{**each, **missing} for each in wrangler["vpc_services"]]
-    assert staging == expected
+    assert without_ids(staging) == expected_limits(shape)
+    assert {key: value for key, value in staging.items() if key != "ratelimits"} == expected
 
 
 def test_settings_and_services(wrangler: dict[str, Any], shape: shapes.Shape) -> None:
@@ -145,13 +159,35 @@ def test_settings_and_services(wrangler: dict[str, Any], shape: shapes.Shape) ->
     assert wrangler.get("vpc_services", []) == expected_services(shape)
 
 
+def test_limit_of_each_caller(wrangler: dict[str, Any], shape: shapes.Shape) -> None:
+    """A count for each Worker and for previews: with one id between them they would share it."""
+    assert without_ids(wrangler) == expected_limits(shape)
+    assert ("ratelimits" in wrangler) == shape["limited"]
+    blocks = [wrangler, wrangler.get("previews", {}), wrangler.get("env", {}).get("staging", {})]
+    ids = [limit["namespace_id"] for block in blocks for limit in block.get("ratelimits", [])]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch("[1-9][0-9]{0,8}", each) for each in ids)
+
+
+def test_workers_do_not_share_a_limit(rendered: Render) -> None:
+    """Two of an account have another number each, and the same one after each update."""
+    found = set()
+    for name in ("my-api", "my-api2", "my-api"):
+        project = rendered(profile="custom", worker_name=name, requests_per_minute="10")
+        found.add(read_jsonc(project / "wrangler.jsonc")["ratelimits"][0]["namespace_id"])
+    assert len(found) == 2
+
+
 def test_previews_repeat_the_settings(wrangler: dict[str, Any], shape: shapes.Shape) -> None:
     """`wrangler preview` inherits nothing; without its own settings a preview is shut."""
     if shape["preview_urls"]:
         expected: dict[str, Any] = {"vars": wrangler["vars"]}
         if shape["upstreams"]:
             expected["vpc_services"] = wrangler["vpc_services"]
-        assert wrangler["previews"] == expected
+        previews = dict(wrangler["previews"])
+        assert without_ids(previews) == expected_limits(shape)
+        previews.pop("ratelimits", None)
+        assert previews == expected
     else:
         assert "previews" not in wrangler
 

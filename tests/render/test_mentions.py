@@ -114,6 +114,11 @@ PARTS = (
     ),
     Part("staging", lambda shape: bool(shape["staging"]), r"(?i:staging)"),
     Part(
+        "limit of each caller",
+        lambda shape: bool(shape["limited"]),
+        r"RATE_LIMIT|rate_limited|guard/limit|requests_per_minute=",
+    ),
+    Part(
         "one-time PIN",
         lambda shape: shape["identity_provider"] == "otp",
         r"(?i:one-time pin|onetimepin)",
@@ -188,6 +193,7 @@ def test_files_of_a_shape(chosen: list[Shape], rendered: Render) -> None:
             "src/bridge.py": shape["framework"] == "fastapi",
             "src/guard/bound.py": binding,
             "src/guard/edge.py": public,
+            "src/guard/limit.py": shape["limited"],
             "src/guard/token.py": public,
             "tests/test_api.py": serves,
             "tests/test_internal.py": rpc,

@@ -16,7 +16,7 @@ import pytest
 import shapes
 from conftest import Render
 from files import read_jsonc
-from test_config import expected_services, expected_vars
+from test_config import expected_limits, expected_services, expected_vars
 
 # Between them they have every kind of address and framework, every binding, and a second Worker.
 # The others follow before a release.
@@ -86,12 +86,13 @@ def listed(output: str) -> set[str]:
 
 def expected_bindings(shape: shapes.Shape) -> set[str]:
     services: list[dict[str, Any]] = expected_services(shape)
-    return set(expected_vars(shape)) | {service["binding"] for service in services}
+    bindings = {service["binding"] for service in services}
+    return set(expected_vars(shape)) | bindings | {each["name"] for each in expected_limits(shape)}
 
 
 def test_those_that_are_tried_have_everything() -> None:
     every, tried = shapes.of_interest().values(), [shapes.of_interest()[name] for name in TOGETHER]
-    for question in ("exposure", "framework", "upstreams", "staging"):
+    for question in ("exposure", "framework", "upstreams", "staging", "limited"):
         assert {shape[question] for shape in tried} == {shape[question] for shape in every}
     assert set().union(*map(expected_bindings, tried)) == set().union(
         *map(expected_bindings, every)

@@ -650,6 +650,19 @@ def test_every_guard_var_that_is_wrong_is_named(rendered: Render, tmp_path: Path
     assert sorted(named) == sorted(f"vars.{name}" for name in [*config["vars"], "POLICY_AUD"])
 
 
+def test_limit_that_is_gone(rendered: Render, tmp_path: Path) -> None:
+    """The guard asks for it, so the Worker would be shut."""
+    folder = project(rendered, tmp_path, **WORKERS_DEV, requests_per_minute="60")
+    assert check(folder) == []
+    config = configuration(folder)
+    mine = [{**config["ratelimits"][0], "name": "MINE"}]
+    for left in (mine, [], None):
+        write(folder, {**config, "ratelimits": left})
+        [found] = check(folder)
+        assert (found["rule"], "lacks RATE_LIMIT" in found["wrong"]) == ("setting", True)
+        assert "--data requests_per_minute=0" in found["fix"]
+
+
 def test_placeholders(rendered: Render, tmp_path: Path) -> None:
     """Each is named once with its line, in any block, deep inside, and not by the guard as well.
     One in a comment is none."""

@@ -23,12 +23,13 @@ ALWAYS = {"test_events.py", "test_log_who.py", "test_reachable.py", "test_roles.
 # What is tested in a shape, written without looking at the suite's conftest.
 WANTED = {
     "personal": {*ALWAYS, *EDGE, "test_api_border.py", "test_people.py", "test_no_machines.py"},
-    "internal-rpc": {*ALWAYS, "test_public.py", "test_bound_rpc.py"},
+    "internal-rpc": {*ALWAYS, "test_public.py", "test_bound_rpc.py", "test_limit.py"},
     "internal-fetch": {
         *ALWAYS,
         *("test_public.py", "test_bound_fetch.py", "test_api_border.py", "test_upstream.py"),
     },
-    "everybody-fastapi": FILES - {"test_no_people.py", "test_no_machines.py", "test_public.py"},
+    "everybody-fastapi": FILES
+    - {"test_no_people.py", "test_no_machines.py", "test_public.py", "test_limit.py"},
 }
 FASTAPI = "test_body_for_the_framework"
 

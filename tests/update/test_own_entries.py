@@ -24,6 +24,7 @@ from updates import assert_no_conflict, commit, copy, is_seed, update
 
 FILES = ("package.json", "pyproject.toml", "wrangler.jsonc")
 D1 = '{ "binding": "NOTES", "database_name": "notes", "database_id": "0000" }'
+LIMIT = '{ "name": "MINE", "namespace_id": "1", "simple": { "limit": 1, "period": 10 } }'
 # For each place the line above it, what an owner writes there, and the line below it.
 FENCES: dict[str, list[tuple[str, str, str]]] = {
     "wrangler.jsonc": [
@@ -61,6 +62,17 @@ FENCES: dict[str, list[tuple[str, str, str]]] = {
             f'      "d1_databases": [\n        {D1}\n      ],\n'
             '      "triggers": { "crons": [] },\n',
             '      "vars": {\n',
+        ),
+        ("    // Yours for other limits:", f"    {LIMIT},\n", "    // The template's:\n"),
+        (
+            "      // Yours for other limits of previews:",
+            f"      {LIMIT},\n",
+            "      // The template's:\n",
+        ),
+        (
+            "        // Yours for other limits of staging:",
+            f"        {LIMIT},\n",
+            "        // The template's:\n",
         ),
     ],
     "pyproject.toml": [
@@ -100,6 +112,12 @@ OWN_JSON = {
     LAST_KEY: LAST_KEY.replace(
         "true\n", 'true,\n  "dependencies": {\n    "htmx.org": "2.0.4"\n  }\n'
     ),
+}
+# The places of owners' limits, by block; only where the template has a limit.
+LIMITS = {
+    "": "    // Yours for other limits:",
+    "previews": "      // Yours for other limits of previews:",
+    "env": "        // Yours for other limits of staging:",
 }
 # An owner's own line length, in the template's line.
 STYLE = ("line-length = 100\n", "line-length = 79\n")
@@ -166,6 +184,10 @@ def test_every_shape_has_the_places(project: Path) -> None:
     expected = {above for found in FENCES.values() for above, _, _ in found}
     expected -= {"    // Yours for previews:"} if "previews" not in blocks else set()
     expected -= {"      // Yours for staging:"} if "env" not in blocks else set()
+    for block, above in LIMITS.items():
+        there = config if block == "" else config.get(block, {})
+        there = there.get("staging", {}) if block == "env" else there
+        expected -= {above} if "ratelimits" not in there else set()
     assert set().union(*map(places_of, texts.values())) == expected
     for name, text in texts.items():
         assert_own_entries(name, with_own_entries(name, text), expected, 1 + len(blocks))

@@ -8,7 +8,7 @@ from typing import Any
 
 from workers import Response
 
-from . import log, platform
+from . import limit, log, platform
 from .identity import Identity
 from .refusal import BadRequest, ContentTooLarge, Refused
 
@@ -37,6 +37,10 @@ def forbidden() -> Reply:
 
 def not_configured() -> Reply:
     return reply({"error": "not_configured"}, 500)
+
+
+def rate_limited() -> Reply:
+    return reply({"error": "rate_limited"}, 429, {"Retry-After": str(limit.PERIOD)})
 
 
 def keys_unavailable(retry_after: int) -> Reply:

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from . import answers, log, platform, roles, who
+from . import answers, limit, log, platform, roles, who
 from .answers import Handler
 from .entrypoint import Entrypoint
 from .identity import BoundWorker
@@ -66,6 +66,9 @@ async def serve(request: Any, env: Any, ctx: Any, handle: Handler) -> Any:
     """The API's answer to another Worker's `fetch`. Never raises."""
     try:
         caller = caller_of(env, ctx)
+        if not await limit.allows(caller, env):
+            log.refused(Refused(Reason.RATE_LIMITED, *caller.as_dict().values()), request)
+            return answers.rate_limited()
     except Refused as refusal:
         log.refused(refusal, request)
         return answers.forbidden()
@@ -99,6 +102,9 @@ async def _call(
     """
     try:
         caller = caller_of(env, ctx)
+        if not await limit.allows(caller, env):
+            log.refused(Refused(Reason.RATE_LIMITED, *caller.as_dict().values()), None)
+            return {"ok": False, "error": "rate_limited"}
     except Refused as refusal:
         log.refused(refusal, None)
         return {"ok": False, "error": "forbidden"}

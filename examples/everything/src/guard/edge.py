@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from . import answers, body, gate, log
+from . import answers, body, gate, limit, log
 from .answers import Handler
 from .refusal import KeysUnavailable, NotConfigured, Reason, Refused
 
@@ -14,6 +14,9 @@ async def serve(request: Any, env: Any, ctx: Any, handle: Handler) -> Any:
         who = await gate.authenticate(request, env, ctx)
         if body.forged(request):
             raise Refused(Reason.ANOTHER_SITE, *who.as_dict().values())
+        if not await limit.allows(who, env):
+            log.refused(Refused(Reason.RATE_LIMITED, *who.as_dict().values()), request)
+            return answers.rate_limited()
     except Refused as refusal:
         log.refused(refusal, request)
         return answers.forbidden()

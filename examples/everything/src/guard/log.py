@@ -87,6 +87,11 @@ def bad_request(error: BadRequest) -> str:
     return _error(f"BadRequest: {error}")
 
 
+def uncounted(error: Exception) -> None:
+    """The rate limit failed, so a caller went on. Not what it said: that may name the caller."""
+    _error(f"the rate limit did not count a request: {type(error).__name__}")
+
+
 def upstream(binding: str, problem: str) -> None:
     """A private service did not answer as it should. `problem` is the runtime's word for it."""
     platform.log(json.dumps({"event": "upstream", "binding": binding, "problem": problem}))

@@ -33,6 +33,12 @@ def class_of(value: Any) -> str:
     return tag.removeprefix("[object ").removesuffix("]")
 
 
+def is_limiter(binding: Any) -> bool:
+    """Whether it can count. A service binding only seems to: it takes any name for a method."""
+    raw = getattr(binding, "_binding", binding)  # of what the SDK wraps
+    return callable(getattr(binding, "limit", None)) and class_of(raw) != "Fetcher"
+
+
 def is_lost_connection(error: object) -> bool:
     """Whether the other side went away while one of the Worker's reads or writes went on."""
     return isinstance(error, JsException) and str(error.message) == "Network connection lost."

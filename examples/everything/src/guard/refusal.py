@@ -26,6 +26,7 @@ class Reason(StrEnum):
     UNNAMED_CALLER = "unnamed_caller"
     NOT_ALLOWED = "not_allowed"
     ROLE = "role"
+    RATE_LIMITED = "rate_limited"
     NOT_AN_EVENT = "not_an_event"
     NOT_A_METHOD = "not_a_method"
     UNEXPECTED = "unexpected"

@@ -30,6 +30,7 @@ class Shape:
     session_duration: how long a login lasts, such as "24h"; "" without human callers
     rpc, bound_fetch: how other Workers call it
     fastapi: whether src/api.py is a FastAPI application
+    limited: whether there is a limit for each caller
     upstreams: the names of the private services
     base: the path in front of every other one, such as "/invoices"; "" without
     """
@@ -42,6 +43,7 @@ class Shape:
     rpc: bool
     bound_fetch: bool
     fastapi: bool
+    limited: bool
     upstreams: tuple[str, ...]
     base: str
 

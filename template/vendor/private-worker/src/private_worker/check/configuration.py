@@ -137,6 +137,11 @@ def guard(config: Config, project: Project, block: Block) -> Findings:
         if PLACEHOLDER not in json.dumps(block.vars.get(name)).upper():
             fix = f"Correct {name}; see docs/SETUP.md."
             yield at(config, (*block.path, "vars", name), "setting", problem, fix)
+    limits = [item.get("name") for item in block.items("ratelimits") if isinstance(item, dict)]
+    if project.shape.limited and not block.path and "RATE_LIMIT" not in limits:
+        fix = "Put it back, or type: uvx copier update --vcs-ref=:current: --defaults "
+        fix += "--data requests_per_minute=0"
+        yield at(config, (*block.path, "ratelimits"), "setting", "lacks RATE_LIMIT", fix)
 
 
 def refusals(project: Project, values: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ import pytest
 
 from private_worker.project import Shape
 from private_worker.testing.access import MACHINE, PERSON, Access
+from private_worker.testing.needs import Project
 from private_worker.testing.runtime import Runtime, Worker
 
 pytest.register_assert_rewrite(f"{__package__}.lib")
@@ -34,6 +35,7 @@ def wanted(shape: Shape) -> dict[str, bool]:
         "test_claims.py": shape.edge,
         "test_keys.py": shape.edge,
         "test_known.py": shape.edge,
+        "test_limit.py": shape.limited,
         "test_machines.py": shape.machines,
         "test_no_machines.py": shape.edge and not shape.machines,
         "test_no_people.py": shape.edge and not shape.humans,
@@ -54,6 +56,17 @@ def pytest_configure() -> None:
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """What this shape does not have is not looked at; the tests run, and none is skipped."""
     return True if wanted(shape()).get(collection_path.name) is False else None
+
+
+@pytest.fixture(scope="session")
+def kit_project(kit_project: Project) -> Project:
+    """Without the owner's stores. No test comes near the limit but those that ask for THREE."""
+    limits = {"RATE_LIMIT": 1_000_000, "THREE": 3} if shape().limited else {}
+    kit_project.stores = [
+        {"kind": "ratelimits", "name": name, "simple": {"limit": limit, "period": 60}}
+        for name, limit in limits.items()
+    ]
+    return kit_project
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +114,8 @@ def load(
         settings["ALLOWED_SERVICE_TOKENS"] = [MACHINE]
     if shape().binding:
         settings["ALLOWED_WORKERS"] = ["gateway"]
+    if shape().limited:
+        settings["RATE_LIMIT"] = {"$local": "RATE_LIMIT"}
 
     def load(
         *, drop: tuple[str, ...] = (), routes: dict[str, str] | None = None, **changes: Any

@@ -207,7 +207,7 @@ def test_log_keeps_secrets(load: Load, access: Access, caller: Caller) -> None:
     assert "203.0.113.7" not in log
     assert "@" not in log
     for setting in worker.env.values():
-        for secret in setting if isinstance(setting, list) else [setting]:
+        for secret in [setting] if isinstance(setting, str) else setting:
             assert secret not in log
     for secret in (access.signer.kid, "eyJ", "xxxx"):
         assert secret not in log

@@ -99,7 +99,11 @@ async function answerFetch(context, target, request) {
 }
 
 /** A binding in `env`. Its constructor's name is how the SDK recognises it. */
-class Fetcher {}
+class Fetcher {
+  get [Symbol.toStringTag]() {
+    return "Fetcher";
+  }
+}
 
 /** Service binding to an entrypoint of the project's Worker: values are copied, as over real RPC. */
 function selfBinding(entrypoint, props) {

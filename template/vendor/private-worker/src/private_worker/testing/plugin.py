@@ -38,11 +38,19 @@ def project_root(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
-def kit_runtime(project_root: Path, pytestconfig: pytest.Config) -> Iterator[Runtime]:
+def kit_project(project_root: Path) -> Project:
+    """What wrangler.jsonc says of the Worker, and of its stores in tests."""
+    return Project(project_root)
+
+
+@pytest.fixture(scope="session")
+def kit_runtime(
+    project_root: Path, kit_project: Project, pytestconfig: pytest.Config
+) -> Iterator[Runtime]:
     """The Node process; tests use `worker`."""
     cache = getattr(pytestconfig, "cache", None)  # off with -p no:cacheprovider
     folder = cache.mkdir("worker-packages") if cache else project_root / ".pytest_cache/packages"
-    runtime = Runtime(Project(project_root), Path(folder))
+    runtime = Runtime(kit_project, Path(folder))
     if pytestconfig.getoption("--workerd"):
         given = pytestconfig.getoption("--workerd-bundle")
         bundle = pytestconfig.invocation_params.dir / given if given else folder.parent / "workerd"

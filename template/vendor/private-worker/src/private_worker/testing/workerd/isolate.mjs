@@ -101,7 +101,7 @@ async function bindingsOf(env, stores, origin) {
   for (const [name, value] of Object.entries(env)) {
     if (value?.$local) {
       const store = stores.find((each) => each.name === value.$local);
-      for (const [kind, options] of Object.entries(STORES[store.kind](store))) {
+      for (const [kind, options] of Object.entries(STORES[store.kind]({ ...store, name }))) {
         found[kind] = { ...found[kind], ...options };
       }
     } else if (value?.$entrypoint) {
