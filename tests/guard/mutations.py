@@ -137,7 +137,7 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("no plain address", "raise Refused(Reason.NO_PROOF)", 'return identity.human(platform.header(request, "Cf-Access-Authenticated-User-Email"), self._settings)', "test_proof.py::test_plain_headers_are_no_proof"),
         ("context without a person", "if person is None:", "if not person:", "test_proof.py::test_context_without_a_person_is_nobody_even_if_anyone_may_come"),
         ("known as it is", "self._known[text] = (who", 'self._known[text.rpartition(".")[0] + "."] = self._known[text] = (who', "test_known.py::test_known_only_as_it_is"),
-        ("settings before anything", "_gate = Gate(settings.load(found))", "_gate = Gate(settings.load(found) if platform.header(request, PROOF) else None)", "test_settings.py::test_no_setting_at_all"),
+        ("settings before anything", "_gate = Gate(chosen)", "_gate = Gate(chosen if platform.header(request, PROOF) else None)", "test_settings.py::test_no_setting_at_all"),
     ],
     "identity.py": [
         ("both person and machine", "if has_email == has_common_name:", "if not has_email and not has_common_name:", "test_claims.py::test_both_person_and_machine"),
@@ -227,7 +227,7 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
     "log.py": [
         ("what a counter says", "count a request: {type(error).__name__}", "count a request: RuntimeError {error}", "test_limit.py::test_counter_that_fails"),
         ("form of the ray id", "value if value is not None and _RAY.fullmatch(value) else None", "value", "test_answers.py::test_no_ray"),
-        ("who, before the API runs", '    _line("allow", "ok", *caller.as_dict().values(), request=request)\n', "", "test_log_who.py::test_name"),
+        ("who, before the API runs", '    _line("allow", "ok", request, kind, name)\n', "", "test_log_who.py::test_name"),
         ("nobody is named by default", 'if who.mode == NONE:\n        return {}', "pass", "test_log_who.py::test_nobody_is_named"),
         ("no answer's line by default", 'if who.mode != NONE:\n        kind', "if True:\n        kind", "test_log_who.py::test_nobody_is_named"),
         ("methods that a caller makes up", 'if method is None or method in VERBS else "another"', "", "test_log_who.py::test_what_they_did"),

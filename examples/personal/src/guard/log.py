@@ -27,7 +27,8 @@ who = Who()  # until the settings are read
 
 def allowed(caller: Identity, request: Any) -> None:
     """Written before your code runs: whoever hangs up meanwhile, or brings it down, is in the log."""
-    _line("allow", "ok", *caller.as_dict().values(), request=request)
+    kind, name = caller.as_dict().values()
+    _line("allow", "ok", request, kind, name)
     if who.mode != NONE:
         _route.set([])
 
@@ -39,7 +40,8 @@ def answered(caller: Identity, request: Any, answer: Any) -> None:
         line = {"event": "answer", "caller": kind, "ray": _ray(request)}
         line |= _details(kind, name, request)
         status = answer.get("error", "ok") if isinstance(answer, dict) else answer.status
-        route = (_route.get([]) or [None])[-1]
+        routes = _route.get([])
+        route = routes[-1] if routes else None
         platform.log(json.dumps({**line, "route": route, "status": status}))
 
 
@@ -52,24 +54,23 @@ def log_route(template: str) -> None:
 
 
 def refused(error: Refused, request: Any) -> None:
-    _line("refuse", error.reason.value, error.kind, error.name, request)
+    _line("refuse", error.reason.value, request, error.kind, error.name)
 
 
 def not_configured(error: NotConfigured, request: Any) -> None:
     """Names the setting, for the operator."""
-    more = {"setting": error.setting, "problem": error.problem}
-    _line("not_configured", "setting", None, None, request, **more)
+    _line("not_configured", "setting", request, setting=error.setting, problem=error.problem)
 
 
 def keys_unavailable(request: Any) -> None:
-    _line("keys_unavailable", "keys", None, None, request)
+    _line("keys_unavailable", "keys", request)
 
 
 def unexpected(error: BaseException, request: Any) -> None:
     """A mistake in the guard. Where it happened, not what it said: that may quote a caller."""
     places = traceback.extract_tb(error.__traceback__)
     where = f"{type(error).__name__} in {places[-1].name}, line {places[-1].lineno}"
-    _line("refuse", Reason.UNEXPECTED.value, None, None, request, where=where)
+    _line("refuse", Reason.UNEXPECTED.value, request, where=where)
 
 
 def failure() -> str:
@@ -94,7 +95,12 @@ def _error(detail: str) -> str:
 
 
 def _line(
-    decision: str, reason: str, kind: str | None, name: str | None, request: Any, **more: str
+    decision: str,
+    reason: str,
+    request: Any,
+    kind: str | None = None,
+    name: str | None = None,
+    **more: str,
 ) -> None:
     line = {"event": "guard", "decision": decision, "reason": reason, "caller": kind}
     line |= {"ray": _ray(request), **more}

@@ -40,7 +40,7 @@ class Look(WorkerEntrypoint):
 # What other proxies have in JavaScript, and what promises would look for.
 OF_PROXIES = {"callKwargs", "get", "then"}
 
-METHODS = ("whoami", "add", "give", "fail", "cancel", "leave", "complain")  # of the probe
+METHODS = ("whoami", "add", "give", "fail", "cancel", "leave", "complain", "needs")  # of the probe
 # `fetch` takes requests and asks the guard, `scheduled` and `queue` refuse what is no event of the
 # runtime's own.
 DOORS = {
