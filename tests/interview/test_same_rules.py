@@ -62,7 +62,7 @@ VARS = {
 }
 FORMS = {
     "team_domain": r"( ?)(HTTPS?://)?[a-zA-Z0-9-]{1,8}(\.[a-z]{2,5}|\.cloudflareaccess\.com)?/{0,2}",
-    "policy_aud": r" ?[0-9a-fA-F]{63,65} ?(, ?[0-9a-f]{64})?",
+    "policy_aud": r" ?([0-9a-fA-F]{64}|[0-9a-fA-F]{63,65}) ?(, ?[0-9a-f]{64})?",
     "allowed_emails": r" ?[\w.+'*%&/=!#-]{0,8}@[\w.-]{1,8}(\.[\w-]{1,4}){0,2} ?(, ?\w@\w\.\w)?",
     "allowed_service_tokens": r" ?([0-9a-fA-F]{32}(\.access)?|\*) ?(, ?[0-9a-f]{32}\.access)?",
 }
