@@ -241,7 +241,7 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("another class", "return NoClass", "return type(self)", "test_reachable.py::test_what_every_object_has"),
         ("an object's own class", "return NoClass", "return type(self)", "test_events.py::test_nobody_makes_an_object"),
         ("what every object has", "if name in OF_EVERY_OBJECT:", "if False:", "test_reachable.py::test_what_every_object_has"),
-        ("what is no method is logged", "log.refused(Reason.NOT_A_METHOD, None, None)", "pass", "test_reachable.py::test_what_every_object_has"),
+        ("what is no method is logged", "log.refused(Refused(Reason.NOT_A_METHOD), None)", "pass", "test_reachable.py::test_what_every_object_has"),
         ("hidden names on Internal", 'if name.startswith("_") and name != "__dict__":', "if False:", "test_bound_rpc.py::test_nothing_else_can_be_called"),
         ("hidden names on Default", 'if name.startswith("_") and name != "__dict__":', "if False:", "test_reachable.py::test_nothing_of_python_answers_on_default", "people"),
     ],
