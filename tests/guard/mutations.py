@@ -146,7 +146,7 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("empty common name beside an address", 'has_common_name = "common_name" in claims', 'has_common_name = bool(claims.get("common_name"))', "test_people.py::test_person_with_a_common_name"),
         ("common name is text", "if not isinstance(client_id, str) or not", "if isinstance(client_id, str) and not", "test_machines.py::test_common_name_is_a_client_id"),
         ("unnamed machine", "if not settings.allows_any_service_token:", "if not settings.service_tokens:", "test_proof.py::test_context_of_a_machine"),
-        ("no machines", 'if not MACHINES:\n        raise Refused(Reason.CALLER_KIND, "machine")\n    if not settings.allows_service_token', "if not settings.allows_service_token", "test_no_machines.py", "people"),
+        ("no machines", 'if not MACHINES:\n        raise Refused(Reason.CALLER_KIND, "machine", client_id)\n    if not settings.allows_service_token', "if not settings.allows_service_token", "test_no_machines.py", "people"),
         ("no unnamed machines", 'if not MACHINES:\n        raise Refused(Reason.CALLER_KIND, "machine")\n    if not settings.allows_any', "if not settings.allows_any", "test_no_machines.py", "people"),
     ],
     "settings.py": [
