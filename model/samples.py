@@ -218,6 +218,7 @@ BAD = {
         "a" * 33,
         "billing, billing",
         "policy-aud",
+        "roles",
         "billing=abc",
         f"billing={SERVICE_ID[:-1]}",
         "billing,",

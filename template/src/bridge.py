@@ -55,16 +55,21 @@ async def run(
         # None in the lifespan, which starts and ends with each request.
         if scope.get("method") == "HEAD":  # the runtime leaves the body out
             scope["method"] = "GET"
+
+        async def answer(message: Any) -> None:
+            if message["type"] == "http.response.start" and "route" in scope:
+                guard.log_route(scope["route"].path)  # now: a stream goes on after the log's line
+            if refused and message.get("more_body"):
+                return  # nobody will read this answer, and a stream would wait for a reader
+            await send(message)
+
         try:
-            await app(scope, receive, send)
+            await app(scope, receive, answer)
         except Exception:
             if "failed" not in scope:  # else it is in the log and answered, and raised once more
                 raise
         except asyncio.CancelledError as error:  # the SDK would wait for an answer for ever
             raise RuntimeError("the application was cancelled") from error
-        finally:
-            if "route" in scope:
-                guard.log_route(scope["route"].path)
 
     response = await asgi.fetch(with_identity, raw, env)
     if refused:  # the guard has one answer for that, and writes the line for the log
@@ -89,8 +94,14 @@ def require(
     Everybody else gets the one 403. See guard.require.
     """
 
-    async def required(identity: Annotated[Identity, Depends(current_identity)]) -> Identity:
-        guard.require(identity, role, kind=kind)
+    async def required(
+        request: Request, identity: Annotated[Identity, Depends(current_identity)]
+    ) -> Identity:
+        try:
+            guard.require(identity, role, kind=kind)
+        except Refused as error:  # a mounted application may know nothing of ERRORS
+            request.scope["refused"].append(error)
+            raise
         return identity
 
     return required
@@ -118,6 +129,10 @@ async def _too_large(request: Request, error: ContentTooLarge) -> JSONResponse:
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:
     request.scope["failed"] = True
+    if isinstance(error, Refused):  # of a middleware, which stands around what handles it
+        return await _refused(request, error)
+    if request.scope["refused"]:  # what a mounted application made of it
+        return JSONResponse(None, 403)
     return JSONResponse({"error": "internal_error", "reference": log.failure()}, 500)
 
 

@@ -52,13 +52,31 @@ CASES: dict[str, tuple[str, Any, Any, list[tuple[str, str]]]] = {
     ),
     "the dependency": ('bridge.require("admin")', None, ADMIN, [("no-role", "vars")]),
     "the dependency with a kind": ('bridge.require("admin", kind="human")', ADMIN, ADMIN, []),
-    "the dependency by itself": ('require("admin", kind="human")', ADMIN, ADMIN, []),
+    "the dependency by itself": (
+        'from bridge import require as of; of("admin", kind="human")',
+        None,
+        ADMIN,
+        [("no-role", "role admin")],
+    ),
+    "the guard by another name": (
+        'import guard as g; g.require(identity, "admin")',
+        None,
+        ADMIN,
+        [("no-role", "role admin")],
+    ),
     "a comparison": ('"admin" in identity.roles', None, ADMIN, [("no-role", "vars")]),
     "the other way round": ('"admin" not in identity.roles', ADMIN, ADMIN, []),
     "made at run time": ('require(identity, f"{env.ROLE}")', ADMIN, None, []),
     "a name": ("bridge.require(ROLE, kind='human')", ADMIN, None, []),
     "roles that are passed on": ("print(identity.roles)", ADMIN, None, []),
     "another's require": ('import npm; npm.requires("admin")', None, None, []),
+    "a package's require": ('self.require("flask")', None, None, []),
+    "the roles of others": ('"moderator" in member.roles', None, None, []),
+    "the numbers of others": ("5 in caller.roles", ADMIN, None, []),
+    "handed on": ("npm().require(role)", ADMIN, None, []),
+    "spread out": ("require(*given)", ADMIN, None, []),
+    "more than Python reads": ("x = " + "+".join(["1"] * 20_000), None, None, []),
+    "a long chain": ("x" + ".a()" * 120, None, None, []),
     "what is no Python": ("def (", None, None, []),
 }
 
@@ -90,6 +108,12 @@ def test_code_and_roles(name: str, project: Path) -> None:
     assert len(found) == len(wanted), found
     for rule, part in wanted:
         assert [wrong for each, wrong in found if each == rule and part in wrong], found
+
+
+def test_a_require_of_the_owners_own(project: Path) -> None:
+    line = "def require(value, message): ...\nrequire(1, 'a name is missing')\n"
+    (project / "src" / "jobs.py").write_text(line)
+    assert judged(project, None, None) == []
 
 
 def test_a_role_that_staging_lacks_is_said_once(project: Path) -> None:

@@ -70,6 +70,43 @@ async def within(caller: Annotated[Identity, Depends(bridge.current_identity)]):
     return {}
 
 
+around = FastAPI(exception_handlers=bridge.ERRORS)
+app.mount("/around", around)
+
+
+@around.middleware("http")
+async def middleware(request, call_next):
+    """Starlette then sends every answer as a stream."""
+    if request.url.path.startswith("/around/all"):
+        guard.require(request.scope["identity"], "admin")
+    answer = await call_next(request)
+    answer.headers["X-More"] = "1"
+    return answer
+
+
+@around.get("/one/{name}", dependencies=[Depends(bridge.require("admin"))])
+@around.get("/all/{name}")
+@around.get("/free/{name}")
+async def inside(name: str):
+    return {}
+
+
+# An application of somebody else's, say, without ERRORS.
+bare = FastAPI(debug=True, dependencies=[Depends(bridge.require("admin"))])
+app.mount("/bare", bare)
+
+
+@bare.get("/{name}")
+async def other(name: str):
+    return {}
+
+
+@app.get("/number-as-route")
+async def number_as_route():
+    guard.log_route(7)
+    raise asyncio.CancelledError
+
+
 @app.get("/fail/{how}")
 async def fail(how: str):
     raise {"cancelled": asyncio.CancelledError, "mistake": RuntimeError}[how]("only for us")

@@ -131,6 +131,9 @@ def test_who_has_the_roles_gets_through(worker, access):
         ("/admin", {"reader": [PERSON]}),
         ("/within", {"admin": [], "reader": [PERSON]}),
         ("/programs", {"admin": [PERSON]}),
+        ("/around/one/x", {}),
+        ("/around/all/x", {}),
+        ("/bare/x", {}),
     ],
 )
 def test_without_a_role_the_one_403(path, roles, worker, access):
@@ -145,7 +148,7 @@ def test_without_a_role_the_one_403(path, roles, worker, access):
 def test_the_log_has_the_route(worker, access):
     """FastAPI's own template, without what was asked for; none where nothing answers."""
     worker.load(env={**worker.env, "LOG_WHO": "name"})
-    for path in ("/status/409", "/number?n=private", "/fail/mistake", "/private"):
+    for path in ("/status/409", "/number?n=private", "/fail/mistake", "/private", "/around/free/x"):
         worker.fetch(path, headers=access.person())
     lines = [json.loads(line) for line in worker.logs if '"answer"' in line]
     assert [(line["route"], line["status"]) for line in lines] == [
@@ -153,5 +156,13 @@ def test_the_log_has_the_route(worker, access):
         ("/number", 400),
         ("/fail/{how}", 500),
         (None, 404),
+        ("/free/{name}", 200),
     ]
     assert {line["who"] for line in lines} == {PERSON}
+
+
+def test_a_route_that_is_no_text(worker, access):
+    """A mistake of the application's own is not what keeps an answer back."""
+    worker.load(env={**worker.env, "LOG_WHO": "name"})
+    assert worker.fetch("/number-as-route", headers=access.person()).status == 500
+    assert json.loads(worker.logs[-1])["route"] == "7"

@@ -50,7 +50,7 @@ def log_route(template: str) -> None:
 
     It is part of the answer's line where `LOG_WHO` is on.
     """
-    _route.get([]).append(template)
+    _route.get([]).append(str(template))  # whatever JSON cannot hold would cost the answer
 
 
 def refused(error: Refused, request: Any) -> None:

@@ -28,7 +28,9 @@ class Who(NamedTuple):
             return name
         if self.key is None:
             return None
-        return hmac.digest(self.key, f"{kind} {fold(name)}".encode(), "sha256").hex()[:32]
+        text = f"{kind} {fold(name) if kind == 'human' else name}"
+        # Half a surrogate pair, which no UTF-8 holds, must not keep a line out of the log.
+        return hmac.digest(self.key, text.encode(errors="surrogatepass"), "sha256").hex()[:32]
 
 
 def load(mode: object, key: object) -> Who:

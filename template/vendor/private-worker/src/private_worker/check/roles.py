@@ -12,6 +12,7 @@ from ..project import Project
 from .finding import Findings, at
 
 NAME = "ROLES"
+OURS = ("identity.roles", "caller.roles")  # as they are called in what the template gives
 
 
 def findings(config: Config, project: Project) -> Findings:
@@ -31,7 +32,7 @@ def findings(config: Config, project: Project) -> Findings:
             yield at(config, (*block.path, "vars", NAME), "unused-role", wrong, fix)
         if block.path and above and NAME not in block.vars:
             continue  # `keys` says it
-        for role in sorted(map(str, asked.keys() - defined)):
+        for role in sorted(filter(None, asked.keys() - defined)):
             wrong = f"has nobody in the role {role}, which {asked[role]} asks for"
             fix = f'Write there: "{NAME}": {{ "{role}": ["ann@example.com"] }},'
             yield at(config, (*block.path, "vars"), "no-role", wrong, fix)
@@ -45,33 +46,60 @@ def asked_for(project: Project) -> Iterator[tuple[str | None, str]]:
             continue
         try:
             nodes = list(ast.walk(ast.parse(path.read_bytes())))
-        except (OSError, SyntaxError, ValueError):  # the tests say that better
-            continue
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+            continue  # the tests say that better
         compared = {id(node.comparators[0]) for node in nodes if isinstance(node, ast.Compare)}
+        ours = whose(nodes)
         for node in nodes:
             role: ast.AST | None = None
             if isinstance(node, ast.Call):
-                role = required(node)
+                role = required(node, ours)
             elif isinstance(node, ast.Compare) and is_roles(node.comparators[0]):
-                role = node.left
+                # Members of a chat, say, have roles as well.
+                role = node.left if dotted(node.comparators[0]) in OURS else node
             elif is_roles(node) and id(node) not in compared:
                 role = node
             if role is not None:
-                said = getattr(role, "value", None) if isinstance(role, ast.Constant) else None
+                said = role.value if isinstance(role, ast.Constant) else None
                 name = path.relative_to(project.root).as_posix()
-                yield said, f"{name}:{getattr(role, 'lineno', 0)}"
+                place = f"{name}:{getattr(role, 'lineno', 0)}"
+                yield said if isinstance(said, str) else None, place
 
 
 def is_roles(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and node.attr == "roles"
 
 
-def required(call: ast.Call) -> ast.expr | None:
-    """The role of `guard.require(identity, role, kind=...)` or `bridge.require(role, kind=...)`."""
-    module, _, name = ast.unparse(call.func).rpartition(".")
-    if name != "require":
-        return None
+def dotted(node: ast.AST) -> str:
+    """`name` or `name.attribute`, "" for everything else."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def whose(nodes: list[ast.AST]) -> dict[str, str]:
+    """What `require` of guard and of bridge is called in a file, and of which of them it is."""
+    found = {"guard.require": "guard", "bridge.require": "bridge"}
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            named = [one for one in node.names if one.name in ("guard", "bridge")]
+            found |= {f"{one.asname}.require": one.name for one in named}
+        elif isinstance(node, ast.ImportFrom) and node.module in ("guard", "guard.roles", "bridge"):
+            names = [one.asname or one.name for one in node.names if one.name == "require"]
+            found |= dict.fromkeys(names, node.module.partition(".")[0])
+    return found
+
+
+def required(call: ast.Call, ours: dict[str, str]) -> ast.AST | None:
+    """The role of `guard.require(identity, role, kind=...)` or `bridge.require(role, kind=...)`.
+
+    The call itself where it cannot be read off: another `require` may hand on to one of these.
+    """
+    name = dotted(call.func)
+    if name not in ours:
+        return call if getattr(call.func, "attr", name) == "require" else None
     given = {word.arg: word.value for word in call.keywords}
-    first = call.args[:1] if module == "bridge" or "kind" not in given else []
-    constant = [each for each in call.args if isinstance(each, ast.Constant)]
-    return given.get("role") or next(iter(call.args[1:2] or constant or first), None)
+    if None in given or any(isinstance(each, ast.Starred) for each in call.args):
+        return call
+    place = 1 if ours[name] == "guard" else 0
+    return given.get("role") or next(iter(call.args[place : place + 1]), None)

@@ -99,6 +99,35 @@ def test_one_person_has_one_pseudonym(load: Load, access: Access) -> None:
     assert first == second != third
 
 
+@only(shape().binding)
+@pytest.mark.parametrize("listed", [["*"], ["gateway"]], ids=str)
+def test_a_name_that_is_no_utf_8(listed: Any, load: Load) -> None:
+    """A binding can say anything. What is made of its name must not cost the line or the answer."""
+    worker = load(LOG_WHO="pseudonym", LOG_KEY=KEY, ALLOWED_WORKERS=listed)
+    sent: dict[str, Any] = {"entrypoint": "Internal", "props": {"caller": "\ud800"}}
+    if shape().rpc:
+        assert worker.call("whoami", **sent)["ok"] is (listed == ["*"])
+    else:
+        assert worker.fetch(**sent).status == (200 if listed == ["*"] else 403)
+    assert len(decisions(worker)[0]["who"]) == 32
+
+
+@only(shape().binding)
+def test_two_workers_have_two_pseudonyms(load: Load) -> None:
+    """Their names are compared exactly, as in ALLOWED_WORKERS."""
+    worker = load(LOG_WHO="pseudonym", LOG_KEY=KEY, ALLOWED_WORKERS=["*"])
+    for name in ("gateway", "Gateway"):
+        sent: dict[str, Any] = {"entrypoint": "Internal", "props": {"caller": name}}
+        if shape().rpc:
+            worker.call("whoami", **sent)
+        else:
+            worker.fetch(**sent)
+    assert [line["who"] for line in decisions(worker)] == [
+        pseudonym("binding", "gateway"),
+        pseudonym("binding", "Gateway"),
+    ]
+
+
 @only(shape().edge and shape().serves)
 def test_what_they_did(load: Load, access: Access) -> None:
     """Method, the API's template and status. Of the request itself nothing."""
