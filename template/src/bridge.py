@@ -19,7 +19,7 @@ from starlette.requests import Request
 from workers import asgi
 
 import guard
-from guard import BadRequest, ContentTooLarge, Identity, log, strictjson
+from guard import BadRequest, ContentTooLarge, Identity, log, roles, strictjson
 from guard.body import MAX_BODY, checked
 from guard.refusal import Refused
 
@@ -93,6 +93,7 @@ def require(
 
     Everybody else gets the one 403. See guard.require.
     """
+    roles.meant(role, kind)
 
     async def required(
         request: Request, identity: Annotated[Identity, Depends(current_identity)]

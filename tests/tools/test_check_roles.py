@@ -140,3 +140,27 @@ def test_what_is_no_table_of_roles(
     found = [each for look in looks for each in look.findings(config, chosen)]
     said = [each for each in found if "ROLES" in each.wrong]
     assert [(each.rule, each.line > 1) for each in said] == [("setting", True)]
+
+
+@pytest.mark.parametrize("name", ["ROLES", "LOG_WHO", "LOG_KEY", "POLICY_AUD"])
+@pytest.mark.parametrize(
+    ("key", "binding"),
+    [
+        ("kv_namespaces", [{"binding": "{}", "id": "0" * 32}]),
+        ("vpc_services", [{"binding": "{}", "service_id": "x"}]),
+        ("durable_objects", {"bindings": [{"name": "{}", "class_name": "A"}]}),
+    ],
+)
+def test_a_binding_in_the_place_of_a_setting(
+    key: str, binding: Any, name: str, project: Path
+) -> None:
+    path = project / "wrangler.jsonc"
+    data = read_jsonc(path)
+    data["env"]["staging"][key] = json.loads(json.dumps(binding).replace("{}", name))
+    path.write_text(json.dumps(data, indent=2))
+    found = [
+        each.wrong
+        for each in configuration.findings(Config(path), read(project))
+        if each.rule == "setting"
+    ]
+    assert found == [f"env.staging.{key} has a binding {name}, which is a setting of the guard"]

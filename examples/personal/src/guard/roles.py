@@ -40,8 +40,8 @@ def of(roles: Roles, *who: Member) -> frozenset[str]:
 
 
 def _members(role: str, listed: object) -> Iterator[Member]:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", role):
-        raise NotConfigured(NAME, "has a role whose name is not of letters, digits, _ and -")
+    if not re.fullmatch("[a-z][a-z0-9_-]{0,31}", role):
+        raise NotConfigured(NAME, "has a role whose name is not of small letters, digits, _ and -")
     if not isinstance(listed, list):
         raise NotConfigured(NAME, f"has no list for {role}")
     for item in listed:
@@ -58,13 +58,18 @@ def _members(role: str, listed: object) -> Iterator[Member]:
             raise NotConfigured(NAME, f"has an entry in {role} that means no caller")
 
 
+def meant(role: str | None, kind: str | None) -> None:
+    """Whether this can be required. Raises ValueError."""
+    if (role, kind) == (None, None) or kind not in (None, "human", "machine", "binding"):
+        raise ValueError("require a role, or a kind: human, machine or binding")
+
+
 def require(identity: Any, role: str | None = None, *, kind: str | None = None) -> None:
     """Go on only if the caller has this role, and is of this kind, if they are given.
 
     kind: "human", "machine" or "binding". Everybody else gets the one 403, and the log says `role`.
     Raises Refused, which is not for your code to catch, and ValueError when nothing is asked for.
     """
-    if (role, kind) == (None, None) or kind not in (None, "human", "machine", "binding"):
-        raise ValueError("require a role, or a kind: human, machine or binding")
+    meant(role, kind)
     if role not in (None, *identity.roles) or kind not in (None, identity.kind):
         raise Refused(Reason.ROLE, *identity.as_dict().values())

@@ -13,7 +13,7 @@ from ..config import PLACEHOLDER, STRING, Block, Config, Way
 from ..project import ON_HOSTNAME, Project
 from ..text import shown
 from .finding import Finding, Findings, at
-from .keys import KEYS
+from .keys import KEYS, NOT_INHERITED, names
 
 # The guard's vars, each with a value that the guard takes.
 GUARD_VARS: dict[str, object] = {"TEAM_DOMAIN": "team", "POLICY_AUD": "0" * 64}
@@ -131,6 +131,10 @@ def assets(config: Config, project: Project, block: Block) -> Findings:
 
 def guard(config: Config, project: Project, block: Block) -> Findings:
     """The vars as the guard itself judges them. `keys` names those that an environment lacks."""
+    for key in sorted(NOT_INHERITED - {"vars", "secrets"}):
+        for name in GUARD_VARS.keys() & names(key, block.settings.get(key)):
+            wrong = f"has a binding {name}, which is a setting of the guard"
+            yield at(config, (*block.path, key), "setting", wrong, "Give it another name.")
     given = {**GUARD_VARS, **block.vars} if block.path else block.vars
     for name, problem in refusals(project, given):
         # `findings` names placeholders.
@@ -153,9 +157,9 @@ def refusals(project: Project, values: dict[str, Any]) -> Iterator[tuple[str, st
         except guard_rules.NotConfigured as error:
             yield error.setting, error.problem
             given[error.setting] = GUARD_VARS[error.setting]
-    for module, *names in () if project.shape.edge else OPTIONAL:
+    for module, *read in () if project.shape.edge else OPTIONAL:
         try:
-            guard_rules.load(project.root, module, *map(values.get, names))
+            guard_rules.load(project.root, module, *map(values.get, read))
         except guard_rules.NotConfigured as error:
             yield error.setting, error.problem
     if guard_rules.is_local(values):

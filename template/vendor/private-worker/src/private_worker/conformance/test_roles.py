@@ -212,6 +212,9 @@ BAD = [
     {"": [PERSON]},
     {"two words": [PERSON]},
     {"9": [PERSON]},
+    {"Admin": [PERSON]},
+    {"a" * 33: [PERSON]},
+    '{"admin": []} x',
     {"admin": [PERSON], "r\u00f4le": []},
 ]
 
