@@ -43,7 +43,7 @@ Request.json = _strict  # type: ignore[method-assign]
 async def run(
     app: Any, request: Any, identity: Identity, env: Any, max_body: int = MAX_BODY
 ) -> Any:
-    """The application's answer. Raises BadRequest and ContentTooLarge, before it is asked.
+    """The application's answer. Raises BadRequest and ContentTooLarge, before it is asked, and Refused.
 
     max_body: bytes that a body may have.
     """
@@ -88,10 +88,10 @@ async def current_identity(request: Request) -> Identity:
 
 def require(
     role: str | None = None, *, kind: str | None = None
-) -> Callable[[Identity], Awaitable[Identity]]:
+) -> Callable[..., Awaitable[Identity]]:
     """A dependency as well: who is calling, if they have this role and are of this kind.
 
-    Everybody else gets the one 403. See guard.require.
+    Everybody else gets the one 403. See guard.require. Raises ValueError when nothing is asked for.
     """
     roles.meant(role, kind)
 
