@@ -43,7 +43,7 @@ Request.json = _strict  # type: ignore[method-assign]
 async def run(
     app: Any, request: Any, identity: Identity, env: Any, max_body: int = MAX_BODY
 ) -> Any:
-    """The application's answer. Raises BadRequest and ContentTooLarge before it is asked, or Refused.
+    """The application's answer. Raises Refused, and before it asks BadRequest or ContentTooLarge.
 
     max_body: bytes that a body may have.
     """
