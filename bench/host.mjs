@@ -12,7 +12,7 @@ import { loadPyodide } from "pyodide";
 const job = JSON.parse(process.argv[2]);
 const METADATA = "/session/metadata"; // where workerd puts the Worker's own files
 const PACKAGES = `${METADATA}/python_modules`; // and its dependencies
-const ADDRESS = "https://worker.example.com/";
+const ADDRESS = "http://127.0.0.1/"; // with a team on this computer, no other
 const AUD = "a".repeat(64);
 const PERSON = "person@example.com";
 const PROOF = "Cf-Access-Jwt-Assertion";

@@ -137,7 +137,7 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("no plain address", "raise Refused(Reason.NO_PROOF)", 'return identity.human(platform.header(request, "Cf-Access-Authenticated-User-Email"), self._settings)', "test_proof.py::test_plain_headers_are_no_proof"),
         ("context without a person", "if person is None:", "if not person:", "test_proof.py::test_context_without_a_person_is_nobody_even_if_anyone_may_come"),
         ("known as it is", "self._known[text] = (who", 'self._known[text.rpartition(".")[0] + "."] = self._known[text] = (who', "test_known.py::test_known_only_as_it_is"),
-        ("settings before anything", "_gate = Gate(chosen)", "_gate = Gate(chosen if platform.header(request, PROOF) else None)", "test_settings.py::test_no_setting_at_all"),
+        ("settings before anything", "chosen = settings.load(found)", "if not platform.header(request, PROOF):\n            raise Refused(Reason.NO_PROOF)\n        chosen = settings.load(found)", "test_settings.py::test_no_setting_at_all"),
     ],
     "identity.py": [
         ("both person and machine", "if has_email == has_common_name:", "if not has_email and not has_common_name:", "test_claims.py::test_both_person_and_machine"),
@@ -181,7 +181,7 @@ ROWS: dict[str, list[tuple[str, ...]]] = {
         ("something is required", "(role, kind) == (None, None) or ", "", "test_roles.py::test_a_mistake_of_the_api"),
         ("a table", "if not isinstance(value, dict):", "if value and not isinstance(value, dict):", "test_roles.py::test_malformed_roles_close_the_worker"),
         ("a list", "if not isinstance(listed, list):", "if not isinstance(listed, list | dict):", "test_roles.py::test_malformed_roles_close_the_worker"),
-        ("an entry that means nobody", 'raise NotConfigured(NAME, f"has an entry in {role} that means no caller")', "pass", "test_roles.py::test_malformed_roles_close_the_worker"),
+        ("an entry that means nobody", 'raise NotConfigured(NAME, f"has an entry in {role} {said}")', "pass", "test_roles.py::test_malformed_roles_close_the_worker"),
     ],
     "who.py": [
         ("a plain hash", 'hmac.digest(self.key, text.encode(errors="surrogatepass"), "sha256")', '__import__("hashlib").sha256(text.encode()).digest()', "test_log_who.py::test_pseudonym"),

@@ -106,7 +106,7 @@ esac
 # The guard's answers are exactly these. Other JSON is the API's, whatever it mentions.
 case "$status $(head -c 40 "$body" | tr -d '\000')" in
 '403 {"error": "forbidden"}')
-    fail 1 'the guard refused: ALLOWED_SERVICE_TOKENS lacks this Client ID, or Access is not in front'
+    fail 1 'the guard refused: ALLOWED_SERVICE_TOKENS or a role lacks this Client ID, or Access is not in front'
     ;;
 '500 {"error": "not_configured"}') fail 1 'the Worker is not set up: its log names the setting' ;;
 '503 {"error": "keys_unavailable"}') fail 1 "the Worker cannot get Access's signing keys: try later" ;;

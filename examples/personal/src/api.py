@@ -21,9 +21,9 @@ async def handle(request, identity, env):
             return reply({"ok": True, "identity": identity.as_dict()})
         case "/echo", "POST":
             return reply({"ok": True, "body": await read_json(request)})
-        # For those alone who have the role "admin", see ROLES in docs/WRITING.md:
+        # Only for callers with the role "admin", see "Roles" in docs/WRITING.md:
         # case "/admin", "GET":
-        #     require(identity, "admin")  # of guard
+        #     require(identity, "admin")  # from guard
         #     return reply({"ok": True})
         case "/", _:
             return reply({"error": "method_not_allowed"}, 405, {"Allow": "GET, HEAD"})

@@ -41,9 +41,9 @@ def of(roles: Roles, *who: Member) -> frozenset[str]:
 
 def _members(role: str, listed: object) -> Iterator[Member]:
     if not re.fullmatch("[a-z][a-z0-9_-]{0,31}", role):
-        raise NotConfigured(NAME, "has a role whose name is not of small letters, digits, _ and -")
+        raise NotConfigured(NAME, "has a name of a role that is not of a-z, 0-9, _ and -")
     if not isinstance(listed, list):
-        raise NotConfigured(NAME, f"has no list for {role}")
+        raise NotConfigured(NAME, f'must have a list for {role}, such as ["ann@example.com"]')
     for item in listed:
         text = fold(text_of(NAME, item)) if "@" in str(item) else text_of(NAME, item)
         if domain := DOMAIN.fullmatch(text):
@@ -55,7 +55,8 @@ def _members(role: str, listed: object) -> Iterator[Member]:
         elif WORKER.fullmatch(text):
             yield "binding", text
         else:
-            raise NotConfigured(NAME, f"has an entry in {role} that means no caller")
+            said = "that is no address, @domain, Client ID or name of a Worker"
+            raise NotConfigured(NAME, f"has an entry in {role} {said}")
 
 
 def meant(role: str | None, kind: str | None) -> None:

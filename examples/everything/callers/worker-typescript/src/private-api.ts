@@ -7,7 +7,7 @@ export type Answer<T> =
   | { ok: true; value: T }
   | {
       ok: false;
-      error: "forbidden" | "not_configured" | "bad_request" | "internal_error";
+      error: "forbidden" | "not_configured" | "bad_request" | "internal_error" | "rate_limited";
       reference?: string;
     };
 

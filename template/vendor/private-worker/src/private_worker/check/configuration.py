@@ -139,7 +139,8 @@ def guard(config: Config, project: Project, block: Block) -> Findings:
     for name, problem in refusals(project, given):
         # `findings` names placeholders.
         if PLACEHOLDER not in json.dumps(block.vars.get(name)).upper():
-            fix = f"Correct {name}; see docs/SETUP.md."
+            pages = {"ROLES": "WRITING", "LOG_WHO": "SECURITY", "LOG_KEY": "SECURITY"}
+            fix = f"Correct {name}; see docs/{pages.get(name, 'SETUP')}.md."
             yield at(config, (*block.path, "vars", name), "setting", problem, fix)
     limits = [item.get("name") for item in block.items("ratelimits") if isinstance(item, dict)]
     if project.shape.limited and not block.path and "RATE_LIMIT" not in limits:

@@ -30,7 +30,7 @@ WHY = {
     "no-code": "Cloudflare calls it, and every call fails.",
     "no-configuration": "Cloudflare never calls it.",
     "no-role": "Nobody has a role that is not there, so everybody is refused.",
-    "unused-role": "Whoever reads it believes that it keeps somebody out or lets somebody do more.",
+    "unused-role": "A reader would think that it lets some do more than others.",
     "no-migration": "Cloudflare refuses the deploy.",
     "not-deployed": "Your code does not find it at Cloudflare.",
     "hidden-module": "Python looks in src/ last, so the Worker imports the other one.",

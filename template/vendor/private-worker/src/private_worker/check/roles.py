@@ -4,7 +4,9 @@ src/ is read and not run: of a role whose name is only made at run time nothing 
 """
 
 import ast
+import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from .. import guard_rules
 from ..config import Config
@@ -34,7 +36,11 @@ def findings(config: Config, project: Project) -> Findings:
             continue  # `keys` says it
         for role in sorted(filter(None, asked.keys() - defined)):
             wrong = f"has nobody in the role {role}, which {asked[role]} asks for"
-            fix = f'Write there: "{NAME}": {{ "{role}": ["ann@example.com"] }},'
+            near = get_close_matches(role, defined, 1)
+            fix = f'Write "{near[0]}", or add to ' if near else "Add to "
+            fix += f"{'.'.join((*block.path, 'vars', NAME))}: " + f'"{role}": [...]'
+            if not re.fullmatch("[a-z][a-z0-9_-]{0,31}", role):
+                fix = "Name it in lower-case letters, digits, _ and -, with a letter in front."
             yield at(config, (*block.path, "vars"), "no-role", wrong, fix)
 
 
