@@ -206,7 +206,7 @@ def selection() -> list[Shape]:
 TEAM = "acme-labs"
 AUD = "5e1f0ce3" * 8
 STAGING_AUD = "57a91c6d" * 8
-EMAILS = ("ann@example.net", "bob.jones@example.org", "@example.com")
+EMAILS = ("ann@example.net", "bob.jones@example.org")
 CLIENT_IDS = ("00112233445566778899aabbccddeeff.access",)
 CALLING_WORKERS = ("gateway", "nightly-job")
 UPSTREAMS = ("billing", "stock-levels")

@@ -298,6 +298,19 @@ def test_only_the_settings_are_read(project: Path) -> None:
     assert rendered_vars <= read <= rendered_vars | others
 
 
+def test_a_whole_domain(rendered: Render) -> None:
+    """In the list of the guard, and in the policy that SETUP has somebody make by hand."""
+    project = rendered(allowed_emails="ann@example.net, @example.com")
+    listed = read_jsonc(project / "wrangler.jsonc")["vars"]["ALLOWED_EMAILS"]
+    assert listed == ["ann@example.net", "@example.com"]
+    rows = (project / "docs" / "SETUP.md").read_text(encoding="utf-8").replace("\\", "")
+    assert "| Allow | Emails | ann@example.net |" in rows
+    assert "| the same Allow | Emails ending in | @example.com |" in rows
+    alone = rendered(allowed_emails="@example.com") / "docs" / "SETUP.md"
+    rows = alone.read_text(encoding="utf-8").replace("\\", "")
+    assert "| Allow | Emails ending in | @example.com |" in rows and "| Emails |" not in rows
+
+
 # ---------------------------------------------------------------- the documentation
 
 

@@ -93,7 +93,7 @@ def test_the_interview_says_why_a_hostname_is_for_programs() -> None:
     """Only to those who have programs."""
     for callers in (["human"], ["machine"], ["human", "machine"], ["human", "binding"]):
         said = fill(QUESTIONS["access_scope"]["help"], answered({"callers": callers}))
-        why = "may not learn which program calls" in " ".join(said.split())
+        why = "may not learn which program is calling" in " ".join(said.split())
         assert why == ("machine" in callers)
 
 

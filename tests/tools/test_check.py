@@ -1471,7 +1471,7 @@ def test_command_line(rendered: Render, tmp_path: Path) -> None:
     refused(done, "--allow", "everything")
     rules = done.stderr.partition("choose from ")[2].partition(")")[0].replace("'", "").split(", ")
     assert len(rules) > 20
-    files = ("test_check.py", "test_check_code.py", "test_check_files.py")
+    files = ("test_check.py", "test_check_code.py", "test_check_files.py", "test_check_roles.py")
     tests = "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in files)
     for rule in rules:  # no rule without a test
         assert f'"{rule}"' in tests, rule

@@ -862,7 +862,7 @@ LISTED = {
         "\uff10" + AUD[1:],
         "g" + AUD[1:],
     ],
-    "ALLOWED_EMAILS": [*PEOPLE, "a.b+c@x-y.example", "ann", "a@b@c.d", "<a@b.c>", "@b.c", "a@b"],
+    "ALLOWED_EMAILS": [*PEOPLE, "a.b+c@x-y.example", "ann", "a@b@c.d", "<a@b.c>", "@b.c", "@B-x.c", "a@b"],
     "ALLOWED_SERVICE_TOKENS": [MACHINE, MACHINE.upper(), "a.access", ".access", "a b.access", "a"],
 }
 blank = st.sampled_from(
@@ -884,6 +884,10 @@ def acceptable(name, entry, local):
     if set(entry) & set('*,;:<>()[]"\\') or any(letter.isspace() for letter in entry):
         return False
     local_part, _, host = entry.partition("@")
+    if entry[:1] == "@":  # a whole domain
+        labels = [label for label in host.split(".") if label.replace("-", "a").isalnum()]
+        fits = all(label.strip("-") == label and len(label) < 64 for label in labels)
+        return host.isascii() and fits and len(labels) == host.count(".") + 1 > 1
     dots = [*local_part.split("."), *host.split(".")]
     return "@" not in host and "." in host and all(dots)
 

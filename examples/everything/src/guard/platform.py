@@ -34,7 +34,7 @@ def class_of(value: Any) -> str:
 
 
 def is_limiter(binding: Any) -> bool:
-    """Whether it can count. A service binding only seems to: it takes any name for a method."""
+    """Whether it can count. A Fetcher only seems to: it takes any name for a method."""
     raw = getattr(binding, "_binding", binding)  # of what the SDK wraps
     return callable(getattr(binding, "limit", None)) and class_of(raw) != "Fetcher"
 
