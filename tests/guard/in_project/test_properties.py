@@ -862,7 +862,16 @@ LISTED = {
         "\uff10" + AUD[1:],
         "g" + AUD[1:],
     ],
-    "ALLOWED_EMAILS": [*PEOPLE, "a.b+c@x-y.example", "ann", "a@b@c.d", "<a@b.c>", "@b.c", "@B-x.c", "a@b"],
+    "ALLOWED_EMAILS": [
+        *PEOPLE,
+        "a.b+c@x-y.example",
+        "ann",
+        "a@b@c.d",
+        "<a@b.c>",
+        "@b.c",
+        "@B-x.c",
+        "a@b",
+    ],
     "ALLOWED_SERVICE_TOKENS": [MACHINE, MACHINE.upper(), "a.access", ".access", "a b.access", "a"],
 }
 blank = st.sampled_from(
