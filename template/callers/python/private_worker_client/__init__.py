@@ -442,8 +442,8 @@ def _raise_refusal(response: httpx.Response) -> None:
     if status == 403 and error == "forbidden":
         raise GuardRefused(
             f"the Worker at {host} refused the request: its ALLOWED_SERVICE_TOKENS does not name "
-            "this Client ID, or Access is not in front of this address, or the API requires a "
-            "role, or answered in the same words; its log has the reason",
+            "this Client ID, or Access is not in front of this address, or a role is missing, or "
+            "the API answered in the same words; its log has the reason",
             response,
         )
     if status == 500 and error == "not_configured":
