@@ -6,7 +6,6 @@
 is, not even with a list of all addresses. Without the secret there are no pseudonyms.
 """
 
-import hmac
 from typing import NamedTuple
 
 from .refusal import NotConfigured
@@ -28,6 +27,8 @@ class Who(NamedTuple):
             return name
         if self.key is None:
             return None
+        import hmac  # slow to import, and hardly ever asked for
+
         text = f"{kind} {fold(name) if kind == 'human' else name}"
         # Half a surrogate pair, which no UTF-8 holds, must not keep a line out of the log.
         return hmac.digest(self.key, text.encode(errors="surrogatepass"), "sha256").hex()[:32]
