@@ -39,6 +39,7 @@ async def steps(raw, env, modulus, promise):
     text = platform.header(request, "Cf-Access-Jwt-Assertion")
     parsed = token.parse(text)
     claims = token.claims(parsed.payload, chosen, platform.now())
+    caller = identity.from_claims(claims, chosen)
     each = {
         "read the header": lambda: platform.header(request, "Cf-Access-Jwt-Assertion"),
         "token.parse": lambda: token.parse(text),
@@ -47,7 +48,7 @@ async def steps(raw, env, modulus, promise):
         "token.claims": lambda: token.claims(parsed.payload, chosen, platform.now()),
         "  of it: strictjson.loads": lambda: strictjson.loads(parsed.payload),
         "identity.from_claims": lambda: identity.from_claims(claims, chosen),
-        "log.allowed": lambda: log.allowed("human", request),
+        "log.allowed": lambda: log.allowed(caller, request),
         "answers.reply, with or without a guard": lambda: answers.reply({"ok": True}),
     }
     return js.JSON.stringify(
