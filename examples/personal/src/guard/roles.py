@@ -41,7 +41,7 @@ def of(roles: Roles, *who: Member) -> frozenset[str]:
 
 def _members(role: str, listed: object) -> Iterator[Member]:
     if not re.fullmatch("[a-z][a-z0-9_-]{0,31}", role):
-        raise NotConfigured(NAME, "has a name of a role that is not of a-z, 0-9, _ and -")
+        raise NotConfigured(NAME, "has a role name with other signs than a-z, 0-9, _ and -")
     if not isinstance(listed, list):
         raise NotConfigured(NAME, f'must have a list for {role}, such as ["ann@example.com"]')
     for item in listed:
