@@ -207,6 +207,7 @@ TEAM = "acme-labs"
 AUD = "5e1f0ce3" * 8
 STAGING_AUD = "57a91c6d" * 8
 EMAILS = ("ann@example.net", "bob.jones@example.org")
+DOMAIN = "@staff.example.org"  # all of its people; releases before v0.3 refuse it
 CLIENT_IDS = ("00112233445566778899aabbccddeeff.access",)
 CALLING_WORKERS = ("gateway", "nightly-job")
 UPSTREAMS = ("billing", "stock-levels")
@@ -214,8 +215,11 @@ LIMIT = 300
 SERVICE_ID = "0199295b-b3ac-7760-8246-bca40877b3e9"
 
 
-def answers(shape: Shape) -> dict[str, Any]:
-    """A shape as answers for Copier. What is not asked is left out."""
+def answers(shape: Shape, domain: bool = True) -> dict[str, Any]:
+    """A shape as answers for Copier. What is not asked is left out.
+
+    domain: whether a whole domain is among the addresses.
+    """
     given = {name: value for name, value in shape.items() if value is not None}
     filled = given.pop("filled")
     if given.pop("limited"):
@@ -233,7 +237,7 @@ def answers(shape: Shape) -> dict[str, Any]:
         if shape["exposure"] == "route":
             given |= {"zone_name": "example.net", "route_pattern": "www.example.net/invoices/*"}
         if HUMAN in shape["callers"]:
-            given["allowed_emails"] = ", ".join(EMAILS)
+            given["allowed_emails"] = ", ".join([*EMAILS, *[DOMAIN] * domain])
         if MACHINE in shape["callers"]:
             given["allowed_service_tokens"] = ", ".join(CLIENT_IDS)
         if BINDING in shape["callers"]:

@@ -4,6 +4,7 @@ what it must refuse in test_local_refusals.py.
 """
 
 import hashlib
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -108,6 +109,21 @@ def test_log_in(stand: Stand, client: httpx.Client, backend: Backend) -> None:
     assert (claims["email"], claims["iss"]) == ("dev@example.com", stand.url)
     assert (claims["aud"], claims["type"]) == (["local"], "app")
     assert abs(claims["exp"] - time.time() - 3600) < 30
+
+
+def test_somebody_of_a_whole_domain(folder: Path, backend: Backend) -> None:
+    """The login page offers a person whom the guard lets in, and no address without a name."""
+    stand = Stand(folder, backend.url, ALLOWED_EMAILS="@staff.example.org")
+    try:
+        with stand.client() as client:
+            page = client.get(client.get("/").headers["location"]).text
+            offered = re.findall(r'name="email" value="([^"]+)"', page)
+            assert [re.sub("^[a-z]+@", "", email) for email in offered] == ["staff.example.org"]
+            assert log_in(client, offered[0]).status_code == 303
+            assert client.get("/").status_code == 200
+            assert stand.claims(backend.last()[ASSERTION])["email"] == offered[0]
+    finally:
+        stand.stop()
 
 
 @pytest.mark.parametrize("email", ["other@example.com", "jörg@example.com", "名@example.com"])

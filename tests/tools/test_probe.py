@@ -867,6 +867,18 @@ def test_tokens_of_a_worker_for_machines_only(
     assert all(one["sub"] == "" and "email" not in one for one in forged)
 
 
+def test_forged_tokens_of_a_whole_domain(production: Path, world: World) -> None:
+    """They name somebody of the domain, whom a guard that believed them would let in."""
+    variables = json5.loads((production / "wrangler.jsonc").read_text(encoding="utf-8"))["vars"]
+    configure(production, vars={**variables, "ALLOWED_EMAILS": ["@staff.example.org"]})
+    world.hosts[HOST] = login
+    status, found, _ = probe(production, world)
+    assert status == 0, found
+    names = [claims(token_of(seen))["email"] for seen in world.seen if token_of(seen)]
+    assert len(names) == 3 and {name.partition("@")[2] for name in names} == {"staff.example.org"}
+    assert all(name.partition("@")[0] for name in names)
+
+
 # Finding the addresses
 
 

@@ -202,7 +202,7 @@ def update_with_edits(history: Path, project: Path, version: str, scratch: Path)
 @pytest.mark.parametrize("version", RELEASES)
 def test_edits_survive(history: Path, tmp_path: Path, shape: str, version: str) -> None:
     project = tmp_path / FOLDER
-    copy(history, project, version, shapes.answers(shapes.of_interest()[shape]))
+    copy(history, project, version, shapes.answers(shapes.of_interest()[shape], domain=False))
     commit(project)
     part = update_with_edits(history, project, NOW, tmp_path / "fresh")
     # Files that the versions since have changed from top to bottom hold no edit.
@@ -260,7 +260,12 @@ def test_all_releases_in_a_row(history: Path, tmp_path: Path) -> None:
     """A project that was made with the first release and took every one since. Its owner edits
     between two updates, and takes the lines back: a later release may change the same place."""
     project = tmp_path / FOLDER
-    copy(history, project, RELEASES[0], shapes.answers(shapes.of_interest()["production"]))
+    copy(
+        history,
+        project,
+        RELEASES[0],
+        shapes.answers(shapes.of_interest()["production"], domain=False),
+    )
     commit(project)
     for version in [*RELEASES[1:], NOW]:
         assert update_with_edits(history, project, version, tmp_path / version) > 0.3
@@ -335,7 +340,7 @@ def test_owners_tests_keep_passing(
     it, in the real runtime. One shape, which has almost every file. Of the last release in each
     run, of the others before a release."""
     project = tmp_path / FOLDER
-    copy(history, project, version, shapes.answers(shapes.of_interest()["everybody"]))
+    copy(history, project, version, shapes.answers(shapes.of_interest()["everybody"], domain=False))
     (project / "tests" / "test_mine.py").write_text(TESTS_OF_MINE, encoding="utf-8")
     (project / "tests" / "kit" / "mine.py").write_text("x = 1\n", encoding="utf-8")
     commit(project)
