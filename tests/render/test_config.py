@@ -57,7 +57,7 @@ def expected_vars(shape: shapes.Shape) -> dict[str, Any]:
         found["TEAM_DOMAIN"] = team if filled else "REPLACE_WITH_TEAM_DOMAIN"
         found["POLICY_AUD"] = shapes.AUD if filled else "REPLACE_WITH_AUD_TAG"
     for caller, name, values, placeholder in (
-        (HUMAN, "ALLOWED_EMAILS", shapes.EMAILS, "REPLACE_WITH_YOUR_EMAIL"),
+        (HUMAN, "ALLOWED_EMAILS", (*shapes.EMAILS, shapes.DOMAIN), "REPLACE_WITH_YOUR_EMAIL"),
         (MACHINE, "ALLOWED_SERVICE_TOKENS", shapes.CLIENT_IDS, "REPLACE_WITH_CLIENT_ID"),
         (BINDING, "ALLOWED_WORKERS", shapes.CALLING_WORKERS, "REPLACE_WITH_CALLING_WORKER"),
     ):
