@@ -34,7 +34,7 @@ ID = (
     "|instance_name|namespace|namespace_id|pipeline|queue|script_name|service|service_id|stream"
 )
 ITS_OWN = {("name",): r'"(.+)"', ("vars", "POLICY_AUD"): r"[0-9a-f]{64}"}
-for _key in (*KEYS["is a binding"].split(), "durable_objects", "queues", "workflows"):
+for _key in (*KEYS["is a binding"], "durable_objects", "queues", "workflows"):
     _names = f"{ID}|name" if _key == "workflows" else ID
     ITS_OWN[(_key,)] = rf'"(?:{_names})": "((?!replace_with)[^"]+)"'
 RULES = {"name": "worker-name", "vars": "shared-access"}  # and else shared-store
