@@ -151,27 +151,21 @@ def guard(config: Config, project: Project, block: Block) -> Findings:
 
 def refusals(project: Project, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Each var that the guard does not take, with what is wrong with it."""
-    given = dict(values)
-    for _ in GUARD_VARS if project.shape.edge else ():  # it names one at a time
+    given, workers = dict(values), "ALLOWED_WORKERS"
+    asked: list[tuple[Any, ...]] = [("settings", "load", given)] * len(GUARD_VARS)  # one at a time
+    if not project.shape.edge:
+        asked = [(module, "load", *map(given.get, read)) for module, *read in OPTIONAL]
+    if project.shape.binding:
+        asked.append(("values", "strings", workers, given.get(workers)))
+    for module, function, *arguments in asked:
         try:
-            guard_rules.settings(project.root, given)
+            if guard_rules.ask(project.root, module, function, *arguments) == []:
+                yield workers, "names nobody, so nobody could be let in"
         except guard_rules.NotConfigured as error:
             yield error.setting, error.problem
             given[error.setting] = GUARD_VARS[error.setting]
-    for module, *read in () if project.shape.edge else OPTIONAL:
-        try:
-            guard_rules.load(project.root, module, *map(values.get, read))
-        except guard_rules.NotConfigured as error:
-            yield error.setting, error.problem
     if guard_rules.is_local(values):
         yield "TEAM_DOMAIN", "is for your own machine. It belongs in .dev.vars"
-    if project.shape.binding:
-        name = "ALLOWED_WORKERS"
-        try:
-            if not guard_rules.strings(project.root, name, values.get(name)):
-                yield name, "names nobody, so nobody could be let in"
-        except guard_rules.NotConfigured as error:
-            yield error.setting, error.problem
 
 
 def services(config: Config, block: Block) -> Findings:

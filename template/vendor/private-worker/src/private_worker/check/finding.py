@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..config import Config, Way
@@ -10,7 +10,7 @@ from ..config import Config, Way
 
 def data(name: str) -> dict[str, Any]:
     """What a TOML file beside this one holds."""
-    return tomllib.loads(files(__package__).joinpath(name).read_text(encoding="utf-8"))
+    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
 WHY: dict[str, str] = data("rules.toml")  # each rule and why it matters
