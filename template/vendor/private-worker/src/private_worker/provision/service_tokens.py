@@ -41,7 +41,7 @@ LONGEST = 30  # days that an old secret may go on
 API_CREDENTIALS = re.compile("(CLOUDFLARE|CF)_(API_.*|EMAIL)|CF_ACCESS_CLIENT_SECRET")
 
 
-def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
+def of_worker(walk: Walk, client_ids: list[str] | None) -> list[Row]:
     """The tokens of these Client IDs and of --service-token, which are created if need be.
 
     Without any Client IDs yet it is one with the Worker's name.

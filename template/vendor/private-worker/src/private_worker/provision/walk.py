@@ -40,11 +40,9 @@ class Walk:
 
         # What to type for this environment.
         self.env = f" --env {shlex.quote(options.env)}" if options.env else ""
-        self.deploy = "npm run deploy"
-        if self.env:
-            self.deploy = f"uv run private-worker locked && uv run pywrangler deploy{self.env}"
-            if options.env == "staging":  # for which the template has a script
-                self.deploy = "npm run deploy:staging"
+        scripts = {None: "npm run deploy", "staging": "npm run deploy:staging"}
+        other = f"uv run private-worker locked && uv run pywrangler deploy{self.env}"
+        self.deploy = scripts.get(options.env, other)
         given = self.env
         if self.shape.exposure == "workers_dev":
             given += " --subdomain '<your-subdomain>'"
