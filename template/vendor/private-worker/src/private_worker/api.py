@@ -6,6 +6,8 @@ Whatever goes wrong becomes one line. Everything that comes from there is untrus
 import os
 import re
 import time
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import cloudflare
@@ -19,20 +21,8 @@ TOKEN = "CLOUDFLARE_API_TOKEN"
 TOKENS_PAGE = "https://dash.cloudflare.com/profile/api-tokens"
 APPLICATIONS = "Zero Trust > Access controls > Applications"
 ENABLE = "Zero Trust is not enabled: open it in the dashboard and choose a team name"
-_IDENTITY = "Access: Organizations, Identity Providers, and Groups"
-# A part of the path, what it is about, and the token's permission for it (without Read or Write).
-# https://developers.cloudflare.com/fundamentals/api/reference/permissions/
-_ABOUT = (
-    ("/access/organizations", "the Zero Trust organisation", _IDENTITY),
-    ("/access/identity_providers", "the login methods", _IDENTITY),
-    ("/access/policies", "the Access policies", "Access: Apps and Policies"),
-    ("/access/apps", "the Access applications", "Access: Apps and Policies"),
-    ("/access/service_tokens", "the service tokens", "Access: Service Tokens"),
-    ("/workers/routes", "the routes of a zone", "Workers Routes"),
-    ("/workers/", "the Worker", "Workers Scripts"),
-    ("/zones", "the zones", "Zone"),
-    ("", "the accounts", "Account Settings"),
-)
+# A part of the path, what it is about, and the token's permission for it (without Read or Edit).
+_ABOUT = tomllib.loads(Path(__file__).with_name("permissions.toml").read_text(encoding="utf-8"))
 _DOING = {"GET": "reading", "POST": "creating", "DELETE": "deleting"}  # and else: changing
 _NO_PAGES = ("/workers/domains", "/workers/routes")  # these lists come whole
 WAITS = (1, 2, 4, 8)  # seconds before what was refused for the moment is sent again
@@ -181,7 +171,7 @@ def _explained(request: httpx.Request, response: httpx.Response | None, why: str
     doing = _DOING.get(request.method, "changing")
     right = "Read" if request.method == "GET" else "Edit"
     account = re.search("/accounts/([^/]+)", path)
-    what, need = next((what, need) for part, what, need in _ABOUT if part in path)
+    what, need = next(about for part, about in _ABOUT.items() if part in path)
     said = f"{doing} {what}{f' ({plain(name)})' if name else ''}: {why}"
     if re.search(r"\b6003 ", why):
         said += f": {TOKEN} does not look like an API token: copy it again from {TOKENS_PAGE}"

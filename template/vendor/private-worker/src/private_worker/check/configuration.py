@@ -13,7 +13,7 @@ from ..config import PLACEHOLDER, STRING, Block, Config, Way
 from ..project import ON_HOSTNAME, Project
 from ..text import shown
 from .finding import Finding, Findings, at
-from .keys import KEYS, NOT_INHERITED, names
+from .keys import DATA, KEYS, NOT_INHERITED, names
 
 # The guard's vars, each with a value that the guard takes.
 GUARD_VARS: dict[str, object] = {"TEAM_DOMAIN": "team", "POLICY_AUD": "0" * 64}
@@ -29,16 +29,10 @@ OTHERS = (
 )
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # What each environment has for itself: the way to it, and what of it is compared.
-ID = (
-    "id|preview_id|bucket_name|database_id|database_name|dataset|dead_letter_queue|index_name"
-    "|instance_name|namespace|namespace_id|pipeline|queue|script_name|service|service_id|stream"
-)
 ITS_OWN = {("name",): r'"(.+)"', ("vars", "POLICY_AUD"): r"[0-9a-f]{64}"}
 for _key in (*KEYS["is a binding"], "durable_objects", "queues", "workflows"):
-    _names = f"{ID}|name" if _key == "workflows" else ID
-    ITS_OWN[(_key,)] = rf'"(?:{_names})": "((?!replace_with)[^"]+)"'
-RULES = {"name": "worker-name", "vars": "shared-access"}  # and else shared-store
-RULES |= dict.fromkeys(("dispatch_namespaces", "services", "vpc_services"), "shared-service")
+    _names = DATA["its_own"]["bindings"].split() + ["name"] * (_key == "workflows")
+    ITS_OWN[(_key,)] = rf'"(?:{"|".join(_names)})": "((?!replace_with)[^"]+)"'
 
 
 def findings(config: Config, project: Project) -> Findings:
@@ -90,7 +84,7 @@ def shared(config: Config) -> Findings:
                 if owner != environment:
                     wrong = f"has {same}, which belongs to {owner}"
                     fix = f"Write one here that is only for {block.name}."
-                    rule = RULES.get(path[0], "shared-store")
+                    rule = DATA["shared"].get(path[0], "shared-store")
                     yield at(config, (*block.path, *path), rule, wrong, fix)
 
 

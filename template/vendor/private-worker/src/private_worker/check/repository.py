@@ -40,9 +40,8 @@ def findings(config: Config, project: Project) -> Findings:
     root = project.root
     files, refused = git_files(root, "--cached", "--others", "--exclude-standard")
     ignored, _ = git_files(root, "--cached", "--ignored", "--exclude-standard")
-    for name in sorted(ignored):
-        if re.fullmatch(LOCAL, name, re.DOTALL):  # which has a rule of its own
-            continue
+    # What fits LOCAL has a rule of its own.
+    for name in sorted(name for name in ignored if not re.fullmatch(LOCAL, name, re.DOTALL)):
         fix = f"To see what ignores it, type: git check-ignore --no-index -v {shlex.quote(name)}"
         yield Finding("ignored-file", name, 0, "Git tracks this file, and a rule ignores it", fix)
     for name in sorted(files):
