@@ -17,6 +17,7 @@ from .config import Config
 from .project import Problem
 from .text import plain
 
+Row = dict[str, Any]  # an object as the API gives it: untrusted, and with fields we do not know
 TOKEN = "CLOUDFLARE_API_TOKEN"
 TOKENS_PAGE = "https://dash.cloudflare.com/profile/api-tokens"
 APPLICATIONS = "Zero Trust > Access controls > Applications"
@@ -65,9 +66,9 @@ def get(api: cloudflare.Cloudflare, path: str, **query: object) -> Any:
     return _result(api.get, path, options={"params": query})
 
 
-def rows(api: cloudflare.Cloudflare, path: str, **query: object) -> list[dict[str, Any]]:
+def rows(api: cloudflare.Cloudflare, path: str, **query: object) -> list[Row]:
     """All objects of a list, page after page until one is empty or repeats. Raises Problem."""
-    found: list[dict[str, Any]] = []
+    found: list[Row] = []
     whole = path.endswith(_NO_PAGES)
     for page in range(1, 2 if whole else 500):
         pages = {} if whole else {"page": page, "per_page": 50}
@@ -80,9 +81,7 @@ def rows(api: cloudflare.Cloudflare, path: str, **query: object) -> list[dict[st
     return found
 
 
-def write(
-    api: cloudflare.Cloudflare, method: str, path: str, body: dict[str, Any] | None = None
-) -> Any:
+def write(api: cloudflare.Cloudflare, method: str, path: str, body: Row | None = None) -> Any:
     """The `result` of a POST, PUT, PATCH or DELETE. Raises Problem.
 
     What was refused for the moment is sent again: throttled, or with an object that is too new to
@@ -117,7 +116,7 @@ def account_id(api: cloudflare.Cloudflare, option: str | None, config: Config) -
     return account
 
 
-def list_of(row: dict[str, Any], name: str) -> list[dict[str, Any]]:
+def list_of(row: Row, name: str) -> list[Row]:
     """The objects in a list of an answer's; nothing when it is no list."""
     value = row.get(name)
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
@@ -193,7 +192,7 @@ def _explained(request: httpx.Request, response: httpx.Response | None, why: str
     return said
 
 
-def _reasons(answer: dict[str, Any]) -> str:
+def _reasons(answer: Row) -> str:
     """Cloudflare's codes and messages."""
     if not isinstance(answer.get("errors"), list):
         return "which is no answer of Cloudflare's API: it is down, or a proxy answered instead"

@@ -20,13 +20,6 @@ GUARD_VARS: dict[str, object] = {"TEAM_DOMAIN": "team", "POLICY_AUD": "0" * 64}
 GUARD_VARS |= dict.fromkeys(("ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", "ALLOWED_WORKERS"), "*")
 GUARD_VARS |= {"ROLES": {}, "LOG_WHO": "none", "LOG_KEY": None}
 OPTIONAL = (("roles", "ROLES"), ("who", "LOG_WHO", "LOG_KEY"))
-# Other configurations: file, whether one in a folder further up counts as well, who reads it.
-OTHERS = (
-    ("wrangler.json", True, "wrangler takes first"),
-    (".wrangler/deploy/config.json", True, "wrangler takes first"),
-    ("wrangler.toml", False, "pywrangler takes first, while wrangler takes wrangler.jsonc"),
-    ("cloudflare.config.ts", False, "cf takes first, while wrangler takes wrangler.jsonc"),
-)
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # What each environment has for itself: the way to it, and what of it is compared.
 ITS_OWN = {("name",): r'"(.+)"', ("vars", "POLICY_AUD"): r"[0-9a-f]{64}"}
@@ -38,7 +31,7 @@ for _key in (*KEYS["is a binding"], "durable_objects", "queues", "workflows"):
 def findings(config: Config, project: Project) -> Findings:
     """All that is wrong in wrangler.jsonc besides addresses and keys."""
     root = project.root
-    for name, further_up, reader in OTHERS:
+    for name, (reader, further_up) in DATA["other_files"].items():
         for folder in (root, *root.parents) if further_up else (root,):
             if (folder / name).is_file():
                 wrong = f"There is also {folder / name}, which {reader}"

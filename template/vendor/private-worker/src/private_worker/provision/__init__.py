@@ -10,7 +10,7 @@ import re
 import sys
 
 from .. import guard_rules
-from ..api import ENABLE, TOKEN, account_id, client, get, write
+from ..api import ENABLE, TOKEN, Row, account_id, client, get, write
 from ..config import PLACEHOLDER, Config
 from ..guard_rules import ANYONE
 from ..project import WRANGLER, Problem
@@ -18,7 +18,7 @@ from ..text import plain, shown
 from . import service_tokens
 from .application import login_method, protect
 from .remove import remove
-from .walk import CHANGE, KEEP, Row, Walk, called, field_of
+from .walk import CHANGE, KEEP, Walk, called, field_of
 
 # Instead of setting everything up, and the options that go with that ("") or with one of them.
 ONLY = {"renew": service_tokens.renew, "rotate": service_tokens.rotate, "remove": remove}

@@ -7,12 +7,12 @@ from contextlib import suppress
 from ipaddress import ip_network
 from typing import Any
 
-from ..api import APPLICATIONS, list_of
+from ..api import APPLICATIONS, Row, list_of
 from ..guard_rules import ANYONE
 from ..project import Problem
 from ..text import plain, shown
 from .addresses import answers, destinations_of, everywhere, hostnames, is_first, overlap
-from .walk import KEEP, Row, Walk, called, differences, only, without_nulls
+from .walk import KEEP, Walk, called, differences, only, without_nulls
 
 WORKERS = ("worker", "preview_worker")  # destinations that are one Worker
 # The kinds of rules that say who it is.

@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from ..api import TOKEN, write
+from ..api import TOKEN, Row, write
 from ..guard_rules import ANYONE
 from ..project import Problem
 from ..text import plain, shown
 from ..token_life import warning
-from .walk import CHANGE, Row, Walk, called, field_of, object_of, only
+from .walk import CHANGE, Walk, called, field_of, object_of, only
 
 
 class SecretLost(Problem):

@@ -10,12 +10,11 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-from ..api import NotFound, get, rows, write
+from ..api import NotFound, Row, get, rows, write
 from ..config import Config
 from ..project import WRANGLER, Problem, Project
 from ..text import plain, shown
 
-Row = dict[str, Any]  # an object as the API gives it: untrusted, and with fields we do not know
 NEW = "(new)"  # stands in the plan for what does not exist yet
 CREATE, CHANGE, KEEP, DELETE = "+ create", "~ change", "= keep", "- delete"
 # What a GET gives and a PUT does not take. The account is in the path.
