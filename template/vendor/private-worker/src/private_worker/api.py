@@ -7,6 +7,7 @@ import os
 import re
 import time
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,10 +134,9 @@ def _result(send: Any, path: str, name: str = "", **more: Any) -> Any:
         raise Problem(_explained(error.request, None, why, name)) from None
     except (cloudflare.CloudflareError, httpx.HTTPError, TypeError, ValueError) as error:
         raise Problem(f"Cloudflare's answer is unusable: {type(error).__name__}") from None
-    try:
+    answer: Row = {}
+    with suppress(ValueError, TypeError):
         answer = dict(response.json())
-    except (ValueError, TypeError):
-        answer = {}
     if response.is_success and answer.get("success") is True:
         return answer.get("result")
     why = f"HTTP {response.status_code}, {_reasons(answer)}"

@@ -35,7 +35,6 @@ class Stopped(KeyboardInterrupt):
 
 
 CREDENTIALS = "Zero Trust > Access controls > Service credentials"
-LONGEST = 30  # days that an old secret may go on
 # What signs in at Cloudflare's API. The command that gets a secret does not get these.
 # Nor does it get an older secret, which it could take for the new one.
 API_CREDENTIALS = re.compile("(CLOUDFLARE|CF)_(API_.*|EMAIL)|CF_ACCESS_CLIENT_SECRET")
@@ -146,11 +145,10 @@ def _let_in(walk: Walk, name: str, option: str) -> Row:
 
 def grace(text: str) -> timedelta:
     """--grace as a time. Raises ArgumentTypeError."""
-    match = re.fullmatch(r"([1-9][0-9]?)d|0", text)
-    days = int(match[1] or 0) if match else -1
-    if not 0 <= days <= LONGEST:
+    match = re.fullmatch("([1-9]|[12][0-9]|30)d|0", text)
+    if not match:
         raise argparse.ArgumentTypeError("give 1d to 30d, or 0 to end the old secret at once")
-    return timedelta(days=days)
+    return timedelta(days=int(match[1] or 0))
 
 
 def client_id_of(token: Row) -> str:
