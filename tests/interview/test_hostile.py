@@ -39,6 +39,7 @@ def all_questions() -> dict[str, Any]:
         "upstreams": "billing",
         "ci": "github",
         "staging": True,
+        "agents": ["other"],
     }
 
 
