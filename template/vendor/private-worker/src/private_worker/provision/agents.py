@@ -15,7 +15,8 @@ GRANT = "336h"  # two weeks, after which the person logs in again: some agents n
 def explicit(application: Row) -> Row:
     """The application with what leaving `enabled` out means: true."""
     there = application.get(FIELD)
-    return {**application, FIELD: {"enabled": True, **there}} if isinstance(there, dict) else application
+    on = {FIELD: {"enabled": True, **there}} if isinstance(there, dict) else {}
+    return application | on
 
 
 def configuration(shape: Shape, application: Row) -> Row:

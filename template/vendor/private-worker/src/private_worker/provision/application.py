@@ -53,8 +53,8 @@ def protect(
     _tell_of_others(walk, worker, own)
     listed = walk.listed("access/apps")
     found = _find(walk, listed, own)
+    _refuse_what_comes_first(walk, [row for row in listed if row is not found], worker, own)
     found = agents.explicit(found) if found else None
-    _refuse_what_comes_first(walk, [row for row in listed if row["id"] != (found or {}).get("id")], worker, own)
     attached = list_of(found or {}, "policies")
     attached.sort(key=lambda row: str(row.get("precedence")).zfill(9))
     ids = [row["id"] for row in ours]
