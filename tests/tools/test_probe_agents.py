@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from cloudflare_api import Json
 from command_run import FILLED, project
 from conftest import Render
 from probe_servers import TEAM, Reply, Seen, World, certs
-from test_probe import HOST, TOKEN, Json, by_host, configure, domains, login, probe
+from test_probe import HOST, TOKEN, by_host, configure, domains, login, probe
 
 pytestmark = pytest.mark.slow
 
