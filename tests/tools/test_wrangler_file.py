@@ -455,9 +455,9 @@ def test_guard_rules_without_the_runtime(rendered: Render) -> None:
     with pytest.raises(guard_rules.NotConfigured, match="^POLICY_AUD is missing") as caught:
         guard_rules.settings(root, {"TEAM_DOMAIN": "acme"})
     assert (caught.value.setting, caught.value.problem[:10]) == ("POLICY_AUD", "is missing")
-    assert guard_rules.strings(root, "A", "x, y") == ["x", "y"]
+    assert guard_rules.ask(root, "values", "strings", "A", "x, y") == ["x", "y"]
     with pytest.raises(guard_rules.NotConfigured, match="^A "):
-        guard_rules.strings(root, "A", 7)
+        guard_rules.ask(root, "values", "strings", "A", 7)
     assert sys.modules.get("guard") is before
 
 

@@ -6,6 +6,9 @@ Whatever goes wrong becomes one line. Everything that comes from there is untrus
 import os
 import re
 import time
+import tomllib
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import cloudflare
@@ -15,24 +18,13 @@ from .config import Config
 from .project import Problem
 from .text import plain
 
+Row = dict[str, Any]  # an object as the API gives it: untrusted, and with fields we do not know
 TOKEN = "CLOUDFLARE_API_TOKEN"
 TOKENS_PAGE = "https://dash.cloudflare.com/profile/api-tokens"
 APPLICATIONS = "Zero Trust > Access controls > Applications"
 ENABLE = "Zero Trust is not enabled: open it in the dashboard and choose a team name"
-_IDENTITY = "Access: Organizations, Identity Providers, and Groups"
-# A part of the path, what it is about, and the token's permission for it (without Read or Write).
-# https://developers.cloudflare.com/fundamentals/api/reference/permissions/
-_ABOUT = (
-    ("/access/organizations", "the Zero Trust organisation", _IDENTITY),
-    ("/access/identity_providers", "the login methods", _IDENTITY),
-    ("/access/policies", "the Access policies", "Access: Apps and Policies"),
-    ("/access/apps", "the Access applications", "Access: Apps and Policies"),
-    ("/access/service_tokens", "the service tokens", "Access: Service Tokens"),
-    ("/workers/routes", "the routes of a zone", "Workers Routes"),
-    ("/workers/", "the Worker", "Workers Scripts"),
-    ("/zones", "the zones", "Zone"),
-    ("", "the accounts", "Account Settings"),
-)
+# A part of the path, what it is about, and the token's permission for it (without Read or Edit).
+_ABOUT = tomllib.loads(Path(__file__).with_name("permissions.toml").read_text(encoding="utf-8"))
 _DOING = {"GET": "reading", "POST": "creating", "DELETE": "deleting"}  # and else: changing
 _NO_PAGES = ("/workers/domains", "/workers/routes")  # these lists come whole
 WAITS = (1, 2, 4, 8)  # seconds before what was refused for the moment is sent again
@@ -75,9 +67,9 @@ def get(api: cloudflare.Cloudflare, path: str, **query: object) -> Any:
     return _result(api.get, path, options={"params": query})
 
 
-def rows(api: cloudflare.Cloudflare, path: str, **query: object) -> list[dict[str, Any]]:
+def rows(api: cloudflare.Cloudflare, path: str, **query: object) -> list[Row]:
     """All objects of a list, page after page until one is empty or repeats. Raises Problem."""
-    found: list[dict[str, Any]] = []
+    found: list[Row] = []
     whole = path.endswith(_NO_PAGES)
     for page in range(1, 2 if whole else 500):
         pages = {} if whole else {"page": page, "per_page": 50}
@@ -90,9 +82,7 @@ def rows(api: cloudflare.Cloudflare, path: str, **query: object) -> list[dict[st
     return found
 
 
-def write(
-    api: cloudflare.Cloudflare, method: str, path: str, body: dict[str, Any] | None = None
-) -> Any:
+def write(api: cloudflare.Cloudflare, method: str, path: str, body: Row | None = None) -> Any:
     """The `result` of a POST, PUT, PATCH or DELETE. Raises Problem.
 
     What was refused for the moment is sent again: throttled, or with an object that is too new to
@@ -127,7 +117,7 @@ def account_id(api: cloudflare.Cloudflare, option: str | None, config: Config) -
     return account
 
 
-def list_of(row: dict[str, Any], name: str) -> list[dict[str, Any]]:
+def list_of(row: Row, name: str) -> list[Row]:
     """The objects in a list of an answer's; nothing when it is no list."""
     value = row.get(name)
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
@@ -144,10 +134,9 @@ def _result(send: Any, path: str, name: str = "", **more: Any) -> Any:
         raise Problem(_explained(error.request, None, why, name)) from None
     except (cloudflare.CloudflareError, httpx.HTTPError, TypeError, ValueError) as error:
         raise Problem(f"Cloudflare's answer is unusable: {type(error).__name__}") from None
-    try:
+    answer: Row = {}
+    with suppress(ValueError, TypeError):
         answer = dict(response.json())
-    except (ValueError, TypeError):
-        answer = {}
     if response.is_success and answer.get("success") is True:
         return answer.get("result")
     why = f"HTTP {response.status_code}, {_reasons(answer)}"
@@ -181,7 +170,7 @@ def _explained(request: httpx.Request, response: httpx.Response | None, why: str
     doing = _DOING.get(request.method, "changing")
     right = "Read" if request.method == "GET" else "Edit"
     account = re.search("/accounts/([^/]+)", path)
-    what, need = next((what, need) for part, what, need in _ABOUT if part in path)
+    what, need = next(about for part, about in _ABOUT.items() if part in path)
     said = f"{doing} {what}{f' ({plain(name)})' if name else ''}: {why}"
     if re.search(r"\b6003 ", why):
         said += f": {TOKEN} does not look like an API token: copy it again from {TOKENS_PAGE}"
@@ -203,7 +192,7 @@ def _explained(request: httpx.Request, response: httpx.Response | None, why: str
     return said
 
 
-def _reasons(answer: dict[str, Any]) -> str:
+def _reasons(answer: Row) -> str:
     """Cloudflare's codes and messages."""
     if not isinstance(answer.get("errors"), list):
         return "which is no answer of Cloudflare's API: it is down, or a proxy answered instead"

@@ -40,19 +40,8 @@ def settings(root: Path, variables: Mapping[str, object]) -> Settings:
 
     Raises Problem when src/guard cannot be loaded; it has no settings without an exposure.
     """
-    loaded: Settings = _call(root, "settings", "load", variables)
+    loaded: Settings = ask(root, "settings", "load", variables)
     return loaded
-
-
-def strings(root: Path, name: str, value: object) -> list[str]:
-    """The guard's reading of one var that is a list. Raises NotConfigured and Problem."""
-    listed: list[str] = _call(root, "values", "strings", name, value)
-    return listed
-
-
-def load(root: Path, module: str, *values: object) -> Any:
-    """The guard's reading of the vars of `roles` or `who`. Raises NotConfigured and Problem."""
-    return _call(root, module, "load", *values)
 
 
 def is_local(variables: Mapping[str, object]) -> bool:
@@ -60,7 +49,8 @@ def is_local(variables: Mapping[str, object]) -> bool:
     return str(variables.get("TEAM_DOMAIN")).lower().startswith("http://")
 
 
-def _call(root: Path, module: str, function: str, *arguments: object) -> Any:
+def ask(root: Path, module: str, function: str, *arguments: object) -> Any:
+    """What a function of src/guard answers. Raises NotConfigured and Problem."""
     name = f"_guard_of_{root}".replace(".", "_")
     if name not in sys.modules:
         package = sys.modules[name] = ModuleType(name)

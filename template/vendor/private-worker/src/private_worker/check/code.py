@@ -34,7 +34,9 @@ def findings(config: Config, project: Project) -> Findings:
             items = block.items(*way)
             if items:
                 uncalled.discard(handler)
-            if handler not in defined and not all(map(is_pulled, items)):
+            # A consumer elsewhere pulls, and calls nothing here.
+            pulled = [isinstance(one, dict) and one.get("type") == "http_pull" for one in items]
+            if handler not in defined and not all(pulled):
                 wrong = f"calls {handler}, which is not an async function in {EVENTS}"
                 fix = f"Write there: async def {handler}({ARGUMENTS[handler]}), or delete it here."
                 yield at(config, (*block.path, *way), "no-code", wrong, fix)
@@ -69,11 +71,6 @@ def migrated(config: Config) -> set[str]:
             made |= set(re.findall(r"'(\w+)'", str({**step, "deleted_classes": ""})))
             made -= set(re.findall(r"'(\w+)'", str(step.get("deleted_classes"))))
     return made
-
-
-def is_pulled(consumer: object) -> bool:
-    """Whether it is a consumer elsewhere, which calls nothing here."""
-    return isinstance(consumer, dict) and consumer.get("type") == "http_pull"
 
 
 def own_classes(block: Block) -> Iterator[tuple[tuple[str, ...], str]]:

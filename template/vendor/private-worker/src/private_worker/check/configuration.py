@@ -13,38 +13,25 @@ from ..config import PLACEHOLDER, STRING, Block, Config, Way
 from ..project import ON_HOSTNAME, Project
 from ..text import shown
 from .finding import Finding, Findings, at
-from .keys import KEYS, NOT_INHERITED, names
+from .keys import DATA, KEYS, NOT_INHERITED, names
 
 # The guard's vars, each with a value that the guard takes.
 GUARD_VARS: dict[str, object] = {"TEAM_DOMAIN": "team", "POLICY_AUD": "0" * 64}
 GUARD_VARS |= dict.fromkeys(("ALLOWED_EMAILS", "ALLOWED_SERVICE_TOKENS", "ALLOWED_WORKERS"), "*")
 GUARD_VARS |= {"ROLES": {}, "LOG_WHO": "none", "LOG_KEY": None}
 OPTIONAL = (("roles", "ROLES"), ("who", "LOG_WHO", "LOG_KEY"))
-# Other configurations: file, whether one in a folder further up counts as well, who reads it.
-OTHERS = (
-    ("wrangler.json", True, "wrangler takes first"),
-    (".wrangler/deploy/config.json", True, "wrangler takes first"),
-    ("wrangler.toml", False, "pywrangler takes first, while wrangler takes wrangler.jsonc"),
-    ("cloudflare.config.ts", False, "cf takes first, while wrangler takes wrangler.jsonc"),
-)
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # What each environment has for itself: the way to it, and what of it is compared.
-ID = (
-    "id|preview_id|bucket_name|database_id|database_name|dataset|dead_letter_queue|index_name"
-    "|instance_name|namespace|namespace_id|pipeline|queue|script_name|service|service_id|stream"
-)
 ITS_OWN = {("name",): r'"(.+)"', ("vars", "POLICY_AUD"): r"[0-9a-f]{64}"}
-for _key in (*KEYS["is a binding"].split(), "durable_objects", "queues", "workflows"):
-    _names = f"{ID}|name" if _key == "workflows" else ID
-    ITS_OWN[(_key,)] = rf'"(?:{_names})": "((?!replace_with)[^"]+)"'
-RULES = {"name": "worker-name", "vars": "shared-access"}  # and else shared-store
-RULES |= dict.fromkeys(("dispatch_namespaces", "services", "vpc_services"), "shared-service")
+for _key in (*KEYS["is a binding"], "durable_objects", "queues", "workflows"):
+    _names = DATA["its_own"]["bindings"].split() + ["name"] * (_key == "workflows")
+    ITS_OWN[(_key,)] = rf'"(?:{"|".join(_names)})": "((?!replace_with)[^"]+)"'
 
 
 def findings(config: Config, project: Project) -> Findings:
     """All that is wrong in wrangler.jsonc besides addresses and keys."""
     root = project.root
-    for name, further_up, reader in OTHERS:
+    for name, (reader, further_up) in DATA["other_files"].items():
         for folder in (root, *root.parents) if further_up else (root,):
             if (folder / name).is_file():
                 wrong = f"There is also {folder / name}, which {reader}"
@@ -90,7 +77,7 @@ def shared(config: Config) -> Findings:
                 if owner != environment:
                     wrong = f"has {same}, which belongs to {owner}"
                     fix = f"Write one here that is only for {block.name}."
-                    rule = RULES.get(path[0], "shared-store")
+                    rule = DATA["shared"].get(path[0], "shared-store")
                     yield at(config, (*block.path, *path), rule, wrong, fix)
 
 
@@ -151,27 +138,21 @@ def guard(config: Config, project: Project, block: Block) -> Findings:
 
 def refusals(project: Project, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Each var that the guard does not take, with what is wrong with it."""
-    given = dict(values)
-    for _ in GUARD_VARS if project.shape.edge else ():  # it names one at a time
+    given, workers = dict(values), "ALLOWED_WORKERS"
+    asked: list[tuple[Any, ...]] = [("settings", "load", given)] * len(GUARD_VARS)  # one at a time
+    if not project.shape.edge:
+        asked = [(module, "load", *map(given.get, read)) for module, *read in OPTIONAL]
+    if project.shape.binding:
+        asked.append(("values", "strings", workers, given.get(workers)))
+    for module, function, *arguments in asked:
         try:
-            guard_rules.settings(project.root, given)
+            if guard_rules.ask(project.root, module, function, *arguments) == []:
+                yield workers, "names nobody, so nobody could be let in"
         except guard_rules.NotConfigured as error:
             yield error.setting, error.problem
             given[error.setting] = GUARD_VARS[error.setting]
-    for module, *read in () if project.shape.edge else OPTIONAL:
-        try:
-            guard_rules.load(project.root, module, *map(values.get, read))
-        except guard_rules.NotConfigured as error:
-            yield error.setting, error.problem
     if guard_rules.is_local(values):
         yield "TEAM_DOMAIN", "is for your own machine. It belongs in .dev.vars"
-    if project.shape.binding:
-        name = "ALLOWED_WORKERS"
-        try:
-            if not guard_rules.strings(project.root, name, values.get(name)):
-                yield name, "names nobody, so nobody could be let in"
-        except guard_rules.NotConfigured as error:
-            yield error.setting, error.problem
 
 
 def services(config: Config, block: Block) -> Findings:

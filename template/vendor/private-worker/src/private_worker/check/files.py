@@ -11,18 +11,10 @@ from .. import lock
 from ..config import Config
 from ..deployed import rule_for, taken
 from ..project import Problem, Project
-from .finding import Finding, Findings
+from .finding import Finding, Findings, data
 
-# The modules of Pyodide's Python 3.14, whatever Python runs here: some of this one's are missing.
-MISSING = """
-aifc asynchat asyncore audioop cgi cgitb chunk crypt curses dbm distutils ensurepip grp idlelib
-imghdr imp lib2to3 mailcap msilib msvcrt nis nntplib nt ossaudiodev pipes pwd pydoc_data readline
-resource smtpd sndhdr spwd sunau syslog telnetlib tkinter turtle turtledemo uu venv winreg winsound
-xdrlib
-"""
-PYTHON = sys.stdlib_module_names - set(MISSING.split()) | {"annotationlib", "compression"}
-RUNTIME = ("js", "pyodide", "pyodide_js")
-
+NAMES = {which: names.split() for which, names in data("python.toml").items()}
+PYTHON = sys.stdlib_module_names - {*NAMES["missing"]} | {*NAMES["new"]}
 ELSEWHERE = (".pyi", "py.typed", ".rej")  # for tools, or what another rule names
 
 
@@ -33,7 +25,7 @@ def findings(config: Config, project: Project) -> Findings:
         if not name.endswith(ELSEWHERE):
             fix = f'Add to "rules" in wrangler.jsonc: {rule_for(name)}, or move it out of src/.'
             yield Finding("not-deployed", f"src/{name}", 0, "A deploy leaves it out", fix)
-    hiding = dict.fromkeys(PYTHON, "Python itself") | dict.fromkeys(RUNTIME, "the runtime")
+    hiding = dict.fromkeys(PYTHON, "Python itself") | dict.fromkeys(NAMES["runtime"], "the runtime")
     hiding |= dict(packaged(project.root))
     for name in sorted({name.split("/")[0] for name in there if name.endswith(".py")}):
         if by := hiding.get(name.removesuffix(".py")):

@@ -12,38 +12,19 @@ from .. import lock
 from ..config import Config
 from ..project import Problem, Project
 from ..text import read
-from .finding import Finding, Findings
+from .finding import Finding, Findings, data
 
 LARGEST = 5_000_000  # bytes; a longer file is data, and is not looked through
 LOCAL_FIX = "Name it in .gitignore. If git has it, replace its secrets and type: git rm --cached {}"
-NO_SAMPLE = r"(?<!\.example)(?<!\.sample)(?<!\.template)"
-LOCAL = r"(.*/)?\.(dev\.vars|env)(\.[^/]*)?" + NO_SAMPLE
+LOCAL = r"(.*/)?\.(dev\.vars|env)(\.[^/]*)?(?<!\.example)(?<!\.sample)(?<!\.template)"
 # Files that should not be there: rule, name, what to do.
 NAMES = (
     ("reject-file", r".*\.rej", "Work it in by hand, then type: rm {}"),
     ("local-file", LOCAL, LOCAL_FIX),
 )
-# Between a name and its value, also in a list: ('name', 'value')
-IS = rb"([\"']?\s{0,9}[:=]|[\"'],)\s{0,9}[\"']?"
-# https://developers.cloudflare.com/cloudflare-one/access-controls/service-credentials/service-tokens/
 SECRETS = {
-    "a service token's secret": rb"cfast_[A-Za-z0-9]{48}(?![A-Za-z0-9])",
-    "an older token's secret": rb"(?i)SECRET(?![\w-]{0,40}(SHA[_-]?\d|HASH|DIGEST))[\w-]{0,40}"
-    + IS
-    + rb"[0-9a-f]{64}(?![0-9a-f])",
-    "a Cloudflare API token": rb"(?i)(CLOUDFLARE|CF)_API_(TOKEN|KEY)"
-    + IS
-    + rb"(?=[a-z_-]*\d)[\w-]{37,}(?![\w.(-])",
-    # Stripe, GitHub, GitLab, Slack, AWS (but not its documentation's), Google, npm, OpenAI
-    "a key of another service": rb"(?<![\w-])([rs]k_live_[A-Za-z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36}"
-    rb"|github_pat_\w{60}|glpat-[\w-]{20}|xox[abprs]-\d{9}|AKIA[A-Z0-9]{16}(?<!EXAMPLE)"
-    rb"|AIza[\w-]{35}|npm_[A-Za-z0-9]{36}|sk-(proj-)?[\w-]{40})",
-    "a private key": rb"-{5}BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-{5}(\s|\\[nr]){1,9}([\w+/]{20}|Proc)"
-    rb"|LS0tLS1CRUdJTiB(QUklW|SU0Eg|FQyBQ|PUEVO)",  # the same in base64
-    # A token's first part holds "alg": in base64, which has three forms. Access signs with RS256;
-    # "HS256", which the samples of documentation have, is left out.
-    "a signed token (JWT)": rb"(?<![\w-])ey(?=J[\w-]+\.eyJ[\w-]{5,9000}\.[\w-]{20})"
-    rb"[\w-]{0,4000}?(ImFsZyI6(?!IkhTM)|JhbGciOi(?!JIUzI)|iYWxnIjo(?!iSFMy))",
+    kind: re.compile(pattern.encode(), re.VERBOSE)
+    for kind, pattern in data("secrets.toml")["in_a_file"].items()
 }
 SECRET_FIX = "Revoke it, since git keeps it. Then put the new one where git does not look."
 # The exact versions that deploy: file, where one stands, how to write the oldest that works.
@@ -59,9 +40,8 @@ def findings(config: Config, project: Project) -> Findings:
     root = project.root
     files, refused = git_files(root, "--cached", "--others", "--exclude-standard")
     ignored, _ = git_files(root, "--cached", "--ignored", "--exclude-standard")
-    for name in sorted(ignored):
-        if re.fullmatch(LOCAL, name, re.DOTALL):  # which has a rule of its own
-            continue
+    # What fits LOCAL has a rule of its own.
+    for name in sorted(name for name in ignored if not re.fullmatch(LOCAL, name, re.DOTALL)):
         fix = f"To see what ignores it, type: git check-ignore --no-index -v {shlex.quote(name)}"
         yield Finding("ignored-file", name, 0, "Git tracks this file, and a rule ignores it", fix)
     for name in sorted(files):
@@ -101,10 +81,10 @@ def file_content(root: Path, name: str) -> Findings:
     except OSError:
         return
     fix = "Resolve it: git diff shows both sides."
-    looked_for = [("merge-marker", "a merge marker", rb"(?m)^(<{7}|>{7}) ", fix)]
+    looked_for = [("merge-marker", "a merge marker", re.compile(rb"(?m)^(<{7}|>{7}) "), fix)]
     looked_for += [("secret", kind, pattern, SECRET_FIX) for kind, pattern in SECRETS.items()]
     for rule, kind, pattern, fix in looked_for:
-        places = [match.start() for match in re.finditer(pattern, content)]
+        places = [match.start() for match in pattern.finditer(content)]
         if places:
             line = content.count(b"\n", 0, places[0]) + 1
             more = f", and {len(places) - 1} more below" if places[1:] else ""

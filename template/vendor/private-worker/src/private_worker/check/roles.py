@@ -25,7 +25,7 @@ def findings(config: Config, project: Project) -> Findings:
     open_ended, above = asked.pop(None, None), NAME in config.block(None).vars
     for block in config.blocks():
         try:
-            defined = guard_rules.load(project.root, "roles", block.vars.get(NAME)).keys()
+            defined = guard_rules.ask(project.root, "roles", "load", block.vars.get(NAME)).keys()
         except guard_rules.NotConfigured:  # `configuration` says it
             continue
         for role in () if open_ended else sorted(defined - asked.keys()):

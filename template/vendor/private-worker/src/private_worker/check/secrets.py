@@ -10,27 +10,12 @@ from typing import Any
 
 from ..config import Config, Way
 from ..project import Project
-from .finding import Findings, at
+from .finding import Findings, at, data
 
-# Of a name with _ for -.
-NAME = re.compile(
-    r"(SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|TOKEN|CREDENTIALS?|(?<![^_])(PASS|PWD|AUTHORIZATION)"
-    r"|(API|PRIVATE|ACCESS|SIGNING|ENCRYPTION|SECRET)_?KEYS?)(_?(V?\d+|BASE|OLD|NEW|DEV|PROD))?\Z",
-    re.IGNORECASE,
-)
-# A switch, a number, or the name under which the secret is stored elsewhere.
-NO_SECRET = re.compile(r"(?i:true|false|include|omit|same-origin)|\d{1,9}|[A-Z]+(_[A-Z0-9]+)+")
-# A secret if it is long, or if it is empty because the real one is stored at Cloudflare.
-PUBLIC = "".join(f"(?<!{what})" for what in "PUBLIC PUBLISHABLE SITE SORT CACHE PARTITION".split())
-KEY_NAME = re.compile(rf"{PUBLIC}_KEY\Z", re.IGNORECASE)
-LONG_WORD = re.compile(r"[^\s:]{16,}")
-# In a URL, but not one of a host that only this network knows; and in JSON.
-IN_TEXT = re.compile(
-    r"://([^/\s:@]*:[^/\s@]+|[^/\s:@]{16,})@(?![\w-]+([:/]|\Z)|127\.|\[::1\]|host\.docker\.internal)"
-    r"|://hooks\.slack\.com/services/\w|://.*[?&][\w-]*(password=.|(key|token|secret)=[^&\s]{16})"
-    r'|"(password|secret|token|api_?key)"\s*:\s*"[^"]',
-    re.IGNORECASE,
-)
+FORMS = {
+    what: re.compile(pattern, re.VERBOSE)
+    for what, pattern in data("secrets.toml")["in_wrangler"].items()
+}
 
 
 def findings(config: Config, project: Project) -> Findings:
@@ -43,7 +28,7 @@ def findings(config: Config, project: Project) -> Findings:
                 rule, fix = "secret-in-vars", "Delete it here, have a new one made, and type: "
                 fix += command(way[:at_vars], way[at_vars + 1])
             yield at(config, way, rule, "looks like a secret", fix)
-        elif at_vars is not None and not text and (NAME.search(name) or KEY_NAME.search(name)):
+        elif at_vars is not None and not text and is_secret(name, "x" * 16):
             wrong = "is empty, and a deploy puts that in place of a secret of this name"
             yield at(config, way, "secret-in-vars", wrong, "Delete it here.")
 
@@ -51,9 +36,9 @@ def findings(config: Config, project: Project) -> Findings:
 def is_secret(name: str, text: str) -> bool:
     """Whether a text looks like a secret. `name`: the key that it stands under."""
     name = name.replace("-", "_")
-    by_name = text and NAME.search(name) and not NO_SECRET.fullmatch(text)
-    by_both = KEY_NAME.search(name) and LONG_WORD.fullmatch(text)
-    return bool(by_name or by_both or IN_TEXT.search(text))
+    by_name = text and FORMS["name"].search(name) and not FORMS["no_secret"].fullmatch(text)
+    by_both = FORMS["key"].search(name) and FORMS["long"].fullmatch(text)
+    return bool(by_name or by_both or FORMS["text"].search(text))
 
 
 def command(block: Way, name: str | int) -> str:

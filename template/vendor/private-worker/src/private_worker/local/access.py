@@ -1,12 +1,14 @@
 """What `local` plays: an Access application that admits everybody, so that the guard decides.
 
-Its login page is plain HTML without a script, and all that is shown in it is escaped.
+All that is shown in login.html is escaped; it has no script.
 """
 
 import hmac
 import re
 import secrets
 from html import escape
+from pathlib import Path
+from string import Template
 
 from starlette.responses import HTMLResponse
 
@@ -16,8 +18,7 @@ from ..standin.admission import Application
 from ..standin.team import MACHINE, SigningKey, Team
 
 LOGIN = "/cdn-cgi/access/login"
-STYLE = "body { font: 1em/1.5 system-ui; max-width: 34rem; overflow-wrap: anywhere } "
-STYLE += "label { display: block } [role=alert] { font-weight: bold }"
+PAGE = Template(Path(__file__).with_name("login.html").read_text(encoding="utf-8"))
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
@@ -58,23 +59,13 @@ class Local(Application):
 
 def login_page(local: Local, form: str, target: str, wrong: str) -> HTMLResponse:
     """Who do you want to be? `form`: what the server knows its own form by. `wrong`: a notice."""
-    title = escape(f"Log in to {local.name}")
-    alert = f'<p role="alert">{escape(wrong)}</p>' if wrong else ""
-    start = f'<form method="post" action="{LOGIN}" novalidate>'
-    start += f'<input type="hidden" name="form" value="{escape(form)}">'
-    start += f'<input type="hidden" name="redirect_url" value="{escape(target)}">'
-    people = "".join(
-        f'{start}<button name="email" value="{escape(email)}">{escape(email)}</button></form>'
-        for email in local.emails
+    people = [escape(email) for email in local.emails]
+    text = PAGE.substitute(
+        action=LOGIN,
+        title=escape(f"Log in to {local.name}"),
+        alert=f'<p role="alert">{escape(wrong)}</p>' if wrong else "",
+        form=escape(form),
+        target=escape(target),
+        people="\n".join(f'<button name="email" value="{one}">{one}</button>' for one in people),
     )
-    text = f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark"><title>{title}</title><style>{STYLE}</style></head>
-<body><main><h1>{title}</h1>{alert}
-<p>This computer stands in for Cloudflare Access. There is no password: say who you are. The Worker
-decides whether you may come in.</p>{people}
-{start}<label for="email">Another e-mail address</label>
-<input id="email" name="email" type="email" autocomplete="off"> <button>Log in</button></form>
-</main></body></html>
-"""
     return HTMLResponse(text, 400 if wrong else 200, HEADERS)

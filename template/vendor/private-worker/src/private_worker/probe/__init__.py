@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.request import getproxies
 
-import httpx
+from httpx import URL, AsyncClient, InvalidURL, Limits
 from rich.console import Console
 from rich.progress import track
 
@@ -31,6 +31,7 @@ from . import oauth, proof
 from .verdicts import NO_NAME, VERDICTS, Answer, judge
 from .ways import Way, Ways, find
 
+Headers = dict[str, str]
 TIMEOUT = 10  # seconds for a request and all of its answer, however slowly the pieces come
 MOST = 64 * 1024  # bytes of an answer's body
 PROXIED = bool(getproxies().keys() & {"http", "https", "all"})
@@ -83,11 +84,11 @@ def run(options: argparse.Namespace) -> int:
         with suppress(guard_rules.NotConfigured):
             settings = guard_rules.settings(project.root, config.block(options.env).vars)
     token, client = _service_token(project), _client()
-    client_ids = {*settings.service_tokens} if settings else set()
-    client_ids |= {value for name, value in token.items() if name.endswith("Id")}
-    ways = find(options, config, client_ids - {ANYONE})
+    listed = settings.service_tokens if settings else frozenset()
+    ours = token.get("CF-Access-Client-Id", ANYONE)
+    ways = find(options, config, (listed | {ours}) - {ANYONE})
     requests = _prepare(settings, project.shape.humans, token)
-    unknown = _unknown(project, settings, token)
+    unknown = _unknown(project, listed, ours)
 
     logins: dict[str, oauth.Login] = {}  # of agents, by address
 
@@ -121,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _service_token(project: Project) -> dict[str, str]:
+def _service_token(project: Project) -> Headers:
     """The headers of the service token in the environment, if there is one. Raises Problem."""
     names = ("CF_ACCESS_CLIENT_ID", "CF_ACCESS_CLIENT_SECRET")
     values = [os.environ.get(name, "").strip() for name in names]
@@ -134,20 +135,18 @@ def _service_token(project: Project) -> dict[str, str]:
     return {"CF-Access-Client-Id": client_id, "CF-Access-Client-Secret": secret} if secret else {}
 
 
-def _client() -> httpx.AsyncClient:
+def _client() -> AsyncClient:
     """Raises Problem when a variable about certificates or a proxy is wrong."""
     headers = {"User-Agent": "private-worker-probe", "Accept-Encoding": "identity"}
     headers["Accept"] = "text/html"  # for JSON, Access would answer with JSON, as the API does
-    once = httpx.Limits(max_keepalive_connections=0)  # a connection for each request
+    once = Limits(max_keepalive_connections=0)  # a connection for each request
     try:  # `_ask` has the only timeout
-        return httpx.AsyncClient(headers=headers, limits=once, timeout=None)
-    except (OSError, ValueError, ImportError, httpx.InvalidURL):
+        return AsyncClient(headers=headers, limits=once, timeout=None)
+    except (OSError, ValueError, ImportError, InvalidURL):
         raise Problem("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY or SSL_CERT_FILE is wrong") from None
 
 
-def _prepare(
-    settings: Settings | None, humans: bool, token: dict[str, str]
-) -> dict[str, dict[str, str]]:
+def _prepare(settings: Settings | None, humans: bool, token: Headers) -> dict[str, Headers]:
     """The headers of each request. All but the service token must be refused.
 
     The forged tokens say all the right things, but it is not Access that signed them.
@@ -178,14 +177,14 @@ def _prepare(
 
 
 async def _try(
-    client: httpx.AsyncClient,
+    client: AsyncClient,
     way: Way,
-    requests: dict[str, dict[str, str]],
+    requests: dict[str, Headers],
     settings: Settings | None,
     unknown: str,
 ) -> Result:
     """Send the requests to one address, one after the other. The worst answer counts."""
-    url = httpx.URL(way.url)
+    url = URL(way.url)
     attempts: list[dict[str, Any]] = []
     for name, headers in requests.items():
         if attempts and attempts[0]["status"] is None and name != "http":
@@ -225,20 +224,19 @@ async def _try(
     return Result(way.url, way.source, worst, " ".join(dict.fromkeys(said)), attempts)
 
 
-async def _is_access(client: httpx.AsyncClient, url: httpx.URL, settings: Settings | None) -> bool:
+async def _is_access(client: AsyncClient, url: URL, settings: Settings | None) -> bool:
     """Whether Access proves that our application is in front, so that a secret may go there."""
     if settings is None:
         return False
     signed = (await _ask(client, url, proof.ASK, "HEAD")).headers.get(proof.ANSWER, "")
-    certs = await _ask(client, httpx.URL(settings.issuer + CERTS), {})
+    certs = await _ask(client, URL(settings.issuer + CERTS), {})
     return proof.is_given(signed, certs.body, url.raw_host.decode(), settings)
 
 
-def _unknown(project: Project, settings: Settings | None, token: dict[str, str]) -> str:
+def _unknown(project: Project, listed: frozenset[str], ours: str) -> str:
     """Why the guard most likely answers 403 to the service token: by what wrangler.jsonc lists,
     because the answer is always the same."""
-    listed = settings.service_tokens if settings else frozenset()
-    if not listed & {ANYONE, token.get("CF-Access-Client-Id")}:
+    if not listed & {ANYONE, ours}:
         return "its Client ID is not in ALLOWED_SERVICE_TOKENS. Add it there, then deploy."
     known = "ALLOWED_SERVICE_TOKENS lists it. Is that deployed? npx wrangler tail shows the reason."
     hidden = " If that is not_allowed, Access on the whole Worker hides which program it is. "
@@ -262,9 +260,7 @@ def _let_in(status: int | None, verdict: str, unknown: str) -> tuple[str, str]:
     return "unreachable", "The service token got no clear answer."
 
 
-async def _ask(
-    client: httpx.AsyncClient, url: httpx.URL, headers: dict[str, str], method: str = "GET"
-) -> Answer:
+async def _ask(client: AsyncClient, url: URL, headers: Headers, method: str = "GET") -> Answer:
     """What is known of the answer after TIMEOUT. No redirect is followed, no long body read."""
     answer = Answer(why="It timed out")
     client.cookies.clear()  # each request is for itself

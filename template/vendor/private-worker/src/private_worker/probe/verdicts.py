@@ -19,11 +19,7 @@ CHALLENGE = r'="https://{}(:\d+)?/\.well-known/cloudflare-access-protected-resou
 # https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/
 _BLOCKED = (b"Attention Required! | Cloudflare", b"cf-error-details")
 # src/guard/answers.py. Access never says that, whatever the headers are.
-_GUARD = {
-    403: b'{"error":"forbidden"}',
-    500: b'{"error":"not_configured"}',
-    503: b'{"error":"keys_unavailable"}',
-}
+_GUARD = {403: b"forbidden", 500: b"not_configured", 503: b"keys_unavailable"}
 
 
 class Answer(NamedTuple):
@@ -53,7 +49,7 @@ def judge(answer: Answer, asked: httpx.URL, settings: Settings | None) -> tuple[
         return _redirect(answer, asked, settings)
     if answer.why:  # the body did not come to its end
         return ("unreachable" if status in (401, 403) else "open"), f"{answer.why} ({status})."
-    if page.replace(b" ", b"") == _GUARD.get(status):
+    if status in _GUARD and page.replace(b" ", b"") == b'{"error":"%b"}' % _GUARD[status]:
         return "guard", f"It says {plain(page.decode())}."
     # Cloudflare's own pages: 1042 for a workers.dev or preview address that is off, the other for
     # a <name>.workers.dev that nobody has.

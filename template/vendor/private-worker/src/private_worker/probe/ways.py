@@ -64,7 +64,7 @@ class Ways:
             self.not_tried.append(f"{source}: {why}")
 
 
-def find(options: argparse.Namespace, config: Config, client_ids: set[str]) -> Ways:
+def find(options: argparse.Namespace, config: Config, client_ids: frozenset[str]) -> Ways:
     """Look everywhere, also for the end of the service tokens of `client_ids`.
 
     Raises Problem, also when there is nothing to try and no API to ask.
@@ -107,7 +107,7 @@ def find(options: argparse.Namespace, config: Config, client_ids: set[str]) -> W
 
 
 def _from_api(
-    ways: Ways, options: argparse.Namespace, config: Config, name: str, client_ids: set[str]
+    ways: Ways, options: argparse.Namespace, config: Config, name: str, client_ids: frozenset[str]
 ) -> None:
     """What Cloudflare says. Raises Problem.
 

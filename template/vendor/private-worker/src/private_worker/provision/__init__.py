@@ -10,28 +10,18 @@ import re
 import sys
 
 from .. import guard_rules
-from ..api import ENABLE, TOKEN, account_id, client, get, write
+from ..api import ENABLE, TOKEN, Row, account_id, client, get, write
 from ..config import PLACEHOLDER, Config
 from ..guard_rules import ANYONE
 from ..project import WRANGLER, Problem
 from ..text import plain, shown
+from . import service_tokens
 from .application import login_method, protect
 from .remove import remove
-from .service_tokens import (
-    CREDENTIALS,
-    SecretLost,
-    Stopped,
-    client_id_of,
-    command,
-    grace,
-    renew,
-    rotate,
-    service_tokens,
-)
-from .walk import CHANGE, KEEP, Row, Walk, called, field_of
+from .walk import CHANGE, KEEP, Walk, called, field_of
 
 # Instead of setting everything up, and the options that go with that ("") or with one of them.
-ONLY = {"renew": renew, "rotate": rotate, "remove": remove}
+ONLY = {"renew": service_tokens.renew, "rotate": service_tokens.rotate, "remove": remove}
 GOES_WITH = {"grace": ("rotate",), "service_token": ("",), "adopt": ("",)}
 NAMELESS = (
     "With Access on the whole Worker, a program may come without the header that names it: "
@@ -46,14 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--account-id", metavar="ID", help="the Cloudflare account")
     add("--service-token", metavar="NAME", action="append", help="a token to let in, or to create")
     secret_help = "gets a new secret on its standard input, such as 'gh secret set NAME'"
-    add("--secret-to", metavar="COMMAND", type=command, help=secret_help)
+    add("--secret-to", metavar="COMMAND", type=service_tokens.command, help=secret_help)
     add("--adopt", metavar="ID", help="change this application, which provision did not create")
     add = parser.add_mutually_exclusive_group().add_argument
     add("--renew", metavar="NAME", help="only let this service token be valid for a year more")
     add("--rotate", metavar="NAME", help="only give this service token a new secret")
     add("--remove", action="store_true", help="only delete what provision created for this Worker")
     grace_help = "how long the old secret goes on: 1d to 30d, or 0 (default: 7d)"
-    parser.add_argument("--grace", metavar="TIME", type=grace, help=grace_help)
+    parser.add_argument("--grace", metavar="TIME", type=service_tokens.grace, help=grace_help)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -88,8 +78,9 @@ def run(options: argparse.Namespace) -> int:
             except (Problem, KeyboardInterrupt) as error:
                 again = "When that is put right, run it again: it goes on from there."
                 if only == "rotate":  # unless it is known, by the message
-                    known = isinstance(error, SecretLost | Stopped)
-                    again = "" if known else f"First see whether it was rotated: {CREDENTIALS}"
+                    known = isinstance(error, service_tokens.SecretLost | service_tokens.Stopped)
+                    ask = f"First see whether it was rotated: {service_tokens.CREDENTIALS}"
+                    again = "" if known else ask
                 for line in filter(None, (str(error) or "stopped", again)):
                     print(f"private-worker: {line}", file=sys.stderr)
                 return 1 if isinstance(error, Problem) else 130
@@ -113,10 +104,10 @@ def _steps(walk: Walk) -> None:
     team = _team(walk, organisation)
     emails, client_ids = _who(walk, team)
     login = login_method(walk) if emails else None
-    tokens = service_tokens(walk, client_ids)
+    tokens = service_tokens.of_worker(walk, client_ids)
     found = protect(walk, worker, emails, tokens, login, ANYONE in emails + (client_ids or []))
     aud = field_of(found, "aud", r"[0-9a-f]{64}", "the application")
-    named = [] if ANYONE in (client_ids or []) else [client_id_of(row) for row in tokens]
+    named = [service_tokens.client_id_of(row) for row in tokens if ANYONE not in (client_ids or [])]
     _write_settings(walk, team, aud, named)
     if walk.shape.machines and not organisation.get("strict_service_token_auth"):
         # A bad service token then gets an error, never a login page. It only closes, so it is last.
@@ -170,7 +161,10 @@ def _write_settings(walk: Walk, team: str, aud: str, client_ids: list[str]) -> N
         listed = str(old.get("ALLOWED_SERVICE_TOKENS"))
         missing = [one for one in client_ids if one not in listed]
         if missing and (path == walk.block.path or PLACEHOLDER in listed):
-            wanted["ALLOWED_SERVICE_TOKENS"] = [*_filled_in(old), *missing]
+            there = old.get("ALLOWED_SERVICE_TOKENS") or []
+            texts = map(str, there.split(",") if isinstance(there, str) else there)
+            known = [one.strip() for one in texts if PLACEHOLDER not in one]
+            wanted["ALLOWED_SERVICE_TOKENS"] = [*known, *missing]
         for name, value in wanted.items():
             was, at = old.get(name), (*path, "vars", name)
             if was == value:
@@ -186,14 +180,6 @@ def _write_settings(walk: Walk, team: str, aud: str, client_ids: list[str]) -> N
         if walk.apply:
             walk.config.save()
     walk.note(CHANGE if details else KEEP, "wrangler.jsonc", details)
-
-
-def _filled_in(old: dict[str, object]) -> list[object]:
-    """The Client IDs that are there."""
-    there = old.get("ALLOWED_SERVICE_TOKENS")
-    listed = there.split(",") if isinstance(there, str) else there
-    texts = listed if isinstance(listed, list) else []
-    return [one for one in map(str.strip, map(str, texts)) if PLACEHOLDER not in one]
 
 
 def _team_domain(old: object, team: str) -> object:

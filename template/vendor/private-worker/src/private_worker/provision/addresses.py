@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 from os.path import commonprefix
 from urllib.parse import urlsplit
 
-from ..api import get, list_of
+from ..api import Row, get, list_of
 from ..config import routes_of
 from ..project import Problem
-from .walk import Row, Walk, field_of
+from .walk import Walk, field_of
 
 
 def routes(walk: Walk) -> list[str]:

@@ -3,16 +3,17 @@
 https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/
 """
 
+from contextlib import suppress
 from ipaddress import ip_network
 from typing import Any
 
-from ..api import APPLICATIONS, list_of
+from ..api import APPLICATIONS, Row, list_of
 from ..guard_rules import ANYONE
 from ..project import Problem
 from ..text import plain, shown
 from . import agents
 from .addresses import answers, destinations_of, everywhere, hostnames, is_first, overlap
-from .walk import KEEP, Row, Walk, called, differences, only, without_nulls
+from .walk import KEEP, Walk, called, differences, only, without_nulls
 
 WORKERS = ("worker", "preview_worker")  # destinations that are one Worker
 # The kinds of rules that say who it is.
@@ -121,11 +122,10 @@ def _names(rule: Row) -> bool:
     What a group, a list or an identity provider holds is not looked into.
     """
     ip = rule.get("ip")
-    try:
-        narrow = isinstance(ip, dict) and ip_network(str(ip.get("ip")), strict=False).prefixlen > 3
-    except ValueError:
-        narrow = False
-    return narrow or not WHO.isdisjoint(rule)
+    with suppress(ValueError):
+        if isinstance(ip, dict) and ip_network(str(ip.get("ip")), strict=False).prefixlen > 3:
+            return True
+    return not WHO.isdisjoint(rule)
 
 
 def _policies(walk: Walk, emails: list[str], tokens: list[Row], reusable: list[Row]) -> list[Row]:

@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from ..api import TOKEN, write
+from ..api import TOKEN, Row, write
 from ..guard_rules import ANYONE
 from ..project import Problem
 from ..text import plain, shown
 from ..token_life import warning
-from .walk import CHANGE, Row, Walk, called, field_of, object_of, only
+from .walk import CHANGE, Walk, called, field_of, object_of, only
 
 
 class SecretLost(Problem):
@@ -35,13 +35,12 @@ class Stopped(KeyboardInterrupt):
 
 
 CREDENTIALS = "Zero Trust > Access controls > Service credentials"
-LONGEST = 30  # days that an old secret may go on
 # What signs in at Cloudflare's API. The command that gets a secret does not get these.
 # Nor does it get an older secret, which it could take for the new one.
 API_CREDENTIALS = re.compile("(CLOUDFLARE|CF)_(API_.*|EMAIL)|CF_ACCESS_CLIENT_SECRET")
 
 
-def service_tokens(walk: Walk, client_ids: list[str] | None) -> list[Row]:
+def of_worker(walk: Walk, client_ids: list[str] | None) -> list[Row]:
     """The tokens of these Client IDs and of --service-token, which are created if need be.
 
     Without any Client IDs yet it is one with the Worker's name.
@@ -146,11 +145,10 @@ def _let_in(walk: Walk, name: str, option: str) -> Row:
 
 def grace(text: str) -> timedelta:
     """--grace as a time. Raises ArgumentTypeError."""
-    match = re.fullmatch(r"([1-9][0-9]?)d|0", text)
-    days = int(match[1] or 0) if match else -1
-    if not 0 <= days <= LONGEST:
+    match = re.fullmatch("([1-9]|[12][0-9]|30)d|0", text)
+    if not match:
         raise argparse.ArgumentTypeError("give 1d to 30d, or 0 to end the old secret at once")
-    return timedelta(days=days)
+    return timedelta(days=int(match[1] or 0))
 
 
 def client_id_of(token: Row) -> str:

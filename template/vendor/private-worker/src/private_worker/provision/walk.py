@@ -10,12 +10,11 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-from ..api import NotFound, get, rows, write
+from ..api import NotFound, Row, get, rows, write
 from ..config import Config
 from ..project import WRANGLER, Problem, Project
 from ..text import plain, shown
 
-Row = dict[str, Any]  # an object as the API gives it: untrusted, and with fields we do not know
 NEW = "(new)"  # stands in the plan for what does not exist yet
 CREATE, CHANGE, KEEP, DELETE = "+ create", "~ change", "= keep", "- delete"
 # What a GET gives and a PUT does not take. The account is in the path.
@@ -40,11 +39,9 @@ class Walk:
 
         # What to type for this environment.
         self.env = f" --env {shlex.quote(options.env)}" if options.env else ""
-        self.deploy = "npm run deploy"
-        if self.env:
-            self.deploy = f"uv run private-worker locked && uv run pywrangler deploy{self.env}"
-            if options.env == "staging":  # for which the template has a script
-                self.deploy = "npm run deploy:staging"
+        scripts = {None: "npm run deploy", "staging": "npm run deploy:staging"}
+        other = f"uv run private-worker locked && uv run pywrangler deploy{self.env}"
+        self.deploy = scripts.get(options.env, other)
         given = self.env
         if self.shape.exposure == "workers_dev":
             given += " --subdomain '<your-subdomain>'"
