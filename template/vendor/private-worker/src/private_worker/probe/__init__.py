@@ -100,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
             for way in shown:
                 found.append(await _try(client, way, requests, settings, unknown))
                 if found[-1].verdict == "access" and way.wanted and settings:
-                    ask, url = partial(_ask, client), httpx.URL(way.url)
+                    ask, url = partial(_ask, client), URL(way.url)
                     logins[way.url] = await oauth.login(ask, url, settings.issuer)
         return found
 

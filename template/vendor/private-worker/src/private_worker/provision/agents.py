@@ -3,9 +3,9 @@
 https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/managed-oauth/
 """
 
-from ..api import write
+from ..api import Row, write
 from ..project import Shape
-from .walk import CHANGE, Row, Walk
+from .walk import CHANGE, Walk
 
 FIELD = "oauth_configuration"
 ACCESS_TOKEN = "15m"  # after which Access asks its policies again
