@@ -56,10 +56,12 @@ class Local(Application):
         return True  # the guard has the list
 
 
-def login_page(local: Local, form: str, target: str, wrong: str) -> HTMLResponse:
-    """Who do you want to be? `form`: what the server knows its own form by. `wrong`: a notice."""
+def login_page(local: Local, form: str, target: str, wrong: str, agent: str = "") -> HTMLResponse:
+    """Who do you want to be? `form`: what the server knows its own form by. `wrong`: a notice.
+    `agent`: which one asks, in a sentence."""
     title = escape(f"Log in to {local.name}")
     alert = f'<p role="alert">{escape(wrong)}</p>' if wrong else ""
+    alert += f"<p>{escape(agent)}</p>" if agent else ""
     start = f'<form method="post" action="{LOGIN}" novalidate>'
     start += f'<input type="hidden" name="form" value="{escape(form)}">'
     start += f'<input type="hidden" name="redirect_url" value="{escape(target)}">'
