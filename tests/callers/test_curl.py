@@ -96,7 +96,7 @@ CHALLENGE = (
 
 @pytest.mark.parametrize("kind", [JSON, "application/json; charset=utf-8", ""])
 def test_access_refuses_in_json_where_agents_log_in(curl: Curl, serve: Serve, kind: str) -> None:
-    """By the challenge (RFC 9728), which curl tells since 7.84. One of the API's own is the API's."""
+    """By the challenge (RFC 9728), which curl tells since 7.84. Another one is the API's."""
     old_curl()
     body = b'{"error": "invalid_token"}'
     headers = {"Content-Type": kind, "WWW-Authenticate": CHALLENGE}
