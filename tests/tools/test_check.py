@@ -665,11 +665,11 @@ def test_limit_that_is_gone(rendered: Render, tmp_path: Path) -> None:
 
 def test_agents_without_a_redirect_uri(rendered: Render, tmp_path: Path) -> None:
     """Access would let none of them log in."""
-    given = {"access_scope": "hostname", "agents": ["claude", "other"]}
+    given = {**CUSTOM_DOMAIN, "access_scope": "hostname", "agents": ["claude", "other"]}
     uri = "https://chatgpt.com/connector/oauth/abc123"
-    folder = project(rendered, tmp_path / "with", **CUSTOM_DOMAIN, **given, agent_redirect_uris=uri)
+    folder = project(rendered, tmp_path / "with", **given, agent_redirect_uris=uri)
     assert check(folder) == []
-    [found] = check(project(rendered, tmp_path / "without", **CUSTOM_DOMAIN, **given))
+    [found] = check(project(rendered, tmp_path / "without", **given))
     assert (found["rule"], found["file"]) == ("redirect-uri", ".copier-answers.yml")
     assert "--data agent_redirect_uris=" in found["fix"]
 
