@@ -261,7 +261,7 @@ class Server:
             log.bad_request(error)
             raise Problem(-32602, "Invalid params") from None
         except BaseException:  # asyncio.CancelledError and SystemExit are no Exception
-            raise Problem(-32603, "Internal error", 200, {"reference": log.failure()}) from None
+            raise Problem(-32603, "The tool failed", 200, {"reference": log.failure()}) from None
 
 
 async def received(request: Any) -> Object:

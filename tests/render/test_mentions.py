@@ -64,7 +64,7 @@ PARTS = (
     Part(
         "RPC",
         lambda shape: shape["binding_style"] in ("rpc", "both"),
-        r"\bRPC\b|METHODS|internal\.py",
+        r"(?<!JSON-)\bRPC\b|METHODS|internal\.py",
     ),
     Part("upstreams", lambda shape: shape["upstreams"] > 0, r"(?i:upstream|vpc)"),
     Part(

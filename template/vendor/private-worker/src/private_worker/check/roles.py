@@ -86,8 +86,7 @@ def dotted(node: ast.AST) -> str:
 
 def whose(nodes: list[ast.AST]) -> dict[str, str]:
     """What the functions that ask for a role are called in a file, and of which module each is."""
-    asking = {"guard": "require", "guard.roles": "require", "bridge": "require"}
-    asking["mcp_server"] = "tool"
+    asking = dict.fromkeys(("guard", "guard.roles", "bridge"), "require") | {"mcp_server": "tool"}
     found = {f"{module}.{name}": module for module, name in asking.items()}
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -101,8 +100,7 @@ def whose(nodes: list[ast.AST]) -> dict[str, str]:
 
 
 def required(call: ast.Call, ours: dict[str, str]) -> ast.AST | None:
-    """The role of `guard.require(identity, role, kind=...)`, `bridge.require(role, kind=...)` or
-    `mcp_server.tool(role=..., kind=...)`.
+    """The role of `guard.require(identity, role)`, `bridge.require(role)` or `tool(role=...)`.
 
     The call itself where it cannot be read off: another `require` may hand on to one of these.
     """

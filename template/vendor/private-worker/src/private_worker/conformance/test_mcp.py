@@ -634,7 +634,7 @@ def test_mistakes_in_a_tool(name: str, arguments: Any, agent: Agent) -> None:
     """A fixed text and a reference to the log, which has the rest; the Worker lives on."""
     response = agent.ask("tools/call", {"name": name, "arguments": arguments})
     error = failed(response, 200, INTERNAL)
-    assert error.keys() == {"code", "message", "data"} and error["message"] == "Internal error"
+    assert error.keys() == {"code", "message", "data"} and error["message"] == "The tool failed"
     line = json.loads(agent.worker.logs[-1])
     assert error["data"] == {"reference": line["reference"]}
     assert "Traceback" in line["detail"] and "Traceback" not in response.body.decode()
