@@ -207,7 +207,7 @@ BAD = {
         "myapp:/*",
         "https://agent.example.com/cb#done",
         "https://ann@agent.example.com/cb",
-        "https://ann:secret@agent.example.com/cb",
+        "https://ann:@agent.example.com/cb",
         "cursor://ann@anysphere.cursor-mcp/cb",
         "http://agent.example.com/cb",
         "http://localhost.example.com/cb",
@@ -278,4 +278,5 @@ CONTEXT = {
     "policy_aud": AUD,
     "profile": "custom",
     "upstreams": "billing",
+    "agents": [],
 }

@@ -115,6 +115,15 @@ def test_the_limit_and_an_upstream_of_its_name() -> None:
     assert complaint("requests_per_minute", "60", upstreams="rate-limits, my-rate-limit") == ""
 
 
+def test_an_upstream_at_the_path_of_the_agents() -> None:
+    """Without agents there is nothing there."""
+    for upstreams in ("mcp", "billing, mcp", f" mcp={SERVICE_ID},b"):
+        message = complaint("upstreams", upstreams, agents=["local"])
+        assert is_our_line("upstreams", message)
+        assert complaint("upstreams", upstreams, agents=[]) == ""
+    assert complaint("upstreams", "mcp-2, my-mcp", agents=["local"]) == ""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("question", BAD)
 def test_copier_refuses(render: Render, tmp_path: Path, question: str) -> None:

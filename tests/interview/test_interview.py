@@ -366,6 +366,7 @@ def test_wrong_answer_is_explained_and_can_be_corrected(
         hostname="invoices.example.net",
         route_pattern="api.example.net/*",
         policy_aud="",
+        agents=[],
     )
     assert message
     corrected = [
@@ -441,6 +442,7 @@ def test_free_text_has_placeholder_and_validator(name: str) -> None:
             "route_pattern": "api.example.com/v1/*",
             "policy_aud": "",
             "upstreams": "",
+            "agents": [],
         }
         placeholder = fill(QUESTIONS[name]["placeholder"], context)
         assert placeholder and "\n" not in placeholder

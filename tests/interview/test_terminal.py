@@ -180,6 +180,7 @@ def said_of(name: str, bad: str, script: Script) -> str:
         hostname="invoices.example.net",
         route_pattern="api.example.net/*",
         policy_aud="",
+        agents=[],
     )
 
 
