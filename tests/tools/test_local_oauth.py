@@ -93,7 +93,7 @@ def metadata_of(refused: httpx.Response) -> str:
     return found["resource_metadata"]
 
 
-@pytest.mark.parametrize("path", ["/mcp", "/", "/a%20b/c%22d?x=1"])
+@pytest.mark.parametrize("path", ["/mcp", "/", "/a%20b/c%22d?x=1", "/a:b;c=d@e,f"])
 def test_no_credentials(agent: Agent, backend: Backend, path: str) -> None:
     """An agent gets a 401 that says where to begin, as Access sends it."""
     for method in ("GET", "POST", "DELETE", "OPTIONS"):
@@ -427,6 +427,22 @@ def test_secret_in_the_header(agent: Agent, in_form: bool) -> None:
         assert error(agent.token(code, client_id=name), 401) == "invalid_client"
     agent.http.headers = httpx.Headers(basic(known["client_id"], known["client_secret"]))
     assert agent.token(code, client_id=name).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "multipart/form-data", "multipart/form-data; boundary=x", "x"]
+)
+@pytest.mark.parametrize("body", [b"", b"{}", b"--x\r\n", b"\xff=%ff", b"a&" * 8000, b"%00=%00"])
+def test_forms_that_are_none(agent: Agent, kind: str, body: bytes) -> None:
+    for endpoint, code in (("token", "invalid_client"), ("revoke", "unauthorized_client")):
+        headers = {"Content-Type": kind}
+        sent = agent.http.post(f"{ENDPOINTS}/{endpoint}", content=body, headers=headers)
+        assert error(sent, 401) == code
+
+
+def test_a_form_of_many_fields(agent: Agent) -> None:
+    form = {f"x{number}": "" for number in range(1500)}
+    assert agent.token(agent.code(), **form).status_code == 200
 
 
 def test_nobody_asks_for_a_token(agent: Agent) -> None:

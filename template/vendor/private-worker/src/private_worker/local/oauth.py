@@ -18,10 +18,11 @@ from mcp.server.auth.handlers.register import RegistrationHandler
 from mcp.server.auth.handlers.revoke import RevocationHandler
 from mcp.server.auth.handlers.token import TokenHandler
 from mcp.server.auth.middleware.client_auth import ClientAuthenticator
+from mcp.server.auth.provider import AccessToken, AuthorizationCode, AuthorizationParams
 from mcp.server.auth.settings import ClientRegistrationOptions
 from mcp.shared.auth import OAuthClientInformationFull as Client
-from mcp.shared.auth import OAuthToken
-from pydantic import AnyHttpUrl, AnyUrl
+from mcp.shared.auth import OAuthToken as Tokens
+from pydantic import AnyUrl
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -30,12 +31,13 @@ from ..text import plain
 from .access import HEADERS, LOGIN, Local
 from .front import say, unwanted
 
-AUTHORIZE, REGISTER, TOKEN, REVOKE = (
-    f"/cdn-cgi/access/oauth/{name}" for name in ("authorization", "registration", "token", "revoke")
-)
+AUTHORIZE = "/cdn-cgi/access/oauth/authorization"
+REGISTER = "/cdn-cgi/access/oauth/registration"
+TOKEN = "/cdn-cgi/access/oauth/token"
+REVOKE = "/cdn-cgi/access/oauth/revoke"
 SERVER = "/.well-known/oauth-authorization-server"  # RFC 8414
-RESOURCE = "/.well-known/cloudflare-access-protected-resource"  # RFC 9728, and its own path for it:
-RESOURCES = (RESOURCE, "/.well-known/oauth-protected-resource")
+RESOURCE = "/.well-known/cloudflare-access-protected-resource"  # or, as in RFC 9728:
+STANDARD = "/.well-known/oauth-protected-resource"
 HERE = ("127.0.0.1", "localhost")
 
 
@@ -58,12 +60,12 @@ class Grant(sdk.RefreshToken):
     """What a person (`subject`) has let an agent do. `token` is its newest refresh token."""
 
     agent: Agent
-    code: sdk.AuthorizationCode
+    code: AuthorizationCode
     access: str = ""  # its newest access token; those before are good for nothing
     admitted: Admitted | None = None  # what the Worker gets; `ends` when the access token does
 
 
-class OAuth(sdk.OAuthAuthorizationServerProvider[sdk.AuthorizationCode, Grant, sdk.AccessToken]):
+class OAuth(sdk.OAuthAuthorizationServerProvider[AuthorizationCode, Grant, AccessToken]):
     """The authorization server. All is in memory, and over when the command stops.
 
     redirect_uris: where codes may be sent, besides to this computer. port: the one it listens on.
@@ -74,9 +76,10 @@ class OAuth(sdk.OAuthAuthorizationServerProvider[sdk.AuthorizationCode, Grant, s
     grant_lasts = 14 * 24 * 3600
 
     def __init__(self, access: Local, redirect_uris: Sequence[str], port: int) -> None:
-        self.access, self.redirect_uris, self.port = access, redirect_uris, port
+        self.access, self.redirect_uris = access, redirect_uris
+        self.origins = tuple(f"http://{name}:{port}".removesuffix(":80") + "/" for name in HERE)
         self.agents: dict[str, Agent] = {}  # by client_id
-        self.waiting: dict[str, tuple[Agent, sdk.AuthorizationParams]] = {}  # by a login's target
+        self.waiting: dict[str, tuple[Agent, AuthorizationParams]] = {}  # by a login's target
         self.grants: dict[str, Grant] = {}  # by every code and token that was issued for them
         known, options = ClientAuthenticator(self), ClientRegistrationOptions()
         self.handlers = {
@@ -87,16 +90,10 @@ class OAuth(sdk.OAuthAuthorizationServerProvider[sdk.AuthorizationCode, Grant, s
         }
 
     async def answer(self, request: Request) -> Response | None:
-        """What is served before the Worker is asked; None for other paths."""
-        path, origin = request.scope["path"], f"http://{request.headers['host']}".lower()
-        if request.method in ("GET", "HEAD"):
-            if path == SERVER:
-                return JSONResponse(_metadata(origin), headers=HEADERS)
-            for known in RESOURCES:
-                if f"{path}/".startswith(f"{known}/"):
-                    resource = origin + quote(path.removeprefix(known))
-                    found = {"resource": resource, "authorization_servers": [origin]}
-                    return JSONResponse(found, headers=HEADERS)
+        """What is served before the Worker is asked; None for other requests."""
+        path, origin = _path(request), f"http://{request.headers['host']}".lower()
+        if request.method in ("GET", "HEAD") and (found := _metadata(path, origin)):
+            return JSONResponse(found, headers=HEADERS)
         handle = self.handlers.get((request.method, path))
         if handle is None:
             return None
@@ -108,14 +105,13 @@ class OAuth(sdk.OAuthAuthorizationServerProvider[sdk.AuthorizationCode, Grant, s
             return await handle(request)
         if refused := unwanted(request):
             return refused
-        body = await request.body()
         if path != REGISTER:
-            form = _form(request, body)
+            form = await _form(request)
             # RFC 8707 section 2.2. The SDK looks at none here.
             if "resource" in form and not self._is_here(form["resource"]):
                 return JSONResponse({"error": "invalid_target"}, 400, HEADERS)
-            body = urlencode(form).encode()
-        return await handle(_with_body(request, body))
+            request = _posting(request, form)
+        return await handle(request)
 
     def decide(self, request: Request, decided: Admitted | Answer) -> Admitted | Answer:
         """Who is let in, or what the client gets; `decided` without regard to OAuth.
@@ -128,24 +124,17 @@ class OAuth(sdk.OAuthAuthorizationServerProvider[sdk.AuthorizationCode, Grant, s
             return decided
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            grant = self._grant_of(token)
+            grant = self._of_access(token)
             return grant and grant.admitted or _challenge(request)
-        browser = "text/html" in headers.get("accept", "")
-        browser = browser or headers.get("sec-fetch-mode") == "navigate"
+        navigates = headers.get("sec-fetch-mode") == "navigate"
+        browser = navigates or "text/html" in headers.get("accept", "")
         to_login = isinstance(decided, Answer) and decided.status == 302
         return _challenge(request) if to_login and not browser else decided
 
     def handed_on(self, headers: Pairs) -> Pairs:
-        """Without the access token.
-
-        Not documented: whether Access hands it on. Here it does not, so that no Worker can rely on
-        it, and none can leak what opens all its paths.
-        """
-        return [
-            (name, value)
-            for name, value in headers
-            if name != "authorization" or value.partition(" ")[2] not in self.grants
-        ]
+        """Without the access token, which Access may hand on (not documented): so no Worker relies
+        on it, and none can leak what opens all its paths."""
+        return [pair for pair in headers if pair[1].partition(" ")[2] not in self.grants]
 
     def asks(self, target: str) -> str:
         """Says which agent waits for the login that goes to `target`; "" for none."""
@@ -170,60 +159,52 @@ class OAuth(sdk.OAuthAuthorizationServerProvider[sdk.AuthorizationCode, Grant, s
     async def get_client(self, client_id: str) -> Agent | None:
         return self.agents.get(client_id)
 
-    async def register_client(self, client_info: Client) -> None:
-        for uri in client_info.redirect_uris or []:
+    async def register_client(self, client: Client) -> None:
+        for uri in client.redirect_uris or []:
             if uri.fragment or not (_is_loopback(uri) or str(uri) in self.redirect_uris):
                 say(f"An agent that is answered at {uri} was refused")
-                said = "redirect_uri is not allowed by the account configuration"
-                raise sdk.RegistrationError("invalid_client_metadata", said)
-        agent = self.agents[client_info.client_id] = Agent(**client_info.model_dump())
+                why = "redirect_uri is not allowed by the account configuration"
+                raise sdk.RegistrationError("invalid_client_metadata", why)
+        agent = self.agents[client.client_id] = Agent(**client.model_dump())
         say(f"{agent.name} has registered")
 
-    async def authorize(self, client: Client, params: sdk.AuthorizationParams) -> str:
+    async def authorize(self, client: Client, params: AuthorizationParams) -> str:
         if not self._is_here(params.resource):
             raise sdk.AuthorizeError("invalid_target", "resource must be an address of this server")
         target = f"{AUTHORIZE}?waits={secrets.token_urlsafe(32)}"
         self.waiting[target] = self.agents[client.client_id], params
         return f"{LOGIN}?{urlencode({'redirect_url': target})}"
 
-    async def load_authorization_code(
-        self, client: Client, authorization_code: str
-    ) -> sdk.AuthorizationCode | None:
-        grant = self.grants.get(authorization_code)
-        if grant and grant.access:  # RFC 6749 section 4.1.2
-            self._end(grant, "its code was used twice")
-            return None
-        return grant.code if grant else None
+    async def load_authorization_code(self, client: Client, code: str) -> AuthorizationCode | None:
+        grant = self.grants.get(code)
+        if grant and grant.access:
+            self._end(grant, "its code was used twice")  # RFC 6749 section 4.1.2
+        return grant.code if grant and not grant.access else None
 
-    async def exchange_authorization_code(
-        self, client: Client, authorization_code: sdk.AuthorizationCode
-    ) -> OAuthToken:
-        return self._issue(self.grants[authorization_code.code])
+    async def exchange_authorization_code(self, client: Client, code: AuthorizationCode) -> Tokens:
+        return self._issue(self.grants[code.code])
 
-    async def load_refresh_token(self, client: Client, refresh_token: str) -> Grant | None:
-        grant = self.grants.get(refresh_token)
-        if grant and grant.client_id == client.client_id and grant.token != refresh_token:
+    async def load_refresh_token(self, client: Client, token: str) -> Grant | None:
+        grant = self.grants.get(token)
+        if grant and grant.client_id == client.client_id and grant.token != token:
             self._end(grant, "its refresh token was used twice")  # RFC 9700 section 4.14.2
-            return None
-        return grant
+        return grant if grant and grant.token == token else None
 
-    async def exchange_refresh_token(
-        self, client: Client, refresh_token: Grant, scopes: list[str]
-    ) -> OAuthToken:
+    async def exchange_refresh_token(self, client: Client, grant: Grant, _: list[str]) -> Tokens:
         if not self.access.people:  # the policy, which Access asks again each time
-            self._end(refresh_token, "nobody is admitted any more")
+            self._end(grant, "nobody is admitted any more")
             raise sdk.TokenError("invalid_grant", "the person is not admitted any more")
-        return self._issue(refresh_token)
+        return self._issue(grant)
 
-    async def load_access_token(self, token: str) -> sdk.AccessToken | None:
-        grant = self._grant_of(token)
-        who = {"client_id": grant.client_id, "scopes": grant.scopes} if grant else {}
-        return sdk.AccessToken.model_validate({"token": token, **who}) if who else None
+    async def load_access_token(self, token: str) -> AccessToken | None:
+        if grant := self._of_access(token):
+            return AccessToken(token=token, client_id=grant.client_id, scopes=grant.scopes)
+        return None
 
-    async def revoke_token(self, token: sdk.AccessToken | Grant) -> None:
+    async def revoke_token(self, token: AccessToken | Grant) -> None:
         self._end(self.grants[token.token], "it was revoked")
 
-    def _issue(self, grant: Grant) -> OAuthToken:
+    def _issue(self, grant: Grant) -> Tokens:
         """New tokens of both kinds, and a new application token. The scopes stay what they are."""
         grant.access, grant.token = (f"oauth:{secrets.token_urlsafe(32)}" for _ in range(2))
         self.grants[grant.access] = self.grants[grant.token] = grant
@@ -231,11 +212,12 @@ class OAuth(sdk.OAuthAuthorizationServerProvider[sdk.AuthorizationCode, Grant, s
         lasts = min(self.access_lasts, (grant.expires_at or 0) - now)
         grant.admitted = self.access.of_person(str(grant.subject))._replace(ends=now + lasts)
         say(f"{grant.agent.name} has new tokens as {grant.subject}")
-        return OAuthToken(access_token=grant.access, expires_in=lasts, refresh_token=grant.token)
+        return Tokens(access_token=grant.access, expires_in=lasts, refresh_token=grant.token)
 
-    def _grant_of(self, access: str) -> Grant | None:
-        grant = self.grants.get(access)
-        newest = grant and grant.access == access and grant.admitted
+    def _of_access(self, token: str) -> Grant | None:
+        """The grant with this access token, while that is good."""
+        grant = self.grants.get(token)
+        newest = grant and grant.access == token and grant.admitted
         return grant if newest and newest.ends > time.time() else None
 
     def _end(self, grant: Grant, why: str) -> None:
@@ -244,14 +226,19 @@ class OAuth(sdk.OAuthAuthorizationServerProvider[sdk.AuthorizationCode, Grant, s
 
     def _is_here(self, resource: str | None) -> bool:
         """RFC 8707. A token is good for each name of an application, so for both of this server."""
-        with suppress(ValueError):
-            url = AnyHttpUrl(resource or "")
-            right = (url.scheme, url.port, url.fragment) == ("http", self.port, None)
-            return right and url.host in HERE
-        return False
+        text = f"{resource}/"
+        return text.lower().startswith(self.origins) and "#" not in text
 
 
-def _metadata(origin: str) -> dict[str, object]:
+def _metadata(path: str, origin: str) -> dict[str, object]:
+    for known in (RESOURCE, STANDARD):
+        if f"{path}/".startswith(f"{known}/"):
+            return {
+                "resource": origin + path.removeprefix(known),
+                "authorization_servers": [origin],
+            }
+    if path != SERVER:
+        return {}
     ways = ["client_secret_basic", "client_secret_post", "none"]
     return {
         "issuer": origin,
@@ -268,15 +255,21 @@ def _metadata(origin: str) -> dict[str, object]:
 
 def _challenge(request: Request) -> Answer:
     """401, and where to begin (RFC 9728 section 5.1)."""
-    where = f"http://{request.headers['host']}".lower() + RESOURCE + quote(request.scope["path"])
+    where = f"http://{request.headers['host']}".lower() + RESOURCE + _path(request)
     bearer = f'Bearer realm="OAuth", error="invalid_token", resource_metadata="{where}"'
     return Answer(401, [("www-authenticate", bearer)], b"")
 
 
-def _form(request: Request, body: bytes) -> dict[str, str]:
+def _path(request: Request) -> str:
+    """As the client wrote it, but for what a header cannot hold between quotation marks."""
+    return quote(request.scope["raw_path"], safe="%/:;,@!$&'()*+=~")
+
+
+async def _form(request: Request) -> dict[str, str]:
     """With what the SDK asks of everybody: the client_id, which may be in the header alone (RFC
     6749 section 2.3.1), and a secret, which not every client has."""
-    form = {"client_secret": "", **dict(parse_qsl(body.decode("utf-8", "replace")))}
+    body = (await request.body()).decode("utf-8", "replace")
+    form = {"client_secret": "", **dict(parse_qsl(body))}
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic" and "client_id" not in form:
         with suppress(ValueError):
@@ -284,11 +277,13 @@ def _form(request: Request, body: bytes) -> dict[str, str]:
     return form
 
 
-def _with_body(request: Request, body: bytes) -> Request:
+def _posting(request: Request, form: dict[str, str]) -> Request:
     async def receive() -> dict[str, object]:
-        return {"type": "http.request", "body": body}
+        return {"type": "http.request", "body": urlencode(form).encode()}
 
-    return Request(request.scope, receive)
+    kept = [pair for pair in request.scope["headers"] if pair[0] == b"authorization"]
+    kept.append((b"content-type", b"application/x-www-form-urlencoded"))
+    return Request({**request.scope, "headers": kept}, receive)
 
 
 def _is_loopback(uri: AnyUrl) -> bool:
