@@ -389,7 +389,9 @@ def test_code_and_token_of_another_agent(agent: Agent, other: Agent) -> None:
     tokens = agent.token(code).json()
     assert error(other.refresh(tokens["refresh_token"])) == "invalid_grant"
     assert other.post("revoke", token=tokens["refresh_token"]).status_code == 200
-    assert agent.refresh(tokens["refresh_token"]).status_code == 200
+    second = agent.refresh(tokens["refresh_token"]).json()
+    assert error(other.refresh(tokens["refresh_token"])) == "invalid_grant"
+    assert agent.call(second["access_token"]).status_code == 200  # nobody ends what is another's
 
 
 def test_expired_code(agent: Agent, played: Played) -> None:
