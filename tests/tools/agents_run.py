@@ -1,4 +1,4 @@
-"""Real agents, a person at a real browser, and a small MCP server where the Worker would be."""
+"""Real agents, and a person at a real browser."""
 
 import json
 import os
@@ -21,7 +21,6 @@ from mcp.client import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.server.mcpserver import Context, MCPServer
 from mcp.shared.auth import (
     AuthorizationCodeResult,
     OAuthClientInformationFull,
@@ -30,38 +29,13 @@ from mcp.shared.auth import (
 )
 from playwright.sync_api import expect, sync_playwright
 from pydantic import AnyUrl
-from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local_run import free_port
 from oauth_run import ANN
 
 Era = Literal["auto", "legacy"]
 ASKED = re.compile(r"http://\S+/oauth/authorization\?\S+")
-WHO = "cf-access-authenticated-user-email"
 PACKAGES = {"mcp-remote": "0.15.1", "@modelcontextprotocol/inspector": "2.12.0"}
-
-
-def behind() -> ASGIApp:
-    """A server with one tool, which says who called it. Only Ann may, as with the guard."""
-    server = MCPServer("behind", log_level="ERROR")
-
-    @server.tool()
-    async def whoami(ctx: Context[Any, Any]) -> str:
-        """Who is calling."""
-        request: Any = ctx.request_context.request
-        return str(request.headers[WHO])
-
-    app = server.streamable_http_app(stateless_http=True, json_response=True)
-
-    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and Headers(scope=scope).get(WHO) != ANN:
-            await JSONResponse({"error": "forbidden"}, 403)(scope, receive, send)
-        else:
-            await app(scope, receive, send)
-
-    return guarded
 
 
 class Person:

@@ -1,47 +1,95 @@
-"""Real agents get in through `local`: they find it, register, have their person log in at a real
-browser, list and call a tool, and go on when their token has expired.
+"""The whole way of real agents: they find `local` in the place of Access, register, have their
+person log in at Chromium, list and call the tools of the rendered Worker behind its guard, and go on
+when their token has expired.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
+import httpx
 import platformdirs
 import pytest
 from mcp.client import Client
 from mcp.client.auth import OAuthRegistrationError
 from mcp.shared.exceptions import MCPError
 
-from agents_run import PACKAGES, Era, Kept, Npm, Person, behind, python_client
-from command_run import project
+from agents_run import PACKAGES, Era, Kept, Npm, Person, python_client
 from conftest import Render, npm_packages
 from oauth_run import ANN, Played, served
+from private_worker.dev_vars import dev_vars
+from private_worker.testing.needs import Project
+from private_worker.testing.runtime import Runtime, Worker
 
 pytestmark = pytest.mark.slow
+
+pytest_plugins = ["private_worker.testing.plugin"]
+
+ADMIN = '''
+
+@tool(role="admin")
+async def purge():
+    """Delete everything."""
+    return "gone"
+'''
 
 ERAS = pytest.mark.parametrize("era", ["auto", "legacy"])  # auto takes the newest revision
 LASTS = 3  # seconds that an access token does
 
 
 @pytest.fixture(scope="module")
-def folder(rendered: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    answers = {"profile": "production", "agents": ["local"]}
-    return project(rendered, tmp_path_factory.mktemp("local"), **answers)
+def project_root(
+    rendered: Render, tmp_path_factory: pytest.TempPathFactory, node_modules: Path
+) -> Path:
+    """A project as it is rendered, and one tool for administrators."""
+    folder = tmp_path_factory.mktemp("agents") / "project"
+    shutil.copytree(rendered(profile="production", agents=["local"]), folder)
+    with (folder / "src" / "tools.py").open("a", encoding="utf-8") as tools:
+        tools.write(ADMIN)
+    (folder / "node_modules").symlink_to(node_modules, target_is_directory=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kit_runtime(project_root: Path) -> Iterator[Runtime]:
+    runtime = Runtime(Project(project_root), project_root / "packages")
+    runtime.start()
+    yield runtime
+    runtime.stop()
+
+
+Load = Callable[..., None]
 
 
 @pytest.fixture
-def played(folder: Path) -> Iterator[Played]:
-    with served(behind()) as port:
-        played = Played(folder, f"http://127.0.0.1:{port}")
-        played.oauth.access_lasts = LASTS
-        with served(played.front, played.port):
-            yield played
+def load(played: Played, worker: Worker, project_root: Path) -> Load:
+    """The Worker with the settings of .dev.vars and some more, which gets its keys from `local`."""
+
+    def load(**settings: object) -> None:
+        found = dev_vars((project_root / ".dev.vars").read_text(encoding="utf-8"))
+        worker.load(
+            env={**worker.env, **found, "ALLOWED_EMAILS": [ANN], **settings},
+            routes={played.url: played.url},
+        )
+        played.front.worker = worker.listen(origin=played.url)
+
+    return load
 
 
 @pytest.fixture
-def url(played: Played) -> str:
+def played(project_root: Path) -> Iterator[Played]:
+    played = Played(project_root, "")
+    played.oauth.access_lasts = LASTS
+    with served(played.front, played.port):
+        yield played
+
+
+@pytest.fixture
+def url(played: Played, load: Load) -> str:
+    load()
     return f"{played.url}/mcp"
 
 
@@ -59,18 +107,22 @@ def npm(node: Path, packages: Path, tmp_path: Path) -> Npm:
 
 
 async def used(client: Client) -> str:
-    """The one tool there is, listed and called; later once more, with a token of a refresh."""
-    assert [tool.name for tool in (await client.list_tools()).tools] == ["whoami"]
+    """Tools listed and called; later once more, with a token of a refresh."""
+    assert await listed(client) == ["whoami", "greet"]
     said = [await called(client)]
     await anyio.sleep(LASTS + 1)
     assert [*said, await called(client)] == [ANN, ANN]
     return client.protocol_version
 
 
+async def listed(client: Client) -> list[str]:
+    return [tool.name for tool in (await client.list_tools()).tools]
+
+
 async def called(client: Client) -> str:
-    (content,) = (await client.call_tool("whoami", {})).content
-    assert content.type == "text"
-    return content.text
+    result = await client.call_tool("whoami", {})
+    assert result.structured_content is not None
+    return str(result.structured_content["email"])
 
 
 @ERAS
@@ -103,10 +155,10 @@ def test_inspector(url: str, npm: Npm, era: str) -> None:
     person = Person()
     words = ["--protocol-era", era, "--method"]
     listed = npm.inspector(url, person, *words, "tools/list")
-    assert [tool["name"] for tool in listed["tools"]] == ["whoami"]
+    assert [tool["name"] for tool in listed["tools"]] == ["whoami", "greet"]
     anyio.run(anyio.sleep, LASTS)
     done = npm.inspector(url, person, *words, "tools/call", "--tool-name", "whoami")
-    assert done["content"][0]["text"] == ANN
+    assert done["structuredContent"]["email"] == ANN
     assert person.logins == 1
 
 
@@ -124,8 +176,8 @@ def test_expired_grant(url: str, played: Played) -> None:
     anyio.run(run)
 
 
-def test_another_person(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Access lets them in, the Worker does not; so it answers 403 and no login starts again."""
+def test_another_person(url: str, worker: Worker, capsys: pytest.CaptureFixture[str]) -> None:
+    """Access lets them in, the guard does not; so it answers 403 and no login starts again."""
     person = Person("bob@example.com")
 
     async def run() -> None:
@@ -136,6 +188,7 @@ def test_another_person(url: str, capsys: pytest.CaptureFixture[str]) -> None:
         anyio.run(run)
     assert person.logins == 1
     assert "403 POST /mcp bob@example.com" in capsys.readouterr().out
+    assert '"reason": "not_allowed"' in "".join(worker.logs)
 
 
 def test_foreign_redirect_uri(url: str) -> None:
@@ -151,3 +204,36 @@ def test_foreign_redirect_uri(url: str) -> None:
     ):
         anyio.run(run)
     assert person.logins == 0
+
+
+def test_a_role(url: str, load: Load, worker: Worker) -> None:
+    """The tool is shown to whoever has the role, and a call without it gets the one 403."""
+
+    async def run(member: str) -> None:
+        load(ROLES={"admin": [member]})
+        async with python_client(url, Person(), "auto", Kept()) as client:
+            assert ("purge" in await listed(client)) == (member == ANN)
+            if member == ANN:
+                assert not (await client.call_tool("purge", {})).is_error
+            else:
+                with pytest.raises(MCPError):
+                    await client.call_tool("purge", {})
+
+    anyio.run(run, ANN)
+    anyio.run(run, "bob@example.com")
+    assert '"reason": "role"' in "".join(worker.logs)
+
+
+def test_an_agent_reaches_what_its_person_reaches(url: str) -> None:
+    """The API as well, which docs/SECURITY.md says."""
+    kept = Kept()
+
+    async def run() -> None:
+        async with python_client(url, Person(), "auto", kept) as client:
+            await listed(client)
+
+    anyio.run(run)
+    assert kept.tokens is not None
+    token = {"Authorization": f"Bearer {kept.tokens.access_token}"}
+    answer = httpx.get(url.removesuffix("mcp"), headers=token, trust_env=False)
+    assert answer.json() == {"ok": True, "identity": {"kind": "human", "email": ANN}}
