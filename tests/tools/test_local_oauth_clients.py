@@ -1,6 +1,6 @@
 """The whole way of real agents: they find `local` in the place of Access, register, have their
-person log in at Chromium, list and call the tools of the rendered Worker behind its guard, and go on
-when their token has expired.
+person log in at Chromium, list and call the tools of the rendered Worker behind its guard, and go
+on when their token has expired.
 """
 
 import hashlib
