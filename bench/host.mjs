@@ -77,9 +77,9 @@ function door(pyodide, module, env) {
   pyodide.runPython(ANSWER, { globals });
   const answer = globals.get("answer");
   const promising = { promising: true };
-  return async (headers, status) => {
+  return async (headers, status, path = "/", more = {}) => {
     const context = { access: undefined, props: {}, waitUntil: (work) => work.copy() };
-    const request = new Request(ADDRESS, { headers });
+    const request = new Request(new URL(path, ADDRESS), { headers, ...more });
     const instance = await Default.callWithOptions(promising, context, env);
     const response = await answer.callWithOptions(promising, instance, request);
     instance.destroy();
@@ -208,6 +208,35 @@ const modes = {
       if (sent % 4 === 3) await guarded({ [PROOF]: `${sent}`.padEnd(sent % 16384, ".") }, 403);
     }
     return samples;
+  },
+
+  /** Milliseconds of the first call of a tool in a new interpreter, and medians beside requests. */
+  async tools(pyodide) {
+    const team = await access();
+    const guarded = door(pyodide, "entry", team.env);
+    const proof = { [PROOF]: await team.token() };
+    const prefix = "io.modelcontextprotocol/";
+    const [name, version, method] = ["whoami", "2026-07-28", "tools/call"];
+    const _meta = { [`${prefix}protocolVersion`]: version, [`${prefix}clientCapabilities`]: {} };
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { name, _meta } });
+    const said = { "MCP-Protocol-Version": version, "Mcp-Method": method, "Mcp-Name": name };
+    const headers = { ...proof, ...said, "Content-Type": "application/json" };
+    const kinds = {
+      "a tool": () => guarded(headers, 200, "/mcp", { method: "POST", body }),
+      "a route": () => guarded(proof, 200),
+      "no route": () => guarded(proof, 404, "/nothing"),
+    };
+    const times = {};
+    for (let round = -job.warmup; round < job.rounds; round++) {
+      for (const kind of round === -job.warmup ? ["a tool"] : shuffle(Object.keys(kinds))) {
+        const before = performance.now();
+        await kinds[kind]();
+        const took = performance.now() - before;
+        if (round === -job.warmup) times.first = [took];
+        if (round >= 0) (times[kind] ??= []).push(took);
+      }
+    }
+    return Object.fromEntries(Object.entries(times).map(([name, all]) => [name, median(all)]));
   },
 
   /** Milliseconds to import one module in an interpreter that is new. */

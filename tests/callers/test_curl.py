@@ -88,11 +88,33 @@ def test_who_refused(
     refused(curl(serve((status, headers, body.encode())).url, "/"), 1, words)
 
 
-def test_challenge(curl: Curl, serve: Serve) -> None:
-    """By the header, which curl tells since 7.84."""
+CHALLENGE = (
+    'Bearer realm="OAuth", error="invalid_token", resource_metadata='
+    '"https://api.example.com/.well-known/cloudflare-access-protected-resource/"'
+)
+
+
+@pytest.mark.parametrize("kind", [JSON, "application/json; charset=utf-8", ""])
+def test_access_refuses_in_json_where_agents_log_in(curl: Curl, serve: Serve, kind: str) -> None:
+    """By the challenge (RFC 9728), which curl tells since 7.84. Another one is the API's."""
+    old_curl()
+    body = b'{"error": "invalid_token"}'
+    headers = {"Content-Type": kind, "WWW-Authenticate": CHALLENGE}
+    refused(curl(serve((401, headers, body)).url, "/"), 1, "Access refused with 401")
+    own = {"Content-Type": JSON, "WWW-Authenticate": 'Bearer realm="api"'}
+    done = curl(serve((401, own, body)).url, "/")
+    assert (done.returncode, done.stdout.encode()) == (22, body)
+
+
+def old_curl() -> None:
     version = subprocess.run(["curl", "--version"], capture_output=True, text=True).stdout
     if tuple(map(int, version.split()[1].split(".")[:2])) < (7, 84):
         pytest.skip("this curl does not tell a header")
+
+
+def test_challenge(curl: Curl, serve: Serve) -> None:
+    """By the header, which curl tells since 7.84."""
+    old_curl()
     site = serve((403, {"Content-Type": HTML, "cf-mitigated": "challenge"}, b"<p>Prove it</p>"))
     refused(curl(site.url, "/"), 1, "firewall")
     refused(curl(site.url, "/", "--head"), 1, "firewall")

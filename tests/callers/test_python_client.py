@@ -172,6 +172,20 @@ def test_other_json_is_the_apis(call: Call, serve: Serve, status: int) -> None:
     assert call(server.url, method="HEAD", client={"retries": 0}).status_code == status
 
 
+@pytest.mark.parametrize("kind", ["application/json", ""])
+def test_access_refuses_in_json_where_agents_log_in(call: Call, serve: Serve, kind: str) -> None:
+    """By the challenge (RFC 9728). One of the API's own is the API's, and so is another status."""
+    metadata = "https://api.example.com/.well-known/cloudflare-access-protected-resource/"
+    challenge = f'Bearer realm="OAuth", error="invalid_token", resource_metadata="{metadata}"'
+    body = b'{"error": "invalid_token"}'
+    headers = {"Content-Type": kind, "WWW-Authenticate": challenge}
+    refused(call, serve((401, headers, body)).url, pwc.TokenRefused, "expired or disabled")
+    others = [(401, {"WWW-Authenticate": 'Bearer realm="api"'}), (404, headers)]
+    for status, more in others:
+        server = serve((status, {"Content-Type": "application/json", **more}, body))
+        assert call(server.url, client={"retries": 0}).status_code == status
+
+
 async def stream_async(url: str) -> list[bytes]:
     async with pwc.AsyncClient(url, retries=0) as client:
         async with client.stream("GET", "/") as response:

@@ -30,6 +30,7 @@ RECIPES = {
     "Methods": ["test_methods"],
     "Routes": ["test_routes"],
     "Roles": ["test_roles", "test_admin"],
+    "Tools for agents": ["test_convert"],
     "Pages, and files beside the code": ["test_pages"],
     "Static assets": ["test_assets"],
     "Forms and uploads": ["test_uploads", "test_a_form_as_it_is_shown"],
@@ -47,7 +48,7 @@ RECIPES = {
     "Rate limits": ["test_rate_limits"],
 }
 # Those that together have every block in each of its forms.
-DISTINCT = ("personal", "hostname-application", "everybody-fastapi", "internal-rpc")
+DISTINCT = ("personal", "hostname-application", "everybody-fastapi", "internal-rpc", "agents")
 FIRST_LINE = re.compile(r"(?:#|//|--) ([\w./]+)(, .+)?\n")
 # What `check` may say of them: values to fill in, what to repeat for staging, and that assets need
 # another answer, which the recipe says.

@@ -46,7 +46,7 @@ PROCESSES = 2
 TOOLS = "template/vendor/private-worker/src/private_worker"
 INPUTS = (
     *("includes/shape.jinja", "template/src/guard", "template/src/entry.py.jinja"),
-    *("template/src/upstream.py.jinja", "template/src/bridge.py"),
+    *("template/src/upstream.py.jinja", "template/src/bridge.py", "template/src/mcp_server.py"),
     *(f"{TOOLS}/{name}" for name in ("conformance", "testing", "standin", "project.py")),
     *(f"{TOOLS}/{name}" for name in ("config.py", "dev_vars.py", "text.py")),
     f"{TOOLS}/../../pytest.ini",

@@ -39,6 +39,7 @@ def all_questions() -> dict[str, Any]:
         "upstreams": "billing",
         "ci": "github",
         "staging": True,
+        "agents": ["other"],
     }
 
 
@@ -112,6 +113,15 @@ def test_the_limit_and_an_upstream_of_its_name() -> None:
         assert is_our_line("requests_per_minute", message)
         assert complaint("requests_per_minute", "0", upstreams=upstreams) == ""
     assert complaint("requests_per_minute", "60", upstreams="rate-limits, my-rate-limit") == ""
+
+
+def test_an_upstream_at_the_path_of_the_agents() -> None:
+    """Without agents there is nothing there."""
+    for upstreams in ("mcp", "billing, mcp", f" mcp={SERVICE_ID},b"):
+        message = complaint("upstreams", upstreams, agents=["local"])
+        assert is_our_line("upstreams", message)
+        assert complaint("upstreams", upstreams, agents=[]) == ""
+    assert complaint("upstreams", "mcp-2, my-mcp", agents=["local"]) == ""
 
 
 @pytest.mark.slow

@@ -101,6 +101,8 @@ HOSTNAME = "What is its hostname?"
 ZONE = "Which zone does the route belong to?"
 ROUTE = "Which addresses of "
 SCOPE = "What does the Access application protect?"
+AGENTS = "Which AI agents (MCP clients) may people connect?"
+REDIRECTS = "To which addresses do the others redirect?"
 PREVIEWS = "Enable preview URLs?"
 STAGING = "Add a second environment, staging?"
 STAGING_HOST = "What is staging's hostname?"
@@ -133,6 +135,8 @@ PRODUCTION: Script = [
     (PROJECT, CLEAR + "Invoice API" + ENTER),
     (WORKER, ENTER),
     (HOSTNAME, CLEAR + "invoices.example.net" + ENTER),
+    (AGENTS, DOWN + SPACE + DOWN * 3 + SPACE + ENTER),
+    (REDIRECTS, "https://agent.example.com/cb" + ENTER),
     (STAGING, "y"),
     (STAGING_HOST, ENTER),
     (EMAILS, "ann@example.com, bob@example.com" + ENTER),
@@ -153,7 +157,7 @@ INTERNAL: Script = [
     (UPSTREAMS, ENTER),
     (CI, DOWN + ENTER),
 ]
-# Everything that can be asked: people and programs (already selected) and bindings, on a route.
+# People and programs (already selected) and bindings, on a route: all that has a meaning there.
 CUSTOM: Script = [
     (PROFILE, DOWN * 3 + ENTER),
     (PROJECT, CLEAR + "Invoice API" + ENTER),
@@ -227,6 +231,8 @@ def order_on(screen: Screen, script: Script) -> None:
                 "callers": ["human", "machine"],
                 "exposure": "custom_domain",
                 "hostname": "invoices.example.net",
+                "agents": ["claude", "other"],
+                "agent_redirect_uris": "https://agent.example.com/cb",
                 "allowed_emails": "ann@example.com, bob@example.com",
                 "policy_aud": AUD,
                 "upstreams": "billing",
@@ -305,6 +311,7 @@ CORRECTIONS: list[tuple[Script, str, str, str]] = [
     (PERSONAL, "policy_aud", "123", AUD),
     (PRODUCTION, "worker_name", "Invoice_API", "invoice-api"),
     (PRODUCTION, "hostname", "https://x.example.com/", "invoices.example.net"),
+    (PRODUCTION, "agent_redirect_uris", "https://x.example.com/*", "https://x.example.com/cb"),
     (PRODUCTION, "allowed_service_tokens", "cfast_secret", CLIENT_IDS[0]),
     (INTERNAL, "calling_workers", "invoices", "gateway"),
     (INTERNAL, "upstreams", "Billing!", "billing"),
@@ -324,6 +331,7 @@ TITLES = {
     "team_domain": TEAM,
     "policy_aud": TAG,
     "hostname": HOSTNAME,
+    "agent_redirect_uris": REDIRECTS,
     "allowed_service_tokens": TOKENS,
     "calling_workers": CALLING,
     "upstreams": UPSTREAMS,
@@ -358,6 +366,7 @@ def test_wrong_answer_is_explained_and_can_be_corrected(
         hostname="invoices.example.net",
         route_pattern="api.example.net/*",
         policy_aud="",
+        agents=[],
     )
     assert message
     corrected = [
@@ -433,6 +442,7 @@ def test_free_text_has_placeholder_and_validator(name: str) -> None:
             "route_pattern": "api.example.com/v1/*",
             "policy_aud": "",
             "upstreams": "",
+            "agents": [],
         }
         placeholder = fill(QUESTIONS[name]["placeholder"], context)
         assert placeholder and "\n" not in placeholder

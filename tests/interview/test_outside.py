@@ -210,6 +210,8 @@ def others(shape: Answers, text: str) -> Answers:
             found[name] = text
         elif QUESTIONS[name]["type"] == "bool":
             found[name] = True
+        elif QUESTIONS[name].get("multiselect"):
+            found[name] = offered(name, **context)
         else:
             found[name] = next(one for one in offered(name, **context) if one != context[name])
     return found

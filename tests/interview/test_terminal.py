@@ -48,6 +48,8 @@ INTERVIEWS: dict[str, tuple[list[tuple[str, str]], dict[str, Any]]] = {
             "profile": "production",
             "project_name": "Invoice API",
             "hostname": "invoices.example.net",
+            "agents": ["claude", "other"],
+            "agent_redirect_uris": "https://agent.example.com/cb",
             "staging": True,
             "allowed_emails": "ann@example.com, bob@example.com",
             "allowed_service_tokens": CLIENT_IDS[0],
@@ -178,6 +180,7 @@ def said_of(name: str, bad: str, script: Script) -> str:
         hostname="invoices.example.net",
         route_pattern="api.example.net/*",
         policy_aud="",
+        agents=[],
     )
 
 

@@ -64,7 +64,7 @@ PARTS = (
     Part(
         "RPC",
         lambda shape: shape["binding_style"] in ("rpc", "both"),
-        r"\bRPC\b|METHODS|internal\.py",
+        r"(?<!JSON-)\bRPC\b|METHODS|internal\.py",
     ),
     Part("upstreams", lambda shape: shape["upstreams"] > 0, r"(?i:upstream|vpc)"),
     Part(
@@ -118,6 +118,7 @@ PARTS = (
         lambda shape: bool(shape["limited"]),
         r"RATE_LIMIT|rate_limited|guard/limit|requests_per_minute=",
     ),
+    Part("agents", lambda shape: bool(shape["agents"]), r"(?i:mcp)|tools\.py|redirect URI"),
     Part(
         "one-time PIN",
         lambda shape: shape["identity_provider"] == "otp",
@@ -191,6 +192,9 @@ def test_files_of_a_shape(chosen: list[Shape], rendered: Render) -> None:
             "src/internal.py": rpc,
             "src/upstream.py": shape["upstreams"] > 0,
             "src/bridge.py": shape["framework"] == "fastapi",
+            "src/mcp_server.py": bool(shape["agents"]),
+            "src/tools.py": bool(shape["agents"]),
+            "tests/test_tools.py": bool(shape["agents"]),
             "src/guard/bound.py": binding,
             "src/guard/edge.py": public,
             "src/guard/limit.py": shape["limited"],

@@ -54,7 +54,7 @@ def interviews(context: dict[str, Any], questions: tuple[str, ...]) -> Iterator[
 
 def test_how_many() -> None:
     """The numbers in docs: change them with the table of rules."""
-    assert len(shapes.every_shape()) == 82_656
+    assert len(shapes.every_shape()) == 105_984
     assert len(shapes.selection()) < 60
 
 
@@ -74,6 +74,19 @@ def test_interview_offers_exactly_the_valid_combinations() -> None:
     valid = {tuple(shape[question] for question in DECISIVE) for shape in shapes.every_shape()}
     assert len(possible) == len(valid)
     assert {tuple(map(_hashable, found)) for found in possible} == valid
+
+
+def test_who_is_asked_about_agents() -> None:
+    """Where people call a hostname, and then every choice of agents is as good as another."""
+    found = {tuple(shape[name] for name in (*DECISIVE, "agents")) for shape in shapes.every_shape()}
+    for *decisive, agents in found:
+        context = dict(zip(DECISIVE, decisive, strict=True))
+        assert makes_sense("agents", **context) == (agents is not None)
+
+
+def test_nobody_has_agents_unasked() -> None:
+    for callers in (["human"], ["human", "machine"]):
+        assert answered({"profile": "production", "callers": callers})["agents"] == []
 
 
 def test_the_scope_that_is_the_default() -> None:
@@ -130,6 +143,7 @@ UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
     ({"profile": "custom", "callers": ["machine", "binding"], "exposure": "none"}, "is not in"),
     ({"profile": "custom", "callers": ["binding"], "exposure": "route"}, "is not in ['none']"),
     ({"profile": "custom", "callers": ["binding"], "exposure": "workers_dev"}, "['none']"),
+    ({"profile": "production", "agents": ["everyone"]}, "'everyone' is not in ['local', 'claude'"),
     ({"profile": "everything"}, "'everything' is not in ['personal', 'production', "),
 ]
 
@@ -164,7 +178,13 @@ def test_unsupported_combination_is_refused(
                 "team_domain": "acme",
                 "policy_aud": shapes.AUD,
                 "framework": "fastapi",
+                "agents": ["claude"],
             },
+        ),
+        pytest.param(
+            {"profile": "production", "access_scope": "worker"},
+            {"agents": ["other"], "agent_redirect_uris": "https://agent.example.net/cb"},
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {"profile": "personal"},

@@ -30,15 +30,17 @@ ignore_missing_imports = true
 
 
 @pytest.mark.parametrize(
-    "name", ["personal", "internal-rpc", "internal-fetch", "everybody", "everybody-fastapi"]
+    "name",
+    ["personal", "internal-rpc", "internal-fetch", "everybody", "everybody-fastapi", "agents"],
 )
 def test_guard_is_strictly_typed(name: str, rendered: Render, tmp_path: Path) -> None:
     project = rendered(**shapes.answers(shapes.of_interest()[name]))
     configuration = tmp_path / "mypy.ini"
     configuration.write_text(CONFIGURATION)
     command = [sys.executable, "-m", "mypy", "--config-file", str(configuration)]
+    server = [str(path) for path in project.glob("src/mcp_server.py")]
     done = subprocess.run(
-        [*command, "--cache-dir", str(tmp_path / "cache"), str(project / "src" / "guard")],
+        [*command, "--cache-dir", str(tmp_path / "cache"), str(project / "src" / "guard"), *server],
         env={**os.environ, "MYPYPATH": str(project / "src")},
         capture_output=True,
         text=True,

@@ -122,6 +122,7 @@ class CloudflareApi:
         self.requests: list[Request] = []
         self.authorizations: list[dict[str, str]] = []  # the headers of each request
         self.secrets: list[str] = []  # client secrets, each of them answered once
+        self.revoked: list[str] = []  # the applications whose tokens were
         self.rotated: dict[str, str | None] = {}  # when the secret before ends, by token id
         self.page_size = 2  # the most that a page holds, whatever is asked for
         # What was created is seen everywhere only after a while, if a test wants it so: lists
@@ -311,7 +312,8 @@ class CloudflareApi:
             return refused.status, _envelope(None, refused.errors)
         # Only what Access creates is told of with 201; an action such as rotate is not.
         created = request.method == "POST" and request.path.split("/")[-2] == "access"
-        return 201 if created else 200, _envelope(copy.deepcopy(result), [], info)
+        later = request.path.endswith("/revoke_tokens")  # it is accepted
+        return 201 if created else 202 if later else 200, _envelope(copy.deepcopy(result), [], info)
 
     def failure(self, request: Request) -> "_Failure | None":
         with self._lock:
@@ -547,6 +549,10 @@ class CloudflareApi:
         account.apps[key] = made | {"id": key, "aud": old["aud"]}
         return self._app(account, key)
 
+    def _revoke_tokens(self, request: Request, account: Account, key: str) -> Json:
+        self.revoked.append(self._one_app(request, account, key)["id"])
+        return {}
+
     def _checked_app(self, request: Request, account: Account, key: str) -> Json:
         body = _object(request, "type")
         made = {name: value for name, value in body.items() if name not in READ_ONLY}
@@ -662,6 +668,7 @@ HANDLERS: dict[str, Callable[..., Any]] = {
     "GET /accounts/*/access/apps/*": CloudflareApi._one_app,
     "PUT /accounts/*/access/apps/*": CloudflareApi._put_app,
     "DELETE /accounts/*/access/apps/*": CloudflareApi._delete_app,
+    "POST /accounts/*/access/apps/*/revoke_tokens": CloudflareApi._revoke_tokens,
     "GET /accounts/*/access/service_tokens": CloudflareApi._service_tokens,
     "POST /accounts/*/access/service_tokens": CloudflareApi._create_service_token,
     "DELETE /accounts/*/access/service_tokens/*": CloudflareApi._delete_service_token,

@@ -27,6 +27,7 @@ PRODUCTION = {
 }
 # The same, but somebody chose an application on the whole Worker.
 WHOLE = {**PRODUCTION, "access_scope": "worker"}
+AGENTS = {**PRODUCTION, "agents": ["claude"]}
 SINK = """
 import json, os, sys
 names = "CF_ACCESS_CLIENT_ID", "CF_ACCESS_TOKEN_NAME"

@@ -663,6 +663,17 @@ def test_limit_that_is_gone(rendered: Render, tmp_path: Path) -> None:
         assert "--data requests_per_minute=0" in found["fix"]
 
 
+def test_agents_without_a_redirect_uri(rendered: Render, tmp_path: Path) -> None:
+    """Access would let none of them log in."""
+    given = {**CUSTOM_DOMAIN, "access_scope": "hostname", "agents": ["claude", "other"]}
+    uri = "https://chatgpt.com/connector/oauth/abc123"
+    folder = project(rendered, tmp_path / "with", **given, agent_redirect_uris=uri)
+    assert check(folder) == []
+    [found] = check(project(rendered, tmp_path / "without", **given))
+    assert (found["rule"], found["file"]) == ("redirect-uri", ".copier-answers.yml")
+    assert "--data agent_redirect_uris=" in found["fix"]
+
+
 def test_placeholders(rendered: Render, tmp_path: Path) -> None:
     """Each is named once with its line, in any block, deep inside, and not by the guard as well.
     One in a comment is none."""

@@ -64,6 +64,25 @@ CASES: dict[str, tuple[str, Any, Any, list[tuple[str, str]]]] = {
         ADMIN,
         [("no-role", "role admin")],
     ),
+    "a tool for agents": (
+        'from mcp_server import tool; tool(role="admin")',
+        None,
+        ADMIN,
+        [("no-role", "role admin")],
+    ),
+    "a tool by another name": (
+        "import mcp_server as s; s.tool(kind='human', role='admin')",
+        ADMIN,
+        ADMIN,
+        [],
+    ),
+    "a tool for a kind": (
+        "import mcp_server; mcp_server.tool(kind='human')",
+        ADMIN,
+        None,
+        [("unused-role", "vars.ROLES has admin")],
+    ),
+    "the tool of others": ('import npm; npm.tool(role="admin")', None, None, []),
     "a comparison": ('"admin" in identity.roles', None, ADMIN, [("no-role", "vars")]),
     "the other way round": ('"admin" not in identity.roles', ADMIN, ADMIN, []),
     "made at run time": ('require(identity, f"{env.ROLE}")', ADMIN, None, []),
@@ -114,6 +133,15 @@ def test_a_require_of_the_owners_own(project: Path) -> None:
     line = "def require(value, message): ...\nrequire(1, 'a name is missing')\n"
     (project / "src" / "jobs.py").write_text(line)
     assert judged(project, None, None) == []
+
+
+def test_the_server_of_the_tools_asks_for_nothing_itself(rendered: Render, tmp_path: Path) -> None:
+    """It hands on the role of each tool, and would hide a role that nothing asks for."""
+    folder = tmp_path / "project"
+    shutil.copytree(rendered(profile="production", staging=True, agents=["local"]), folder)
+    assert judged(folder, ADMIN, None) == [
+        ("unused-role", "vars.ROLES has admin, which nothing in src/ asks for")
+    ]
 
 
 def test_a_role_that_staging_lacks_is_said_once(project: Path) -> None:

@@ -29,6 +29,14 @@ WANTED = {
         *("test_public.py", "test_bound_fetch.py", "test_api_border.py", "test_upstream.py"),
     },
     "everybody-fastapi": FILES
+    - {
+        "test_no_people.py",
+        "test_no_machines.py",
+        "test_public.py",
+        "test_limit.py",
+        "test_mcp.py",
+    },
+    "agents": FILES
     - {"test_no_people.py", "test_no_machines.py", "test_public.py", "test_limit.py"},
 }
 FASTAPI = "test_body_for_the_framework"

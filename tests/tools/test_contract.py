@@ -15,7 +15,7 @@ import sdk_contract
 from cloudflare_api import Exchange, Json, Request
 from command_run import refused
 from private_worker import api as commands_api
-from provisioned import Make, Setup, well
+from provisioned import AGENTS, Make, Setup, well
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +31,12 @@ def everything(setup: Setup) -> list[Exchange]:
     for row in setup.account.policies.values():
         row["include"] = [{"everyone": {}}] if row["decision"] == "allow" else row["include"]
     setup.app["session_duration"] = "1h"
+    well(setup.apply())
+    shape = setup.folder / ".private-worker.toml"
+    with_agents = shape.read_text()
+    shape.write_text(with_agents.replace('agents = ["claude"]', "agents = []"))
+    well(setup.apply())
+    shape.write_text(with_agents)
     well(setup.apply())
     well(setup.apply("--renew", "my-api"))
     well(setup.apply("--rotate", "my-api", "--grace", "7d"))
@@ -60,7 +66,7 @@ def everything(setup: Setup) -> list[Exchange]:
 
 def test_every_operation_is_as_the_sdk_declares_it(make: Make) -> None:
     """The fixture asserts that nothing is wrong; here, that nothing was left out."""
-    done = everything(make())
+    done = everything(make(**AGENTS))
     assert {sdk_contract.operation(one.request) for one in done} == set(sdk_contract.OPERATIONS)
     lines = set(cloudflare_api.HANDLERS)
     assert lines == set(sdk_contract.OPERATIONS)
@@ -129,7 +135,7 @@ WRONG: list[tuple[str, str, Callable[[Json], object], str]] = [
 
 
 def test_wrong_answers_are_noticed(make: Make) -> None:
-    done = everything(make())
+    done = everything(make(**AGENTS))
     assert sdk_contract.broken(done) == []
     for method, part, spoil, said in WRONG:
         good = next(one for one in done if _answers(method, part)(one) and one.envelope["result"])
@@ -146,7 +152,7 @@ def test_wrong_answers_are_noticed(make: Make) -> None:
 
 
 def test_wrong_requests_are_noticed(make: Make) -> None:
-    done = everything(make())
+    done = everything(make(**AGENTS))
 
     def but(good: Exchange, **changed: Any) -> str:
         request = Request(**{**vars(good.request), **changed})

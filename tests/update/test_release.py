@@ -171,7 +171,7 @@ QUICK: dict[str, tuple[Change, Rule, str]] = {
         "copier.yml, preview_urls: `type` was 'bool' and is 'str'. Put it back",
     ),
     "several answers become one": (
-        replaced("  multiselect: true\n", ""),
+        replaced("callers:\n  type: str\n  multiselect: true\n", "callers:\n  type: str\n"),
         questionnaire.questions,
         "copier.yml, callers: `multiselect` was True and is None. Put it back",
     ),

@@ -233,6 +233,14 @@ TOGGLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "ops": False,
         },
     ),
+    "agents": (
+        {"profile": "production", "agents": [], "agent_redirect_uris": ""},
+        {
+            "profile": "production",
+            "agents": ["cursor", "other"],
+            "agent_redirect_uris": "https://agent.example.com/cb",
+        },
+    ),
     "route": (
         {
             **ROUTE,

@@ -60,6 +60,7 @@ ID, SECRET = "CF-Access-Client-Id", "CF-Access-Client-Secret"
 IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}  # RFC 9110, section 9.2.2
 TRY_AGAIN = {502, 503, 504}
 REFUSALS = {401, 403, 500, 503}
+CHALLENGE = "/.well-known/cloudflare-access-protected-resource"
 READ = httpx.ByteStream(b"")  # in place of a stream that is read, which leads to what was sent
 QUOTED = re.compile(r"(Illegal header value).*")  # h11 shows the value; it may be a secret
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -92,7 +93,8 @@ class LoginRedirect(AccessError):
 
 
 class TokenRefused(AccessError):
-    """Access answered 401 or 403 itself: with no JSON, which is how it differs from the Worker.
+    """Access answered 401 or 403 itself: with no JSON, which is how it differs from the Worker, or
+    with a challenge that only Access sends.
 
     An API that refuses somebody should say so in JSON, as the guard does.
     """
@@ -457,7 +459,9 @@ def _raise_refusal(response: httpx.Response) -> None:
             "stays so check its TEAM_DOMAIN",
             response,
         )
-    if status not in (401, 403) or error is not None:
+    # Where agents can log in, Access refuses in JSON, and says where the login is (RFC 9728).
+    challenged = status == 401 and CHALLENGE in response.headers.get("WWW-Authenticate", "")
+    if status not in (401, 403) or (error is not None and not challenged):
         return
     if how := _blocked(response):
         raise Blocked(
@@ -475,9 +479,9 @@ def _raise_refusal(response: httpx.Response) -> None:
             "no Service Auth policy of the application names the token, or the token is not "
             "accepted and the application admits nobody else"
         )
+    perhaps = "" if challenged else "; or the API itself answered so, without JSON"
     raise TokenRefused(
-        f"Access refused the request to {host} with {status}: {why}; or the API itself answered "
-        "so, without JSON",
+        f"Access refused the request to {host} with {status}: {why}{perhaps}",
         response,
     )
 

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ class Shape:
     limited: whether there is a limit for each caller
     upstreams: the names of the private services
     base: the path in front of every other one, such as "/invoices"; "" without
+    agents: those that people may connect, some of "local", "claude", "cursor", "vscode", "other"
+    other_redirect_uris: the redirect URIs of the agents that are "other"
     """
 
     exposure: str
@@ -46,6 +49,8 @@ class Shape:
     limited: bool
     upstreams: tuple[str, ...]
     base: str
+    agents: tuple[str, ...]
+    other_redirect_uris: tuple[str, ...]
 
     @property
     def edge(self) -> bool:
@@ -77,6 +82,17 @@ class Shape:
     def serves(self) -> bool:
         """Whether it answers HTTP at all, so that there is a src/api.py."""
         return self.edge or self.bound_fetch
+
+    @property
+    def redirect_uris(self) -> tuple[str, ...]:
+        """Where the agents want the code of a login sent, each once.
+
+        Agents on the person's own computer take any port of it, and are let in by Access's switch
+        for that (loopback).
+        """
+        known = tomllib.loads(Path(__file__).with_name("agents.toml").read_text(encoding="utf-8"))
+        chosen = (known[agent]["redirect_uris"] for agent in self.agents if agent in known)
+        return tuple(dict.fromkeys(chain(*chosen, self.other_redirect_uris)))
 
 
 @dataclass(frozen=True)

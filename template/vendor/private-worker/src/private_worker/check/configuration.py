@@ -41,6 +41,10 @@ def findings(config: Config, project: Project) -> Findings:
             line, wrong = config.line_at(match.start()), f"{match[0]} is not filled in"
             fix = "Put in the real one; see docs/SETUP.md."
             yield Finding("placeholder", config.path.name, line, wrong, fix)
+    if "other" in project.shape.agents and not project.shape.other_redirect_uris:
+        wrong = "The answer agents has others, and agent_redirect_uris says nothing of them"
+        fix = "Type: uvx copier update --vcs-ref=:current: --data agent_redirect_uris=<its URI>"
+        yield Finding("redirect-uri", ".copier-answers.yml", 0, wrong, fix)
     # Only what is an object is looked at.
     environments: dict[Way, Any] = {("env",): config.data.get("env", {})}
     for name, settings in config.block(None).object("env").items():

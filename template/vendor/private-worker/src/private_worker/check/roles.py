@@ -14,6 +14,7 @@ from ..project import Project
 from .finding import Findings, at
 
 NAME = "ROLES"
+OTHERS = ("bridge.py", "mcp_server.py")  # of src/, which hand on what they are given
 OURS = ("identity.roles", "caller.roles")  # as they are called in what the template gives
 
 
@@ -48,7 +49,7 @@ def asked_for(project: Project) -> Iterator[tuple[str | None, str]]:
     """Each role that is asked for, with the place; None for one that is no plain text there."""
     source = project.root / "src"
     for path in sorted(source.rglob("*.py")):
-        if path.is_relative_to(source / "guard") or path == source / "bridge.py":
+        if path.is_relative_to(source / "guard") or path.parent == source and path.name in OTHERS:
             continue
         try:
             nodes = list(ast.walk(ast.parse(path.read_bytes())))
@@ -84,20 +85,22 @@ def dotted(node: ast.AST) -> str:
 
 
 def whose(nodes: list[ast.AST]) -> dict[str, str]:
-    """What `require` of guard and of bridge is called in a file, and of which of them it is."""
-    found = {"guard.require": "guard", "bridge.require": "bridge"}
+    """What the functions that ask for a role are called in a file, and of which module each is."""
+    asking = dict.fromkeys(("guard", "guard.roles", "bridge"), "require") | {"mcp_server": "tool"}
+    found = {f"{module}.{name}": module for module, name in asking.items()}
     for node in nodes:
         if isinstance(node, ast.Import):
-            named = [one for one in node.names if one.name in ("guard", "bridge")]
-            found |= {f"{one.asname}.require": one.name for one in named}
-        elif isinstance(node, ast.ImportFrom) and node.module in ("guard", "guard.roles", "bridge"):
-            names = [one.asname or one.name for one in node.names if one.name == "require"]
-            found |= dict.fromkeys(names, node.module.partition(".")[0])
+            named = [one for one in node.names if one.name in asking]
+            found |= {f"{one.asname}.{asking[one.name]}": one.name for one in named}
+        elif isinstance(node, ast.ImportFrom) and node.module in asking:
+            wanted = asking[node.module]
+            names = [one.asname or one.name for one in node.names if one.name == wanted]
+            found |= dict.fromkeys(names, node.module)
     return found
 
 
 def required(call: ast.Call, ours: dict[str, str]) -> ast.AST | None:
-    """The role of `guard.require(identity, role, kind=...)` or `bridge.require(role, kind=...)`.
+    """The role of `guard.require(identity, role)`, `bridge.require(role)` or `tool(role=...)`.
 
     The call itself where it cannot be read off: another `require` may hand on to one of these.
     """
@@ -107,5 +110,5 @@ def required(call: ast.Call, ours: dict[str, str]) -> ast.AST | None:
     given = {word.arg: word.value for word in call.keywords}
     if None in given or any(isinstance(each, ast.Starred) for each in call.args):
         return call
-    place = 1 if ours[name] == "guard" else 0
+    place = 0 if ours[name] == "bridge" else 1
     return given.get("role") or next(iter(call.args[place : place + 1]), None)

@@ -27,6 +27,7 @@ def wanted(shape: Shape) -> dict[str, bool]:
         "probe/api.py": shape.serves,
         "probe/at_the_edge.py": shape.edge,
         "probe/internal.py": shape.rpc,
+        "probe/tools.py": bool(shape.agents),
         "probe/with_upstreams.py": shape.serves and bool(shape.upstreams),
         "test_answers.py": shape.edge,
         "test_api_border.py": shape.serves,
@@ -37,6 +38,7 @@ def wanted(shape: Shape) -> dict[str, bool]:
         "test_known.py": shape.edge,
         "test_limit.py": shape.limited,
         "test_machines.py": shape.machines,
+        "test_mcp.py": bool(shape.agents),
         "test_no_machines.py": shape.edge and not shape.machines,
         "test_no_people.py": shape.edge and not shape.humans,
         "test_people.py": shape.humans,
@@ -83,6 +85,8 @@ def probe_source(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -
             shutil.copy(PROBE.parent / name, folder)
     if wanted(shape())["probe/with_upstreams.py"]:
         shutil.copy(source / "upstream.py", folder)
+    if wanted(shape())["probe/tools.py"]:
+        shutil.copy(source / "mcp_server.py", folder)
     return folder
 
 

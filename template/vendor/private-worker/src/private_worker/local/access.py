@@ -57,13 +57,15 @@ class Local(Application):
         return True  # the guard has the list
 
 
-def login_page(local: Local, form: str, target: str, wrong: str) -> HTMLResponse:
-    """Who do you want to be? `form`: what the server knows its own form by. `wrong`: a notice."""
+def login_page(local: Local, form: str, target: str, wrong: str, agent: str = "") -> HTMLResponse:
+    """Who do you want to be? `form`: what the server knows its own form by. `wrong`: a notice.
+    `agent`: which one asks, in a sentence."""
     people = [escape(email) for email in local.emails]
     text = PAGE.substitute(
         action=LOGIN,
         title=escape(f"Log in to {local.name}"),
         alert=f'<p role="alert">{escape(wrong)}</p>' if wrong else "",
+        agent=f"<p>{escape(agent)}</p>" if agent else "",
         form=escape(form),
         target=escape(target),
         people="\n".join(f'<button name="email" value="{one}">{one}</button>' for one in people),

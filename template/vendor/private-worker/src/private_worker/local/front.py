@@ -3,6 +3,7 @@
 import re
 import secrets
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 import httpx
@@ -14,6 +15,9 @@ from ..standin.admission import Admitted, end_to_end
 from ..standin.team import CERTS
 from ..text import plain
 from .access import HEADERS, LOGIN, Local, login_page
+
+if TYPE_CHECKING:  # it needs the MCP SDK, which only projects with agents have
+    from .oauth import OAuth
 
 LOGOUT = "/cdn-cgi/access/logout"
 # A request with one of these came through a proxy or a tunnel, so from another computer.
@@ -27,10 +31,10 @@ TARGET = re.compile(r"/(?![/\\])[!-\[\]-~]*")  # a path of this server: no host,
 
 
 class Front:
-    """The server. `worker` is the origin behind it, `port` its own."""
+    """The server. `worker` is the origin behind it, `port` its own; `oauth` is for agents."""
 
-    def __init__(self, access: Local, worker: str, port: int) -> None:
-        self.access, self.worker = access, worker
+    def __init__(self, access: Local, worker: str, port: int, oauth: "OAuth | None" = None) -> None:
+        self.access, self.worker, self.oauth = access, worker, oauth
         names = {"127.0.0.1", "localhost"}
         self.hosts = {f"{name}:{port}" for name in names} | (names if port == 80 else set())
         self.form = secrets.token_hex(16)  # in its own forms; another site cannot read it
@@ -45,24 +49,28 @@ class Front:
             async with AsyncExitStack() as after:
                 who, response = await self._answer(request, after)
                 path = plain(scope["path"], 100)  # the query may hold what nobody else should read
-                _say(f"{response.status_code} {request.method} {path} {plain(who)}")
+                say(f"{response.status_code} {request.method} {path} {plain(who)}")
                 await response(scope, receive, send)
         except ClientDisconnect:
             pass
         except httpx.TransportError as error:  # in the middle: the client's connection is cut
-            _say(f"The server at {self.worker} broke off: {plain(error)}")
+            say(f"The server at {self.worker} broke off: {plain(error)}")
         except Exception as error:  # the server answers 500 and says nothing
-            _say(f"a mistake in private_worker/local/front.py: {error!r}")
+            say(f"a mistake in private_worker/local/front.py: {error!r}")
             raise
 
     async def _answer(self, request: Request, after: AsyncExitStack) -> tuple[str, Response]:
         """Who was let in, or "-", and what the client gets. `after` closes what it came from."""
         if refused := self._refused(request):
             return "-", refused
+        if self.oauth and (answer := await self.oauth.answer(request)):
+            return "-", answer
         if _is_own(request.scope["path"]):
             return "-", await self._own(request)
         target = _target(request.scope).decode("ascii")
         decided = self.access.decide(target, request.headers.items())
+        if self.oauth:
+            decided = self.oauth.decide(request, decided)
         if isinstance(decided, Admitted):
             return decided.who, await self._hand_on(request, decided, after)
         response = Response(decided.body, decided.status, dict(decided.headers))
@@ -104,28 +112,30 @@ class Front:
         return _text(404, "There is nothing at this address.")
 
     def _ask_who(self, target: str, wrong: str = "") -> Response:
-        if _safe(target) != target:
-            wrong = wrong or "The address to go to is not on this server."
-        return login_page(self.access, self.form, _safe(target), wrong)
+        agent = self.oauth.asks(target) if self.oauth else ""
+        if not agent and _safe(target) != target:
+            gone = ", or the agent has stopped waiting" if self.oauth else ""
+            wrong = wrong or f"The address to go to is not on this server{gone}."
+        return login_page(self.access, self.form, target if agent else _safe(target), wrong, agent)
 
     async def _log_in(self, request: Request) -> Response:
-        # As the browser says, which a page cannot change. A program says nothing.
-        site, origin = (request.headers.get(name) for name in ("sec-fetch-site", "origin"))
-        own = f"http://{request.headers['host']}".lower()
-        if site not in ("same-origin", "none", None) or origin not in (own, None):
-            return _text(403, "The form is not from this server.")
-        length = int(request.headers.get("content-length", 0))
-        if length > LARGEST or "transfer-encoding" in request.headers:
-            return _text(413, "The form is too long.")
+        if refused := unwanted(request):
+            return refused
         form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
-        target, email = _safe(form.get("redirect_url", "/")), form.get("email", "").strip()
+        target, email = form.get("redirect_url", "/"), form.get("email", "").strip()
+        agent = self.oauth.asks(target) if self.oauth else ""
+        if self.oauth and not agent and _safe(target) != target:
+            return self._ask_who(target)
+        target = target if agent else _safe(target)
         if form.get("form") != self.form:
             wrong = "That form was too old, or not from this server. Try again."
             return self._ask_who(target, wrong)
         if not ADDRESS.fullmatch(email) or not email.isprintable():
             wrong = f"This is not an e-mail address: {plain(email) or 'nothing'}"
             return self._ask_who(target, wrong)
-        _say(f"{email} has logged in")
+        if self.oauth and agent:  # a browser gets no session by that
+            return Response(None, 303, {"location": self.oauth.let_in(target, email)})
+        say(f"{email} has logged in")
         cookie = self.access.cookie(self.access.log_in(email))
         return Response(None, 303, {"location": target, "set-cookie": cookie})
 
@@ -135,6 +145,8 @@ class Front:
         """Bodies stream both ways. The client's Host goes along, so that a redirect that the Worker
         makes of the request's address leads here again."""
         handed = self.access.handed_on(request.headers.items(), admitted)
+        if self.oauth:
+            handed = self.oauth.handed_on(handed)
         # The dev server takes such headers for its own, from whichever part of it they come.
         handed = [(name, value) for name, value in handed if not name.startswith("mf-")]
         has_body = {"content-length", "transfer-encoding"} & set(request.headers.keys())
@@ -151,7 +163,7 @@ class Front:
             text = f"The server at {self.worker} broke off: {plain(error)}"
             if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                 text = f"Nothing answers at {self.worker}: start `npm run dev` in another terminal."
-            _say(text)
+            say(text)
             return _text(502, text)
         after.push_async_callback(answer.aclose)
         response = StreamingResponse(answer.aiter_raw(), answer.status_code)
@@ -159,6 +171,19 @@ class Front:
         kept = end_to_end(answer.headers.multi_items())
         response.raw_headers = httpx.Headers(kept, encoding="latin-1").raw
         return response
+
+
+def unwanted(request: Request) -> Response | None:
+    """Whether a form is another site's, or too long."""
+    # As the browser says, which a page cannot change. A program says nothing.
+    site, origin = (request.headers.get(name) for name in ("sec-fetch-site", "origin"))
+    own = f"http://{request.headers['host']}".lower()
+    if site not in ("same-origin", "none", None) or origin not in (own, None):
+        return _text(403, "The form is not from this server.")
+    length = int(request.headers.get("content-length", 0))
+    if length > LARGEST or "transfer-encoding" in request.headers:
+        return _text(413, "The form is too long.")
+    return None
 
 
 def _is_own(path: str) -> bool:
@@ -182,5 +207,5 @@ def _text(status: int, text: str) -> Response:
     return PlainTextResponse(text + "\n", status, HEADERS)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     print(plain(text, 400), flush=True)

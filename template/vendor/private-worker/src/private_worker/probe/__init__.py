@@ -1,6 +1,6 @@
 """`probe`: try every way in from outside, as somebody who must not get in.
 
-At most eleven requests for each address. What reaches the API is OPEN, however it answers. Closed
+At most fourteen requests for each address. What reaches the API is OPEN, however it answers. Closed
 are only the login of Cloudflare Access and a refusal that names its application. The secret of a
 service token goes only where Access has proved by a signature that it is in front.
 """
@@ -13,6 +13,7 @@ import re
 import socket
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.request import getproxies
 
@@ -26,7 +27,7 @@ from ..guard_rules import ANYONE, Settings
 from ..project import ON_HOSTNAME, WRANGLER, Problem, Project
 from ..standin.team import AUD, CERTS, MACHINE, PERSON, SigningKey, Team
 from ..text import plain
-from . import proof
+from . import oauth, proof
 from .verdicts import NO_NAME, VERDICTS, Answer, judge
 from .ways import Way, Ways, find
 
@@ -89,14 +90,25 @@ def run(options: argparse.Namespace) -> int:
     requests = _prepare(settings, project.shape.humans, token)
     unknown = _unknown(project, listed, ours)
 
+    logins: dict[str, oauth.Login] = {}  # of agents, by address
+
     async def tried() -> list[Result]:
         each, hidden = list(ways.found.values()), not sys.stderr.isatty()
         shown = track(each, "Trying", console=Console(stderr=True), disable=hidden)
+        found = []
         async with client:
-            return [await _try(client, way, requests, settings, unknown) for way in shown]
+            for way in shown:
+                found.append(await _try(client, way, requests, settings, unknown))
+                if found[-1].verdict == "access" and way.wanted and settings:
+                    ask, url = partial(_ask, client), URL(way.url)
+                    logins[way.url] = await oauth.login(ask, url, settings.issuer)
+        return found
 
     results = asyncio.run(tried())
     problems = ways.unread + _problems(results, bool(token))
+    problems[:0] = _of_agents(logins, project.shape.agents)
+    fails = [(url, one.wrong) for url, one in logins.items() if one.wrong]
+    ways.warnings += [f"{url}: agents may fail to log in: {wrong}." for url, wrong in fails]
     if settings is None and project.shape.edge:
         problems.insert(0, "Whose login it is cannot be told: a setting is missing, npm run check.")
     if options.json:
@@ -269,6 +281,15 @@ async def _ask(client: AsyncClient, url: URL, headers: Headers, method: str = "G
         # With a proxy it could be the proxy's own name that is not known.
         no_name = f"[Errno {socket.EAI_NONAME}]" in str(error) and not PROXIED
         return answer._replace(why=NO_NAME if no_name else plain(error) or "No answer")
+
+
+def _of_agents(logins: dict[str, oauth.Login], agents: tuple[str, ...]) -> list[str]:
+    """Addresses where agents can log in and should not, or the other way round."""
+    urls = ", ".join(url for url, one in logins.items() if one.offered != bool(agents))
+    said = "Agents can log in, although the project asks for none"
+    if agents:
+        said = "Agents cannot log in, because Access does not ask them to"
+    return [f"{said}: {urls}. Put it right: npm run provision."] if urls else []
 
 
 def _problems(results: list[Result], token: bool) -> list[str]:

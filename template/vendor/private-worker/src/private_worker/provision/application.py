@@ -11,6 +11,7 @@ from ..api import APPLICATIONS, Row, list_of
 from ..guard_rules import ANYONE
 from ..project import Problem
 from ..text import plain, shown
+from . import agents
 from .addresses import answers, destinations_of, everywhere, hostnames, is_first, overlap
 from .walk import KEEP, Walk, called, differences, only, without_nulls
 
@@ -54,6 +55,7 @@ def protect(
     listed = walk.listed("access/apps")
     found = _find(walk, listed, own)
     _refuse_what_comes_first(walk, [row for row in listed if row is not found], worker, own)
+    found = agents.explicit(found) if found else None
     attached = list_of(found or {}, "policies")
     attached.sort(key=lambda row: str(row.get("precedence")).zfill(9))
     ids = [row["id"] for row in ours]
@@ -81,7 +83,13 @@ def protect(
     if details and inline:
         said = f"would lose {', '.join(map(_policy, inline))}: make these policies reusable"
         raise Problem(f"application {called(found)} {said} in {APPLICATIONS}")
+    ends = agents.ends(wanted)
+    if ends:  # before as well, in case that the run is interrupted in between
+        agents.revoke(walk, found)
     walk.update("access/apps", "application", found, wanted, details)
+    if ends:
+        agents.revoke(walk, found)
+        agents.note(walk)
     return found
 
 
@@ -244,6 +252,7 @@ def _fields(walk: Walk, found: Row, destinations: list[Row], login: str | None) 
         "http_only_cookie_attribute": True,
         "same_site_cookie_attribute": "lax",
         **_tight(found),
+        **agents.configuration(walk.shape, found),
     }
     if walk.shape.humans:
         wanted["session_duration"] = walk.shape.session_duration

@@ -117,13 +117,16 @@ class Walk:
         self.note(CHANGE if details else KEEP, what, details)
 
 
-def differences(row: Row, wanted: Row) -> list[str]:
-    """A line for each field that differs, old and new."""
-    return [
-        f"{name}: {shown(row.get(name))} -> {shown(value)}"
-        for name, value in wanted.items()
-        if _comparable(row.get(name)) != _comparable(value)
-    ]
+def differences(row: Row, wanted: Row, inside: str = "") -> list[str]:
+    """A line for each field that differs, old and new. `inside`: the field that `row` stands in."""
+    found = []
+    for name, value in wanted.items():
+        old = row.get(name)
+        if isinstance(old, dict) and isinstance(value, dict):
+            found += differences(old, value, f"{inside}{name}.")
+        elif _comparable(old) != _comparable(value):
+            found.append(f"{inside}{name}: {shown(old)} -> {shown(value)}")
+    return found
 
 
 def _comparable(value: Any) -> Any:

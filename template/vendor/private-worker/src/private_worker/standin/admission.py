@@ -61,11 +61,8 @@ class Application:
 
     def log_in(self, email: str = PERSON) -> str:
         """A person has logged in: the value of the cookie that the browser gets. [cookie]"""
-        claims = self.team.claims_person(email)
-        token = self.team.token(claims)
-        # Not documented: how a header holds other letters. Here as the bytes of UTF-8.
-        added = {ASSERTION: token, EMAIL: email.encode().decode("latin-1")}
-        return self._open(token, Admitted(email, added, claims["exp"]))
+        admitted = self.of_person(email)
+        return self._open(admitted.added[ASSERTION], admitted)
 
     def cookie(self, value: str) -> str:
         """The Set-Cookie header of a session."""
@@ -153,6 +150,13 @@ class Application:
 
     def _authorised(self, client_id: str) -> bool:
         return client_id in self.service_auth
+
+    def of_person(self, email: str) -> Admitted:
+        """A person's request, with a new token."""
+        claims = self.team.claims_person(email)
+        # Not documented: how a header holds other letters. Here as the bytes of UTF-8.
+        added = {ASSERTION: self.team.token(claims), EMAIL: email.encode().decode("latin-1")}
+        return Admitted(email, added, claims["exp"])
 
     def _of_machine(self, client_id: str) -> Admitted:
         claims = self.team.claims_machine(client_id)

@@ -197,13 +197,19 @@ class Worker:
         """Send all at once and wait for all. Each is the arguments of `fetch` as a dict."""
         return [pending.result(timeout) for pending in [self.start(**each) for each in requests]]
 
-    def listen(self, *, entrypoint: str = "Default", props: dict[str, Any] | None = None) -> str:
+    def listen(
+        self,
+        *,
+        entrypoint: str = "Default",
+        props: dict[str, Any] | None = None,
+        origin: str = ORIGIN,
+    ) -> str:
         """Open a real HTTP address of the Worker, until `load`. Returns its origin.
 
         Bodies stream both ways there, while `fetch` holds them whole. Whatever the address, the
-        Worker sees requests to its usual one.
+        Worker sees requests to `origin`.
         """
-        future = self._runtime.send("listen", origin=ORIGIN, entrypoint=entrypoint, props=props)
+        future = self._runtime.send("listen", origin=origin, entrypoint=entrypoint, props=props)
         return f"http://127.0.0.1:{future.result(ANSWER_TIMEOUT)}"
 
     def call(
