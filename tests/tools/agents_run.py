@@ -168,9 +168,11 @@ class Npm:
         with said.open("w", encoding="utf-8") as log:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(anyio.to_thread.run_sync, person.watch, said)
-                async with Client(stdio_client(command, errlog=log), mode=era) as client:
-                    yield client
-                person.gone = True
+                try:
+                    async with Client(stdio_client(command, errlog=log), mode=era) as client:
+                        yield client
+                finally:
+                    person.gone = True
 
     def inspector(self, url: str, person: Person, *words: str) -> dict[str, Any]:
         """What the Inspector's command line prints."""
