@@ -70,13 +70,13 @@ CHANGES: dict[str, tuple[Callable[[Setup], object], str]] = {
         lambda setup: setup.app.update(
             cors_headers={"allow_all_origins": True, "allow_credentials": True, "max_age": 60}
         ),
-        '"allow_credentials": true',
+        "cors_headers.allow_credentials: true -> false",
     ),
     "the same in other words": (
         lambda setup: setup.app.update(
             cors_headers={"allowed_origins": ["https://a.example", "*"], "allow_credentials": True}
         ),
-        '"allow_credentials": true',
+        "cors_headers.allow_credentials: true -> false",
     ),
     "preflights go through": (
         lambda setup: setup.app.update(options_preflight_bypass=True),
@@ -87,6 +87,10 @@ CHANGES: dict[str, tuple[Callable[[Setup], object], str]] = {
         "allow_authenticate_via_warp: true -> false",
     ),
     "any login method": (lambda setup: setup.app.update(allowed_idps=[]), "allowed_idps: [] -> ["),
+    "agents that nobody asked for": (
+        lambda setup: setup.app.update(oauth_configuration={"enabled": True}),
+        "oauth_configuration.enabled: true -> false",
+    ),
     "strict mode is off": (
         lambda setup: setup.account.organization.update(  # type: ignore[union-attr]
             strict_service_token_auth=False
