@@ -210,7 +210,7 @@ const modes = {
     return samples;
   },
 
-  /** Milliseconds of the first call of a tool in a new interpreter, and medians beside requests. */
+  /** Milliseconds of the first request in a new interpreter, and medians of later ones. */
   async tools(pyodide) {
     const team = await access();
     const guarded = door(pyodide, "entry", team.env);
@@ -228,7 +228,7 @@ const modes = {
     };
     const times = {};
     for (let round = -job.warmup; round < job.rounds; round++) {
-      for (const kind of round === -job.warmup ? ["a tool"] : shuffle(Object.keys(kinds))) {
+      for (const kind of round === -job.warmup ? [job.first] : shuffle(Object.keys(kinds))) {
         const before = performance.now();
         await kinds[kind]();
         const took = performance.now() - before;
