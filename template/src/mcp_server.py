@@ -9,6 +9,7 @@ https://modelcontextprotocol.io/specification/2025-11-25/basic/transports
 """
 
 import base64
+import copy
 import inspect
 import json
 from collections.abc import Callable
@@ -28,6 +29,7 @@ META = "io.modelcontextprotocol/"  # what the protocol's own names in `_meta` be
 # For how many milliseconds an agent may keep a list, and that it is of nobody else.
 CACHE = {"ttlMs": 5 * 60 * 1000, "cacheScope": "private"}
 GIVEN = ("identity", "env")  # parameters of a tool that the agent knows nothing of
+MAX_NESTING = 100  # of a result: some thousand levels end the isolate for everybody
 TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 
 Object = dict[str, Any]  # of JSON
@@ -55,6 +57,9 @@ def tool(
     TypeError and ValueError for what could not be called, so that a deploy fails.
     """
 
+    if not (function is None or callable(function)):
+        raise TypeError('write @tool or @tool(role="admin")')
+
     def mark(function: Callable[..., Any]) -> Callable[..., Any]:
         function.mcp_tool = Tool(function, role, kind)  # type: ignore[attr-defined]
         return function
@@ -71,7 +76,7 @@ class Tool:
             raise TypeError(f"the tool {self.name} is not an async function: write async def")
         if not (description := inspect.getdoc(function)):
             raise TypeError(f"the tool {self.name} tells agents nothing: write a docstring")
-        self._function, self._role, self._kind = function, role, kind
+        self.function, self._role, self._kind = function, role, kind
         self._for_all = role is None and kind is None
         if not self._for_all:
             roles.meant(role, kind)
@@ -102,7 +107,10 @@ class Tool:
         for name in self._schema["required"]:
             if name not in arguments:
                 raise ToolError(f"{name} is missing.")
-        values: Object = {}
+        # A default of its own for each call: what one caller puts into it is not another one's.
+        values = {
+            name: copy.deepcopy(one["default"]) for name, one in known.items() if "default" in one
+        }
         for name, value in arguments.items():
             try:
                 values[name] = fitted(known[name], value)
@@ -110,7 +118,7 @@ class Tool:
                 raise ToolError(f"{name} does not fit the tool's schema.") from None
         ours = {"identity": identity, "env": env}
         values |= {name: ours[name] for name in self._given}
-        return result_of(await self._function(**values))
+        return result_of(await self.function(**values))
 
 
 def input_schema(function: Callable[..., Any]) -> Object:
@@ -119,19 +127,26 @@ def input_schema(function: Callable[..., Any]) -> Object:
     properties: Object = {}
     required = []
     for name, parameter in inspect.signature(function).parameters.items():
-        if name in GIVEN:
-            continue
         try:
             if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
                 raise TypeError(parameter.kind)
+            if name in GIVEN:
+                continue
             properties[name] = schema_of(hints[name])
         except (TypeError, LookupError):
             types = "str, int, float, bool, list[...], dict[str, ...], Literal[...] or some with |"
             raise TypeError(f"{function.__name__}: {name} needs a type: {types}") from None
         if parameter.default is parameter.empty:
             required.append(name)
-        else:
-            properties[name]["default"] = json.loads(json.dumps(parameter.default))
+            continue
+        try:
+            default = fitted(properties[name], parameter.default)
+            json.dumps(default, ensure_ascii=False, allow_nan=False).encode()
+        except ValueError:
+            raise TypeError(
+                f"{function.__name__}: the default of {name} does not fit its type"
+            ) from None
+        properties[name]["default"] = default
     rest = {"required": required, "additionalProperties": False}
     return {"type": "object", "properties": properties} | rest
 
@@ -146,7 +161,8 @@ def schema_of(hint: Any) -> Object:
     if origin is Literal and {type(one) for one in inner} <= TYPES.keys():
         return {"enum": list(inner)}
     if origin in (Union, UnionType):
-        return {"anyOf": [schema_of(one) for one in inner]}
+        # int before float, which would make another number of a long one.
+        return {"anyOf": [schema_of(one) for one in sorted(inner, key=lambda one: one is not int)]}
     return {"type": TYPES[hint]}
 
 
@@ -177,6 +193,7 @@ def fitted(schema: Object, value: object) -> object:
 
 def result_of(value: object) -> Object:
     """What a tool returned, as an agent gets it. Raises TypeError or ValueError for no JSON."""
+    check_nesting(value)
     if value is None or isinstance(value, str):
         return {"content": [] if value is None else [text(value)]}
     result: Object = {"content": [text(json.dumps(value, ensure_ascii=False, allow_nan=False))]}
@@ -184,7 +201,18 @@ def result_of(value: object) -> Object:
     return result | ({"structuredContent": value} if isinstance(value, dict) else {})
 
 
+def check_nesting(value: object, level: int = 0) -> None:
+    """Raises ValueError for what is nested too deeply, or without end."""
+    if level > MAX_NESTING:
+        raise ValueError("nested too deeply")
+    if isinstance(value, dict | list | tuple):
+        for one in value.values() if isinstance(value, dict) else value:
+            check_nesting(one, level + 1)
+
+
 def text(words: str) -> Object:
+    """Raises ValueError for half a surrogate pair, which would spoil the whole answer."""
+    words.encode()
     return {"type": "text", "text": words}
 
 
@@ -192,8 +220,15 @@ class Server:
     """Answers for the tools in a module. `name` is what agents show to people."""
 
     def __init__(self, name: str, module: ModuleType) -> None:
-        found = (getattr(value, "mcp_tool", None) for value in vars(module).values())
-        self._tools = {each.name: each for each in found if isinstance(each, Tool)}
+        self._tools: dict[str, Tool] = {}
+        for value in vars(module).values():
+            each = getattr(value, "mcp_tool", None)
+            if not isinstance(each, Tool):
+                continue
+            if each.function is not value:  # it would be called without what was put around it
+                raise TypeError(f"{each.name}: write @tool above the other decorators")
+            if self._tools.setdefault(each.name, each) is not each:
+                raise TypeError(f"two tools are called {each.name}")
         self._info = {"name": name, "version": "1"}
 
     async def handle(self, request: Any, identity: Identity, env: Any) -> Any:

@@ -298,7 +298,7 @@ def test_a_bad_address(agent: Agent) -> None:
     sent = agent.authorize()
     page = agent.log_in(sent, "nobody")
     assert page.status_code == 400 and "This is not an e-mail address: nobody" in page.text
-    assert "Tester asks to act as you" in page.text
+    assert "&quot;Tester&quot; asks to act as you" in page.text
     assert answered(agent.log_in(sent))["state"] == "of the agent"
 
 

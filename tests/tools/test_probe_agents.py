@@ -81,6 +81,14 @@ def test_agents_are_asked_to_log_in(with_agents: Path, world: World) -> None:
     assert by_host(found)[HOST]["verdict"] == "access"
 
 
+def test_something_else_at_the_path_of_agents(with_agents: Path, world: World) -> None:
+    """As where a Bypass policy covers it: nobody would be asked to log in."""
+    asked = managed()
+    world.hosts[HOST] = lambda seen: Reply(404) if seen.path == "/mcp" else asked(seen)
+    status, found, _ = probe(with_agents, world)
+    assert status == 1 and "Agents cannot log in" in found["problems"][0]
+
+
 def test_agents_cannot_log_in(with_agents: Path, world: World) -> None:
     world.hosts[HOST] = login
     status, found, _ = probe(with_agents, world)
@@ -117,7 +125,13 @@ def test_a_401_that_leads_nowhere(with_agents: Path, world: World, challenge: st
 SERVERS = {"resource": f"https://{HOST}/", "authorization_servers": [TEAM]}
 WRONG = [
     (managed(resource=SERVERS), f"the authorization server is {TEAM}, without https://"),
-    (managed(resource={"x": 1}), "names no authorization server"),
+    (managed(resource={"resource": f"https://{HOST}"}), "names no authorization server"),
+    (
+        managed(resource={"resource": "https://other.example.com/", "authorization_servers": [1]}),
+        "the resource's metadata is that of https://other.example.com/",
+    ),
+    (managed(resource=[1]), "the resource's metadata at https://"),
+    (managed(server=[1]), "the authorization server's metadata at https://"),
     (managed(server=without("issuer") | {"issuer": TEAM}), f"has the issuer {TEAM}, not https://"),
     (managed(server=without("issuer")), "many agents stop at that"),
     (managed(server=without("code_challenge_methods_supported")), "PKCE with S256"),
@@ -126,7 +140,7 @@ WRONG = [
         managed(server=without("token_endpoint") | {"token_endpoint": f"http://{HOST}/token"}),
         "no token_endpoint",
     ),
-    (managed(at=f"http://{HOST}{RESOURCE}"), "names no authorization server"),
+    (managed(at=f"http://{HOST}{RESOURCE}"), f"at http://{HOST}{RESOURCE} cannot be read"),
 ]
 
 
@@ -148,7 +162,8 @@ def test_nobody_else_is_asked(with_agents: Path, world: World) -> None:
     world.hosts |= {HOST: managed(at=f"https://{elsewhere}{RESOURCE}"), elsewhere: managed()}
     probe(with_agents, world, **TOKEN)
     assert world.at(elsewhere) == []
-    named = {"authorization_servers": [f"https://{elsewhere}"]}
+    here = {"resource": f"https://{HOST}/"}
+    named = {**here, "authorization_servers": [f"https://{elsewhere}"]}
     world.hosts[HOST] = managed(resource=named)
     probe(with_agents, world)
     assert world.at(elsewhere) == []
@@ -156,7 +171,9 @@ def test_nobody_else_is_asked(with_agents: Path, world: World) -> None:
 
 def test_a_team_that_serves_the_metadata(with_agents: Path, world: World) -> None:
     document = without("issuer") | {"issuer": f"https://{TEAM}"}
-    world.hosts[HOST] = managed(resource={"authorization_servers": [f"https://{TEAM}"]})
+    world.hosts[HOST] = managed(
+        resource={"resource": f"https://{HOST}/mcp", "authorization_servers": [f"https://{TEAM}"]}
+    )
 
     def team(seen: Seen) -> Reply:
         return Reply(200, json.dumps(document).encode()) if seen.path == SERVER else certs(seen)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cloudflare_api import Json
-from provisioned import AGENTS, PRODUCTION, Make, Setup, stopped, well
+from provisioned import AGENTS, PRODUCTION, WHOLE, Make, Setup, stopped, well
 
 pytestmark = pytest.mark.slow
 
@@ -178,3 +178,30 @@ def test_another_application_keeps_its_agents(make: Make) -> None:
     assert done.returncode == 2 and "--adopt" in done.stderr
     assert setup.app["oauth_configuration"] == {"enabled": True}
     assert setup.api.revoked == []
+
+
+@pytest.mark.parametrize("spoil", [widen, lengthen], ids=["one is taken off", "shorter lives"])
+def test_who_is_taken_off_the_list_is_out(make: Make, spoil: Any) -> None:
+    """What an agent holds would outlive its place on the list."""
+    setup = make(**AGENTS)
+    well(setup.apply())
+    spoil(setup)
+    done = setup.apply()
+    assert ("revoked" in done.stdout) == (spoil is widen)
+    assert set(setup.api.revoked) == ({setup.app["id"]} if spoil is widen else set())
+
+
+def test_agents_in_an_application_that_comes_first(make: Make) -> None:
+    """Without agents in the project it is refused, although the guard would take its AUD."""
+    setup = make(**WHOLE)
+    well(setup.apply())
+    path = f"/accounts/{setup.account.id}/access/apps"
+    there = [{"type": "public", "uri": "invoices.example.net"}]
+    first = setup.api.create(path, name="first", type="self_hosted", destinations=there)
+    aud = setup.policy_aud
+    text = setup.wrangler.read_text().replace(f'"{aud}"', f'["{aud}", "{first["aud"]}"]')
+    setup.wrangler.write_text(text)
+    well(setup.run(), "comes before this Worker's own")
+    setup.account.apps[first["id"]]["oauth_configuration"] = {"grant": None}
+    done = setup.run()
+    assert done.returncode == 2 and "oauth_configuration.enabled: true -> false" in done.stderr

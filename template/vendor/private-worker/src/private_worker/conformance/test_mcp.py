@@ -604,13 +604,18 @@ def test_unknown_tool(name: str, agent: Agent) -> None:
         ("number", "1.5", None),
         ("list", '[1, {"a": null}]', None),
         ("object", '{"a": [true]}', {"a": [True]}),
-        ("half a letter", "\ud800", None),
     ],
 )
 def test_results(what: str, content: str, structured: Any, agent: Agent) -> None:
     result = agent.call("gives", what=what)
     assert result["content"] == [{"type": "text", "text": content}]
     assert result.get("structuredContent") == structured
+
+
+def test_a_default_is_of_one_call(agent: Agent) -> None:
+    """What one caller puts into it is not shown to the next one."""
+    for _ in range(2):
+        assert agent.call("collects")["structuredContent"] == {"items": ["mine"]}
 
 
 def test_no_result(agent: Agent) -> None:
@@ -627,7 +632,8 @@ def test_what_a_tool_says_to_the_agent(agent: Agent) -> None:
     ("name", "arguments"),
     [
         *(("fails", {"how": how}) for how in ("mistake", "cancelled", "exit")),
-        *(("gives", {"what": what}) for what in ("not a number", "a set", "another")),
+        *(("gives", {"what": what}) for what in ("not a number", "a set", "half a letter")),
+        *(("gives", {"what": what}) for what in ("half a name", "deep", "endless", "another")),
     ],
 )
 def test_mistakes_in_a_tool(name: str, arguments: Any, agent: Agent) -> None:
@@ -655,6 +661,12 @@ def test_what_cannot_be_a_tool(modern: Agent) -> None:
     assert found.pop("robot") == "require a role, or a kind: human, machine or binding"
     assert found.pop("not_async") == "the tool not_async is not an async function: write async def"
     assert "write a docstring" in found.pop("no_docstring")
+    for name in ("of_another_type", "none", "infinite", "half_a_letter", "not_among_them"):
+        assert found.pop(name) == f"{name}: the default of a does not fit its type"
+    assert found.pop("identity_by_place").startswith("identity_by_place: identity needs a type")
+    assert found.pop("a word") == 'write @tool or @tool(role="admin")'
+    assert found.pop("wrapped") == "good: write @tool above the other decorators"
+    assert found.pop("twice") == "two tools are called good"
     names = ("no_type", "other_type", "keys_of_numbers", "bare_list", "any_number", "by_place")
     assert set(found) == set(names)
     assert all(said.startswith(f"{name}: a needs a type: str, ") for name, said in found.items())

@@ -141,7 +141,7 @@ class OAuth(sdk.OAuthAuthorizationServerProvider[AuthorizationCode, Grant, Acces
         if target not in self.waiting:
             return ""
         agent, asked = self.waiting[target]
-        return f"{agent.name} asks to act as you, and will be answered at {asked.redirect_uri}"
+        return f'"{agent.name}" asks to act as you, and will be answered at {asked.redirect_uri}'
 
     def let_in(self, target: str, email: str) -> str:
         """The person lets the agent in. Returns where the browser goes, with the code."""

@@ -37,6 +37,7 @@ MOST = 64 * 1024  # bytes of an answer's body
 PROXIED = bool(getproxies().keys() & {"http", "https", "all"})
 SERVICE_TOKEN = "service token"
 ASSET = "static asset"
+AGENTS = "/mcp"  # below an address, see src/entry.py
 PROTECT = "Put Access in front: npm run provision."
 TURN_OFF = "Turn it off in the dashboard (Settings > Domains & Routes), or put Access in front."
 GUARD_FIRST = 'Cloudflare serves it before the guard: deploy with "run_worker_first": true.'
@@ -101,6 +102,8 @@ def run(options: argparse.Namespace) -> int:
                 found.append(await _try(client, way, requests, settings, unknown))
                 if found[-1].verdict == "access" and way.wanted and settings:
                     ask, url = partial(_ask, client), URL(way.url)
+                    if project.shape.agents:  # Access may have something else in front of a path
+                        url = url.copy_with(path=url.path.rstrip("/") + AGENTS)
                     logins[way.url] = await oauth.login(ask, url, settings.issuer)
         return found
 

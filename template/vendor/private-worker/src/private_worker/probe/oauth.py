@@ -37,6 +37,11 @@ async def login(ask: Ask, url: httpx.URL, team: str) -> Login:
         return Login(False)
     here = f"https://{url.netloc.decode()}"
     resource = await _object(ask, found[1], here, team)
+    if resource is None:
+        return Login(True, f"the resource's metadata at {plain(found[1])} cannot be read")
+    if not f"{url}/".startswith(f"{str(resource.get('resource')).rstrip('/')}/"):
+        said = f"the resource's metadata is that of {plain(resource.get('resource'))}"
+        return Login(True, f"{said}: many agents stop at that")
     servers = resource.get("authorization_servers")
     if not isinstance(servers, list) or not servers:
         return Login(True, "the metadata of the resource names no authorization server")
@@ -46,6 +51,8 @@ async def login(ask: Ask, url: httpx.URL, team: str) -> Login:
     host, _, path = issuer.removeprefix("https://").partition("/")
     known = f"https://{host}/.well-known/oauth-authorization-server" + (f"/{path}" if path else "")
     server = await _object(ask, known, here, team)
+    if server is None:
+        return Login(True, f"the authorization server's metadata at {plain(known)} cannot be read")
     named = str(server.get("issuer"))
     if named.rstrip("/") != issuer:
         said = f"{plain(known)} has the issuer {plain(named)}, not {plain(issuer)}"
@@ -57,14 +64,14 @@ async def login(ask: Ask, url: httpx.URL, team: str) -> Login:
     return Login(True, f"the authorization server has no {missing[0]}" if missing else "")
 
 
-async def _object(ask: Ask, address: str, *hosts: str) -> dict[str, Any]:
-    """The JSON object at an address of this host or of the team; nothing for all else."""
+async def _object(ask: Ask, address: str, *hosts: str) -> dict[str, Any] | None:
+    """The JSON object at an address of this host or of the team; None for all else."""
     try:
         url = httpx.URL(address)
         if f"{url.scheme}://{url.netloc.decode()}" not in hosts:
-            return {}
+            return None
         answer = await ask(url, {"Accept": "application/json"})
         found = json.loads(answer.body) if answer.status == 200 else None
     except (httpx.InvalidURL, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
+    return found if isinstance(found, dict) else None

@@ -43,9 +43,15 @@ def configuration(shape: Shape, application: Row) -> Row:
     return {FIELD: {**there, **wanted}}
 
 
-def ends(wanted: Row) -> bool:
-    """Whether agents are no longer to log in, who may today."""
-    return _part(wanted, FIELD).get("enabled") is False
+def ends(application: Row, wanted: Row) -> bool:
+    """Whether some agent is no longer to log in, who may today."""
+    before, after = _part(application, FIELD), _part(wanted, FIELD)
+    return bool(after) and (after.get("enabled") is False or not _uris(before) <= _uris(after))
+
+
+def _uris(configuration: Row) -> set[str]:
+    listed = _part(configuration, "dynamic_client_registration").get("allowed_uris")
+    return set(map(str, listed)) if isinstance(listed, list) else set()
 
 
 def revoke(walk: Walk, application: Row) -> None:

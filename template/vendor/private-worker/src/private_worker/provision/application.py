@@ -83,7 +83,7 @@ def protect(
     if details and inline:
         said = f"would lose {', '.join(map(_policy, inline))}: make these policies reusable"
         raise Problem(f"application {called(found)} {said} in {APPLICATIONS}")
-    ends = agents.ends(wanted)
+    ends = agents.ends(found, wanted)
     if ends:  # before as well, in case that the run is interrupted in between
         agents.revoke(walk, found)
     walk.update("access/apps", "application", found, wanted, details)
@@ -182,7 +182,7 @@ def _refuse_what_comes_first(walk: Walk, others: list[Row], worker: Row, own: li
     addresses = everywhere(walk, worker) if of_worker else [one["uri"] for one in own]
     before = overlap if of_worker else is_first
     previews, wrong = f"preview_worker {worker['id']}", []
-    for row in others:
+    for row in map(agents.explicit, others):
         there = destinations_of(row, whole=True)
         where = [one for one in there if _key(one) == previews or _is_at(one, addresses, before)]
         if not where or row.get("type") == "bookmark":
@@ -190,7 +190,8 @@ def _refuse_what_comes_first(walk: Walk, others: list[Row], worker: Row, own: li
         at = ", ".join(plain(one.get("uri") or "its previews") for one in where)
         said = f"application {called(row)} comes before this Worker's own at {at}"
         open_in_part = any(one.get("overrides") for one in where)
-        loose = differences(row, _tight(row))
+        unasked = {} if walk.shape.agents else agents.configuration(walk.shape, row)
+        loose = differences(row, {**_tight(row), **unasked})
         if any(map(opens, list_of(row, "policies"))) or open_in_part:
             wrong.append(f"{said} and lets anybody in")
         elif loose:

@@ -1,10 +1,12 @@
 """The tools behind the guard in these tests: what they get, what they give, and mistakes."""
 
 import asyncio
+import functools
+from types import ModuleType
 from typing import Any, Literal
 
 from guard import BadRequest, require
-from mcp_server import ToolError, tool
+from mcp_server import Server, ToolError, tool
 
 calls = 0
 
@@ -65,6 +67,24 @@ async def asks_inside(identity):
     return "done"
 
 
+def nested(levels: int, around: bool = False) -> list[Any]:
+    """Lists in lists; or the innermost holds the outermost, twice."""
+    outermost: list[Any] = []
+    value = outermost
+    for _ in range(levels):
+        value.append([])
+        value = value[0]
+    value += [outermost] * 2 * around
+    return outermost
+
+
+@tool
+async def collects(items: list[str] = []):  # noqa: B006
+    """Keep something."""
+    items.append("mine")
+    return {"items": items}
+
+
 @tool
 async def gives(what: str):
     """Give something back."""
@@ -75,6 +95,9 @@ async def gives(what: str):
         "list": [1, {"a": None}],
         "object": {"a": [True]},
         "half a letter": "\ud800",
+        "half a name": {"\ud800": 1},
+        "deep": nested(20_000),
+        "endless": nested(3, around=True),
         "not a number": {"a": float("nan")},
         "a set": {1},
     }[what]
@@ -147,12 +170,31 @@ async def definitions():
     async def by_place(a: str, /):
         """Nobody could name it."""
 
+    async def identity_by_place(identity, /):
+        """Not even the Worker could name it."""
+
+    async def of_another_type(a: int = "x"):  # type: ignore[assignment]
+        """Not what it says."""
+
+    async def none(a: str = None):  # type: ignore[assignment]
+        """Not what it says."""
+
+    async def infinite(a: float = float("inf")):
+        """JSON has no such number."""
+
+    async def half_a_letter(a: str = "\ud800"):
+        """UTF-8 has no such letter."""
+
+    async def not_among_them(a: Literal["x"] = "z"):  # type: ignore[assignment]
+        """Not what it says."""
+
     def not_async():
         """Nobody waits for it."""
 
     found = {}
     for function in (
         *(no_docstring, no_type, other_type, keys_of_numbers, bare_list, any_number, by_place),
+        *(identity_by_place, of_another_type, none, infinite, half_a_letter, not_among_them),
         not_async,
     ):
         try:
@@ -163,4 +205,26 @@ async def definitions():
         tool(good, kind="robot")
     except ValueError as error:
         found["robot"] = str(error)
+    try:
+        tool("admin")
+    except TypeError as error:
+        found["a word"] = str(error)
+    tool(good)
+
+    @functools.wraps(good)
+    async def around(a: str):
+        raise ToolError("never")
+
+    @tool
+    async def another(a: str):
+        """Fine."""
+
+    another.mcp_tool.name = "good"
+    for name, others in {"wrapped": [around], "twice": [good, another]}.items():
+        module = ModuleType(name)
+        vars(module).update({str(number): each for number, each in enumerate(others)})
+        try:
+            Server("x", module)
+        except TypeError as error:
+            found[name] = str(error)
     return found
