@@ -29,7 +29,6 @@ META = "io.modelcontextprotocol/"  # what the protocol's own names in `_meta` be
 # For how many milliseconds an agent may keep a list, and that it is of nobody else.
 CACHE = {"ttlMs": 5 * 60 * 1000, "cacheScope": "private"}
 GIVEN = ("identity", "env")  # parameters of a tool that the agent knows nothing of
-MAX_NESTING = 100  # of a result: some thousand levels end the isolate for everybody
 TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 
 Object = dict[str, Any]  # of JSON
@@ -193,21 +192,11 @@ def fitted(schema: Object, value: object) -> object:
 
 def result_of(value: object) -> Object:
     """What a tool returned, as an agent gets it. Raises TypeError or ValueError for no JSON."""
-    check_nesting(value)
     if value is None or isinstance(value, str):
         return {"content": [] if value is None else [text(value)]}
     result: Object = {"content": [text(json.dumps(value, ensure_ascii=False, allow_nan=False))]}
     # Before 2026-07-28 it had to be an object.
     return result | ({"structuredContent": value} if isinstance(value, dict) else {})
-
-
-def check_nesting(value: object, level: int = 0) -> None:
-    """Raises ValueError for what is nested too deeply, or without end."""
-    if level > MAX_NESTING:
-        raise ValueError("nested too deeply")
-    if isinstance(value, dict | list | tuple):
-        for one in value.values() if isinstance(value, dict) else value:
-            check_nesting(one, level + 1)
 
 
 def text(words: str) -> Object:

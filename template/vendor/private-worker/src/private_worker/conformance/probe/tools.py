@@ -67,15 +67,8 @@ async def asks_inside(identity):
     return "done"
 
 
-def nested(levels: int, around: bool = False) -> list[Any]:
-    """Lists in lists; or the innermost holds the outermost, twice."""
-    outermost: list[Any] = []
-    value = outermost
-    for _ in range(levels):
-        value.append([])
-        value = value[0]
-    value += [outermost] * 2 * around
-    return outermost
+endless: list[Any] = []
+endless.append(endless)
 
 
 @tool
@@ -96,8 +89,7 @@ async def gives(what: str):
         "object": {"a": [True]},
         "half a letter": "\ud800",
         "half a name": {"\ud800": 1},
-        "deep": nested(20_000),
-        "endless": nested(3, around=True),
+        "endless": endless,
         "not a number": {"a": float("nan")},
         "a set": {1},
     }[what]
