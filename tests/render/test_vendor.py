@@ -12,7 +12,7 @@ from files import all_files, texts
 VENDOR = ROOT / "template" / "vendor"
 PACKAGE = VENDOR / "private-worker" / "src" / "private_worker"
 # What is read in one sitting. See design: the commands, the kit, and the default project.
-COMMANDS, KIT, WORKERD = 4_015, 4_760, 1_050
+COMMANDS, KIT, WORKERD = 4_035, 4_760, 1_050
 RUN = "run: uv run python tools/manifest.py"
 
 
