@@ -203,9 +203,8 @@ def _missing(name: str, result: Any) -> list[str]:
     found = [
         f"result: {field} is missing" for row in listed for field in always if field not in row
     ]
-    for row in listed if f"{A}/access/apps" in (path, path.removesuffix("/*")) else ():
-        if method == "DELETE":
-            continue
+    of_apps = method != "DELETE" and path.removesuffix("/*") == f"{A}/access/apps"
+    for row in listed if of_apps else ():
         found += ["policies: not expanded" for one in row["policies"] if "decision" not in one]
         public = [one for one in row.get("destinations", []) if one["type"] == "public"]
         found += ["result: no domain, although a destination has one"] * (

@@ -30,12 +30,6 @@ OAUTH: Json = {
 NOTHING = "Nothing to do: everything is as it should be."
 
 
-def answer(setup: Setup, agents: str) -> None:
-    """As an update with another answer leaves the project."""
-    path = setup.folder / ".private-worker.toml"
-    path.write_text(path.read_text().replace('agents = ["claude"]', f"agents = {agents}"))
-
-
 def writes(setup: Setup) -> list[str]:
     """What the last run sent to the application, in order."""
     sent = [one for one in setup.api.requests if one.method != "GET" and "/apps/" in one.path]
@@ -149,11 +143,11 @@ def test_agents_that_nobody_asked_for(make: Make, there: Json) -> None:
 def test_the_answer_is_taken_back(make: Make) -> None:
     setup = make(**AGENTS)
     well(setup.apply())
-    answer(setup, "[]")
+    path = setup.folder / ".private-worker.toml"  # as an update with that answer leaves it
+    path.write_text(path.read_text().replace('agents = ["claude"]', "agents = []"))
     well(setup.apply(), "revoked")
     assert setup.app["oauth_configuration"] == OAUTH | {"enabled": False}
     assert set(setup.api.revoked) == {setup.app["id"]}
-    answer(setup, '["claude"]')
 
 
 def test_interrupted_before_the_switch(make: Make) -> None:
